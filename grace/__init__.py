@@ -1,0 +1,1 @@
+"""Training of the candidates that `harness` judges."""

@@ -1,0 +1,67 @@
+"""Backends: the only code that knows an evaluation library; each turns (cell, encoder) into an `Outcome`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from harness.encoders.checked import CheckedEncoder
+from harness.hub import Located
+from harness.plan import Cell
+from harness.results import Metric
+from harness.stats import Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What a backend is given for one cell."""
+
+    cell: Cell
+    data: Mapping[str, Located]
+    """Task (or part of an aggregate) -> where its dataset is."""
+    seed: int
+    fingerprint: str
+    """Of the candidate."""
+    native_folder: Path
+    """Where results in the engine's own format go."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a backend makes of a cell."""
+
+    metric: str
+    score: float
+    """Main metric in points."""
+    interval: Interval | None
+    """Bootstrap over items, in points; None where the metric has none."""
+    n: int
+    metrics: tuple[Metric, ...]
+    items: Any | None
+    """pyarrow Table of per-item results."""
+    items_missing: str | None
+    """Why there are none."""
+    unit: str
+    """What an item is."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """For provenance: prompts used, phases, what a limit kept."""
+
+
+Backend = Callable[[Job, CheckedEncoder], Outcome]
+
+_BACKENDS = {"mteb": "harness.backends.mteb:evaluate"}
+
+
+def engines() -> tuple[str, ...]:
+    """Return the engines that have a backend."""
+    return tuple(_BACKENDS)
+
+
+def backend_of(engine: str) -> Backend:
+    """Import and return the backend of `engine`; raises KeyError where there is none."""
+    module, _, name = _BACKENDS[engine].partition(":")
+    backend: Backend = getattr(import_module(module), name)
+    return backend

@@ -1,0 +1,372 @@
+"""Per-item results of an mteb task, and the score recomputed from them.
+
+mteb hands predictions to `_save_task_predictions` and per-query metrics to `task_specific_scores`; both are replaced on
+the task instance for the time of one evaluation, so nothing is dumped as JSON (a thousand documents a query) and parsed
+again. tests/backends/test_mteb_seams.py holds both seams.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from harness.stats import Statistic, average_precision_statistic, mean_statistic, spearman_statistic
+
+TOP_DOCUMENTS = 10
+"""Of each query's ranking so many are kept."""
+PAIR_SIMILARITIES = {
+    "similarity": ("similarity_scores", 1.0),
+    "cosine": ("cosine_scores", 1.0),
+    "manhattan": ("manhattan_distances", -1.0),
+    "euclidean": ("euclidean_distances", -1.0),
+    "dot": ("dot_scores", 1.0),
+}
+_AT_K = re.compile(r"^(ndcg|map|recall|precision|hit_rate|mrr)_at_(\d+)$")
+_PYTREC = {"ndcg": "ndcg_cut", "map": "map_cut", "recall": "recall", "precision": "P", "hit_rate": "success"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubsetItems:
+    """The per-item results of one split and subset."""
+
+    split: str
+    subset: str
+    unit: str
+    """What an item is."""
+    n: int
+    score: float
+    """The main metric recomputed from the items (0 to 1), or the engine's where `missing` says why not."""
+    statistic: Statistic | None
+    """The main metric over resampled items; None where there is no such thing."""
+    columns: dict[str, Any] = field(default_factory=dict)
+    missing: str | None = None
+
+    def table(self, part: str) -> Any:
+        """Return the rows as a pyarrow Table with part, split and subset in front."""
+        import pyarrow as pa
+
+        rows = len(next(iter(self.columns.values())))
+        named = {"part": [part] * rows, "split": [self.split] * rows, "subset": [self.subset] * rows}
+        table = pa.table({**named, **self.columns})
+        for name in named:
+            index = table.schema.get_field_index(name)
+            table = table.set_column(index, name, table[name].dictionary_encode())
+        return table
+
+
+class Capture:
+    """Catches what one task computes while it is evaluated."""
+
+    def __init__(self, task: Any) -> None:
+        """Hook into `task`, whose data are loaded."""
+        self._task = task
+        self._predictions: dict[tuple[str, str], Any] = {}
+        self._queries: dict[tuple[str, str], dict[str, Any]] = {}
+        self._random_state = task.rng_state.getstate()
+        task._save_task_predictions = self._take_predictions
+        if hasattr(task, "task_specific_scores"):  # retrieval and reranking alone have it
+            self._specific = task.task_specific_scores
+            task.task_specific_scores = self._take_queries
+
+    def items(self, split: str, subset: str, scores: Mapping[str, Any]) -> SubsetItems:
+        """Return the per-item results of one evaluated split and subset.
+
+        Raises:
+            RuntimeError: they do not recompute the engine's main score.
+        """
+        kind = self._task.metadata.type
+        made = self._by_type(kind, split, subset, scores)
+        official = float(scores["main_score"])
+        if made.missing is None and not abs(made.score - official) <= 6e-6:
+            raise RuntimeError(
+                f"{self._task.metadata.name} {split}/{subset}: the per-item results give {made.score!r}, "
+                f"mteb says {official!r}"
+            )
+        return made
+
+    def _by_type(self, kind: str, split: str, subset: str, scores: Mapping[str, Any]) -> SubsetItems:
+        if kind in ("Retrieval", "Reranking"):
+            return self._of_queries(split, subset, scores)
+        data = self._data(subset)
+        predictions = self._predictions.get((split, subset))
+        if kind == "STS":
+            return self._of_sts(split, subset, data[split], predictions)
+        if kind == "PairClassification":
+            return self._of_pairs(split, subset, data[split], predictions, scores)
+        if kind == "Classification":
+            return self._of_classification(split, subset, data[split], predictions, scores)
+        if kind == "Clustering":
+            if isinstance(predictions, Mapping):
+                return self._of_sampled_clustering(split, subset, data[split], predictions)
+            return self._of_clustering(split, subset, data[split], predictions)
+        return self._of_summaries(split, subset, data[split], predictions)
+
+    def _data(self, subset: str) -> Any:
+        data = self._task.dataset
+        return data.get(subset, data)
+
+    def _take_predictions(self, predictions: Any, _model: Any, _folder: Any, hf_split: str, hf_subset: str) -> None:
+        if self._task.metadata.type not in ("Retrieval", "Reranking"):  # those would hold every ranking in memory
+            self._predictions[hf_split, hf_subset] = predictions
+
+    def _take_queries(self, scores: Any, qrels: Any, results: Any, hf_split: str, hf_subset: str) -> Any:
+        metric = self._task.metadata.main_score
+        self._queries[hf_split, hf_subset] = {
+            "values": _query_values(metric, scores, qrels, results),
+            "top": {query: _top(documents) for query, documents in results.items()},
+        }
+        return self._specific(scores, qrels, results, hf_split=hf_split, hf_subset=hf_subset)
+
+    def _of_queries(self, split: str, subset: str, scores: Mapping[str, Any]) -> SubsetItems:
+        taken = self._queries[split, subset]
+        values: dict[str, float] | None = taken["values"]
+        unit = "query"
+        if values is None:
+            why = f"{self._task.metadata.main_score} is not a mean over queries"
+            return _without(split, subset, unit, len(taken["top"]), scores, why)
+        queries = sorted(values)
+        score = np.array([values[query] for query in queries])
+        top = [taken["top"].get(query, []) for query in queries]
+        columns = {
+            "query": queries,
+            "score": score,
+            "top_documents": [[document for document, _ in one] for one in top],
+            "top_scores": [[float(value) for _, value in one] for one in top],
+        }
+        return SubsetItems(
+            split=split,
+            subset=subset,
+            unit=unit,
+            n=len(queries),
+            score=float(score.mean()),
+            statistic=mean_statistic(score),
+            columns=columns,
+        )
+
+    def _of_sts(self, split: str, subset: str, data: Any, predictions: Any) -> SubsetItems:
+        from scipy.stats import spearmanr
+
+        gold = np.array(data["score"], dtype=np.float64)
+        cosine = np.array(predictions["cosine_scores"], dtype=np.float64)
+        return SubsetItems(
+            split=split,
+            subset=subset,
+            unit="pair",
+            n=len(gold),
+            score=float(spearmanr(gold, cosine)[0]),
+            statistic=spearman_statistic(gold, cosine),
+            columns={"item": np.arange(len(gold)), "gold": gold, "cosine": cosine},
+        )
+
+    def _of_pairs(self, split: str, subset: str, data: Any, predictions: Any, scores: Mapping[str, Any]) -> SubsetItems:
+        from sklearn.metrics import average_precision_score
+
+        labels = np.array(data[self._task.label_column_name], dtype=np.int64)
+        labels = labels[0] if labels.ndim == 2 else labels  # version 1 kept a whole split in one row
+        measures = {
+            name: sign * np.array(predictions[key], dtype=np.float64) for name, (key, sign) in PAIR_SIMILARITIES.items()
+        }
+        columns = {"item": np.arange(len(labels)), "label": labels, **measures}
+        if self._task.metadata.main_score != "max_ap":
+            why = f"{self._task.metadata.main_score} is not recomputed from items"
+            return _without(split, subset, "pair", len(labels), scores, why)
+        statistics = [average_precision_statistic(values, labels) for values in measures.values()]
+        return SubsetItems(
+            split=split,
+            subset=subset,
+            unit="pair",
+            n=len(labels),
+            score=max(float(average_precision_score(labels, values)) for values in measures.values()),
+            statistic=lambda counts: np.max([statistic(counts) for statistic in statistics], axis=0),
+            columns=columns,
+        )
+
+    def _of_classification(
+        self, split: str, subset: str, data: Any, predictions: Any, scores: Mapping[str, Any]
+    ) -> SubsetItems:
+        labels = list(data[self._task.label_column_name])
+        if self._task.is_cross_validation or self._task.metadata.main_score != "accuracy":
+            why = (
+                f"{self._task.metadata.main_score} with cross-validation or averaging over classes is no mean of items"
+            )
+            return _without(split, subset, "test text", len(labels), scores, why)
+        guesses = np.array(predictions)  # (experiments, n)
+        accuracy = (guesses == np.array(labels)[None, :]).mean(axis=0)
+        columns: dict[str, Any] = {"item": np.arange(len(labels)), "label": labels, "score": accuracy}
+        columns |= {f"prediction_{number}": guess for number, guess in enumerate(guesses)}
+        return SubsetItems(
+            split=split,
+            subset=subset,
+            unit="test text",
+            n=len(labels),
+            score=float(accuracy.mean()),
+            statistic=mean_statistic(accuracy.astype(np.float64)),
+            columns=columns,
+        )
+
+    def _of_clustering(self, split: str, subset: str, data: Any, predictions: Any) -> SubsetItems:
+        from sklearn.metrics import v_measure_score
+
+        rows: dict[str, list[Any]] = {"set": [], "item": [], "label": [], "cluster": []}
+        values: list[float] = []
+        assignments = iter(predictions)
+        for index, one in enumerate(data):
+            labels = one[self._task.label_column_name]
+            # mteb skips the encoding of a set with a single label and scores it 1.
+            clusters = next(assignments) if len(set(labels)) > 1 else [0] * len(labels)
+            values.append(float(v_measure_score(labels, clusters)))
+            rows["set"] += [index] * len(labels)
+            rows["item"] += range(len(labels))
+            rows["label"] += [str(label) for label in labels]
+            rows["cluster"] += list(clusters)
+        of_sets = np.array(values)
+        return SubsetItems(
+            split=split,
+            subset=subset,
+            unit="set of texts",
+            n=len(of_sets),
+            score=float(of_sets.mean()),
+            statistic=mean_statistic(of_sets),
+            columns=rows,
+        )
+
+    def _of_sampled_clustering(self, split: str, subset: str, data: Any, predictions: Any) -> SubsetItems:
+        """Items of mteb's faster clustering, whose texts are drawn with the task's own generator: drawn again here."""
+        from sklearn.metrics import v_measure_score
+
+        labels = _nested(data[self._task.label_column_name])
+        generator = random.Random()  # noqa: S311 - replays mteb's draws
+        generator.setstate(self._random_state)
+        chosen = _embedded_rows(self._task, len(labels), generator)
+        rows: dict[str, list[Any]] = {"level": [], "experiment": [], "item": [], "label": [], "cluster": []}
+        values: list[float] = []
+        for level in range(len(predictions)):
+            at_level = [row for row in chosen if len(labels[row]) > level]
+            for number, clusters in enumerate(predictions[f"Level {level}"]):
+                drawn = generator.choices(range(len(at_level)), k=len(clusters))
+                truth = [str(labels[at_level[place]][level]) for place in drawn]
+                values.append(float(v_measure_score(truth, clusters)))
+                rows["level"] += [level] * len(clusters)
+                rows["experiment"] += [number] * len(clusters)
+                rows["item"] += [at_level[place] for place in drawn]
+                rows["label"] += truth
+                rows["cluster"] += list(clusters)
+        return SubsetItems(
+            split=split,
+            subset=subset,
+            unit="text to cluster",
+            n=len(chosen),
+            score=float(np.mean(values)),
+            statistic=None,  # the experiments draw from the same texts: their spread is no error over texts
+            columns=rows,
+        )
+
+    def _of_summaries(self, split: str, subset: str, data: Any, predictions: Any) -> SubsetItems:
+        from scipy.stats import spearmanr
+
+        human, cosine = predictions["human_scores"], predictions["cosine_scores"]
+        documents = _documents_of(self._task, data, human)
+        values = []
+        for gold, similarity in zip(human, cosine, strict=True):
+            found = spearmanr(gold, similarity)
+            # mteb's deprecated evaluator (SummEval in MTEB(eng, v1)) averages the p-value into the score.
+            values.append(float(np.mean(found)) if _averages_p_value(self._task) else float(found.statistic))
+        score = np.array(values)
+        return SubsetItems(
+            split=split,
+            subset=subset,
+            unit="document",
+            n=len(score),
+            score=float(score.mean()),
+            statistic=mean_statistic(score),
+            columns={"item": documents, "score": score, "human": human, "cosine": cosine},
+        )
+
+
+def _without(split: str, subset: str, unit: str, n: int, scores: Mapping[str, Any], why: str) -> SubsetItems:
+    score = float(scores["main_score"])
+    return SubsetItems(split=split, subset=subset, unit=unit, n=n, score=score, statistic=None, missing=why)
+
+
+def _query_values(metric: str, scores: Any, qrels: Any, results: Any) -> dict[str, float] | None:
+    """Return query -> main metric, or None where the metric is no mean over queries."""
+    if metric.startswith("max_over_subqueries_"):
+        return _merged_values(metric.removeprefix("max_over_subqueries_"), qrels, results)
+    match = _AT_K.match("recall_at_1" if metric == "accuracy" else metric)
+    if match is None:
+        return None
+    name, k = match[1], int(match[2])
+    if name == "mrr":
+        return {query: _reciprocal_rank(documents, qrels[query], k) for query, documents in results.items()}
+    return {query: float(values[f"{_PYTREC[name]}_{k}"]) for query, values in scores.items()}
+
+
+def _merged_values(metric: str, qrels: Any, results: Any) -> dict[str, float] | None:
+    """Return impression -> metric after the best score of each document over its subqueries (MindSmallReranking)."""
+    import pytrec_eval
+
+    match = _AT_K.match(metric)
+    if match is None or match[1] == "mrr":
+        return None
+    merged: dict[str, dict[str, float]] = defaultdict(dict)
+    judged: dict[str, Any] = {}
+    for query, relevant in qrels.items():
+        base = query.rpartition("_")[0]
+        for document, value in results[query].items():
+            merged[base][document] = max(value, merged[base].get(document, float("-inf")))
+        judged[base] = relevant
+    measure = f"{_PYTREC[match[1]]}.{match[2]}"
+    evaluated = pytrec_eval.RelevanceEvaluator(judged, {measure}).evaluate(dict(merged))
+    return {base: float(values[measure.replace(".", "_")]) for base, values in evaluated.items()}
+
+
+def _reciprocal_rank(documents: Mapping[str, float], relevant: Mapping[str, int], k: int) -> float:
+    ranked = sorted(documents.items(), key=lambda pair: (pair[1], pair[0]), reverse=True)[:k]
+    return next((1 / (rank + 1) for rank, (name, _) in enumerate(ranked) if relevant.get(name, 0) > 0), 0.0)
+
+
+def _top(documents: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Return the best documents; equal scores in the order pytrec_eval has them, by falling name."""
+    import heapq
+
+    return heapq.nlargest(TOP_DOCUMENTS, documents.items(), key=lambda pair: (pair[1], pair[0]))
+
+
+def _nested(labels: Any) -> list[list[Any]]:
+    return [label if isinstance(label, list) else [label] for label in labels]
+
+
+def _embedded_rows(task: Any, rows: int, generator: random.Random) -> list[int]:
+    fraction, most = task.max_fraction_of_documents_to_embed, task.max_document_to_embed
+    if fraction is None and most is None:
+        return list(range(rows))
+    wanted = int(fraction * rows) if fraction is not None else int(most)
+    return generator.sample(range(rows), k=min(rows, wanted))
+
+
+def _documents_of(task: Any, data: Any, human: list[list[float]]) -> list[int]:
+    """Return which documents were scored: mteb leaves out those with constant ratings or similarities.
+
+    Matched in order by their ratings, which mteb normalises; documents with the same ratings cannot be told apart,
+    which matters only beside a left-out one.
+    """
+    low, high = task.min_score, task.max_score
+    ratings = [[(value - low) / (high - low) for value in row] for row in data[task.relevancy_column_name]]
+    found: list[int] = []
+    place = 0
+    for scored in human:
+        while not np.allclose(ratings[place], scored):
+            place += 1
+        found.append(place)
+        place += 1
+    return found
+
+
+def _averages_p_value(task: Any) -> bool:
+    return bool(task.evaluator.__name__ == "DeprecatedSummarizationEvaluator")

@@ -1,0 +1,76 @@
+"""sha256 of files and folders, remembered by size and modification time; imports nothing of the harness."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+REMEMBER_ABOVE_BYTES = 1 << 20
+"""Smaller files are hashed anew each time: that is as fast as looking them up."""
+
+
+def user_cache() -> Path:
+    """Return the folder for unpacked wheels, converted weights and digests.
+
+    `HARNESS_CACHE`, else `$XDG_CACHE_HOME/encoder-verdict`, else `~/.cache/encoder-verdict`.
+    """
+    named = os.environ.get("HARNESS_CACHE")
+    if named:
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "encoder-verdict"
+
+
+def sha256_text(text: str) -> str:
+    """Return the hex sha256 of `text` as UTF-8; lone surrogates are kept apart, not refused."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Return the hex sha256 of a file, from memory where the same size and modification time were hashed before."""
+    stat = path.stat()
+    if stat.st_size <= REMEMBER_ABOVE_BYTES:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    seen = sha256_text(f"{path.resolve()}\n{stat.st_size}\n{stat.st_mtime_ns}\n{stat.st_ino}")
+    entry = user_cache() / "digests" / seen[:2] / seen
+    if entry.is_file() and len(known := entry.read_text(encoding="ascii")) == 64:
+        return known
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    write_atomically(entry, digest.encode("ascii"))
+    return digest
+
+
+def sha256_files(folder: Path, files: Iterable[Path]) -> str:
+    """Return one sha256 over the names (relative to `folder`) and contents of `files`, in name order."""
+    lines = sorted(f"{path.relative_to(folder).as_posix()}\0{sha256_file(path)}\n" for path in files)
+    return sha256_text("".join(lines))
+
+
+def visible_files(folder: Path) -> list[Path]:
+    """Return every file below `folder`, but hidden ones and those in hidden folders, in name order."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write `content` to `path` so that a reader or a crash sees the old file or the whole new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:  # without this the rename itself may be lost with the power
+        os.fsync(folder)
+    finally:
+        os.close(folder)

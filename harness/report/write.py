@@ -1,0 +1,24 @@
+"""Write a report's files into a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.digests import write_atomically
+from harness.plan import Plan
+from harness.report import csv_files, markdown, table
+from harness.results import Result
+
+
+def write_report(plan: Plan, results: Mapping[str, Result], folder: Path) -> list[Path]:
+    """Write report.md, scores.csv and metrics.csv below `folder`; return their paths."""
+    report = table.build(plan, results)
+    files = {
+        "report.md": markdown.render(report),
+        "scores.csv": csv_files.scores_csv(report),
+        "metrics.csv": csv_files.metrics_csv(report),
+    }
+    for name, text in files.items():
+        write_atomically(folder / name, text.encode("utf-8"))
+    return [folder / name for name in files]

@@ -1,0 +1,191 @@
+"""YAML with a position for every key and value, and near-miss suggestions; imports errors only.
+
+PyYAML's own loader forgets where a value stood and lets a repeated key win in silence. Here the node tree is walked
+once, so that every problem can be reported as `file:line:column`, and a repeated key is a problem.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.errors import InputError
+
+Loc = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a key or value stands."""
+
+    file: str
+    """As the user would type it, or `-o key` for a command-line override."""
+    line: int = 0
+    """1-based; 0 when there is none."""
+    column: int = 0
+    """1-based; 0 when there is none."""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A YAML value with its position; mappings and lists hold further nodes."""
+
+    value: dict[str, Node] | list[Node] | str | int | float | bool | None
+    """Mapping, list or scalar (dates arrive as PyYAML constructs them)."""
+    position: Position
+    """Where the value begins."""
+    key_position: Position | None = None
+    """Where its key stands; None outside a mapping."""
+
+    def plain(self) -> Any:
+        """Return the value as plain dicts, lists and scalars."""
+        if isinstance(self.value, dict):
+            return {key: child.plain() for key, child in self.value.items()}
+        if isinstance(self.value, list):
+            return [child.plain() for child in self.value]
+        return self.value
+
+    def get(self, key: str) -> Node | None:
+        """Return the child under `key`, or None where this is no mapping or has no such key."""
+        return self.value.get(key) if isinstance(self.value, dict) else None
+
+    def items(self) -> list[Node]:
+        """Return the children of a list, or nothing where this is none."""
+        return self.value if isinstance(self.value, list) else []
+
+    def nearest(self, loc: Loc) -> Node:
+        """Return the deepest node on the way along `loc`; steps that are not in the tree are passed over."""
+        node = self
+        for step in loc:
+            child: Node | None = None
+            if isinstance(node.value, dict) and isinstance(step, str):
+                child = node.value.get(step)
+            elif isinstance(node.value, list) and isinstance(step, int) and step < len(node.value):
+                child = node.value[step]
+            node = child or node
+        return node
+
+
+def display_path(path: Path) -> str:
+    """Return `path` relative to the working directory where that is shorter, as a user would type it."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def load(path: Path) -> Node:
+    """Parse the YAML file at `path`.
+
+    Raises:
+        InputError: the file is missing, unreadable, not UTF-8, not YAML, empty, holds several documents or a repeated
+            key; `file:line:column` leads each line.
+    """
+    shown = display_path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError([f"{shown}: no such file{_similar_files(path)}"]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError([f"{shown}: cannot be read as UTF-8 text: {error}"]) from error
+    return parse(text, shown)
+
+
+def parse(text: str, file: str) -> Node:
+    """Parse YAML `text`; `file` names it in positions and problems. Raises as `load` does."""
+    try:
+        nodes = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = Position(file, mark.line + 1, mark.column + 1) if mark else Position(file)
+        raise InputError([f"{where}: not YAML: {error.problem or error.context}"]) from error
+    except yaml.YAMLError as error:
+        raise InputError([f"{file}:1:1: not YAML: {str(error).splitlines()[0]}"]) from error
+    if not nodes or nodes[0] is None:
+        raise InputError([f"{file}:1:1: the file is empty"])
+    if len(nodes) > 1:
+        where = _position(nodes[1], file)
+        raise InputError([f"{where}: a second YAML document begins here; one file holds one document"])
+    problems: list[str] = []
+    tree = _walk(nodes[0], file, None, problems)
+    if problems:
+        raise InputError(problems)
+    return tree
+
+
+def from_plain(value: Any, position: Position) -> Node:
+    """Return `value` as a tree whose every node stands at `position` (command-line overrides)."""
+    if isinstance(value, dict):
+        return Node({str(key): from_plain(child, position) for key, child in value.items()}, position, position)
+    if isinstance(value, list):
+        return Node([from_plain(child, position) for child in value], position, position)
+    return Node(value, position, position)
+
+
+def did_you_mean(value: object, choices: Iterable[str], *, most: int = 1) -> str:
+    """Return `"; did you mean 'x'?"` for the nearest of `choices`, or an empty string when none is near."""
+    wanted = str(value)
+    lowered = {choice.lower(): choice for choice in choices}
+    near = difflib.get_close_matches(wanted.lower(), lowered, n=most, cutoff=0.6)
+    if not near:
+        return ""
+    return "; did you mean " + " or ".join(repr(lowered[name]) for name in near) + "?"
+
+
+def listing(choices: Iterable[str], *, most: int = 12) -> str:
+    """Return `choices` as a comma-separated list, cut after `most` with the number left out."""
+    names = list(choices)
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown}, ... ({len(names) - most} more)"
+
+
+def _walk(node: yaml.Node, file: str, key_position: Position | None, problems: list[str]) -> Node:
+    where = _position(node, file)
+    if isinstance(node, yaml.MappingNode):
+        return Node(_walk_mapping(node, file, problems), where, key_position)
+    if isinstance(node, yaml.SequenceNode):
+        return Node([_walk(child, file, None, problems) for child in node.value], where, key_position)
+    return Node(_scalar(node), where, key_position)
+
+
+def _walk_mapping(node: yaml.MappingNode, file: str, problems: list[str]) -> dict[str, Node]:
+    result: dict[str, Node] = {}
+    for key_node, value_node in node.value:
+        where = _position(key_node, file)
+        if not isinstance(key_node, yaml.ScalarNode):
+            problems.append(f"{where}: a key must be plain text")
+            continue
+        key = str(key_node.value)
+        if key in result:
+            problems.append(f"{where}: key {key!r} is given twice; the first is at {result[key].key_position}")
+            continue
+        result[key] = _walk(value_node, file, where, problems)
+    return result
+
+
+def _scalar(node: yaml.Node) -> Any:
+    loader = yaml.SafeLoader("")
+    try:
+        return loader.construct_object(node, deep=True)
+    finally:
+        loader.dispose()
+
+
+def _position(node: yaml.Node, file: str) -> Position:
+    return Position(file, node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+def _similar_files(path: Path) -> str:
+    folder = path.parent
+    if not folder.is_dir():
+        return f"; the folder {str(folder)!r} does not exist either"
+    names = sorted(entry.name for entry in folder.glob("*.y*ml"))
+    return did_you_mean(path.name, names) or (f"; YAML files there: {listing(names)}" if names else "")
