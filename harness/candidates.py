@@ -25,10 +25,11 @@ from harness.suite import (
     RationaleSpec,
     SentenceTransformersSpec,
     Strict,
+    TfIdfSpec,
 )
 from harness.suite_checks import ENTRY_POINT_GROUP
 
-ENCODER_SCORING_VERSION = {"sentence-transformers": 1, "mean-pool": 1, "rationale": 1}
+ENCODER_SCORING_VERSION = {"sentence-transformers": 1, "mean-pool": 1, "rationale": 1, "tf-idf": 1}
 """Raised when our code changes the vectors of an encoder; part of every key."""
 
 LM_ENCODERS = ("mean-pool", "rationale")
@@ -39,7 +40,7 @@ _SPECS: dict[str, type[LoadedModel]] = {
     "mean-pool": MeanPoolSpec,
     "rationale": RationaleSpec,
 }
-_NOT_IN_IDENTITY = {"name", "note", "device", "batch_tokens", "model", "revision", "sha256", "adapter"}
+_NOT_IN_IDENTITY = {"name", "note", "device", "batch_tokens", "model", "revision", "sha256", "adapter", "ability"}
 _PER_TASK = {"prompts", "instruction"}
 
 
@@ -76,7 +77,7 @@ class Candidate:
     name: str
     kind: str
     """Encoder kind: sentence-transformers, mean-pool, rationale, or a registered name."""
-    spec: LoadedModel | OtherEncoderSpec
+    spec: LoadedModel | TfIdfSpec | OtherEncoderSpec
     weights: Located | None = None
     """None for encoders of other packages, which find their own."""
     adapter: Located | None = None
@@ -95,6 +96,9 @@ class Candidate:
         """Return what changes its vectors, prompts apart (they go into each cell's key); None while unknown."""
         if isinstance(self.spec, OtherEncoderSpec):
             return {"kind": self.kind, "options": self.spec.options, "provided_by": _provider(self.kind)}
+        if isinstance(self.spec, TfIdfSpec):
+            version = ENCODER_SCORING_VERSION[self.kind]
+            return {"kind": self.kind, "dimension": self.spec.dimension, "scoring_version": version}
         located = [place for place in (self.weights, self.adapter) if place is not None]
         if any(place.identity is None for place in located):
             return None
@@ -128,9 +132,11 @@ class MissingCandidate:
     note: str | None = None
 
 
-def identify(spec: LoadedModel | CandidateSpec | OtherEncoderSpec, sources: Sources) -> Candidate | MissingCandidate:
+def identify(
+    spec: LoadedModel | TfIdfSpec | CandidateSpec | OtherEncoderSpec, sources: Sources
+) -> Candidate | MissingCandidate:
     """Resolve a model entry against what is on this machine; raises InputError for a broken `candidate.yaml`."""
-    if isinstance(spec, OtherEncoderSpec):
+    if isinstance(spec, OtherEncoderSpec | TfIdfSpec):
         return Candidate(name=spec.name, kind=spec.encoder, spec=spec, note=spec.note)
     if isinstance(spec, CandidateSpec):
         return _identify_directory(spec, sources)
@@ -182,13 +188,14 @@ def _identify_directory(spec: CandidateSpec, sources: Sources) -> Candidate | Mi
         "revision": None if about.weights else about.base.revision,
         "sha256": None if about.weights else about.base.sha256,
     }
+    if spec.ability:
+        options["ability"] = spec.ability
     if about.adapter:
         options["adapter"] = str(directory / about.adapter)
     try:
         loaded = _SPECS[about.kind].model_validate(options)
     except ValidationError as error:
-        lines = [f"{directory / 'candidate.yaml'}: encoder.{_loc(one)}: {one['msg']}" for one in error.errors()]
-        raise InputError(lines) from error
+        raise InputError(_lines(error, yaml_source.load(directory / "candidate.yaml"), "encoder")) from error
     return _identify_loaded(loaded, sources, directory, about)
 
 
@@ -198,12 +205,18 @@ def read_candidate_file(path: Path) -> CandidateFile:
     try:
         return CandidateFile.model_validate(tree.plain())
     except ValidationError as error:
-        lines = [f"{tree.nearest(one['loc']).position}: {_loc(one)}: {one['msg']}" for one in error.errors()]
-        raise InputError(lines) from error
+        raise InputError(_lines(error, tree)) from error
 
 
-def _loc(error: Any) -> str:
-    return ".".join(str(step) for step in error["loc"])
+def _lines(error: ValidationError, tree: yaml_source.Node, *above: str) -> list[str]:
+    """Return pydantic's complaints about what lies below `above`, each with its position."""
+    lines = []
+    for one in error.errors():
+        loc = (*above, *one["loc"])
+        node = tree.nearest(loc)
+        where = node.key_position if one["type"] == "extra_forbidden" else node.position
+        lines.append(f"{where}: {'.'.join(str(step) for step in loc)}: {one['msg']}")
+    return lines
 
 
 def _kind(spec: LoadedModel) -> str:

@@ -73,6 +73,8 @@ class TaskInfo:
     """Tasks that an aggregate is made of; empty otherwise."""
     counts: Mapping[str, Mapping[str, Counts]]
     """split -> subset -> counts; a missing entry means unknown."""
+    ability: Mapping[str, Any] | None = None
+    """Ability tasks: output_type, part_prefix, fewshot_split, filters, version and the defaults; None elsewhere."""
 
     def english_subsets(self) -> tuple[str, ...]:
         """Return the subsets whose only language is English, or all of them where none is."""
@@ -159,6 +161,7 @@ def _task(name: str, entry: dict[str, Any], axis: Axis, engine: str) -> TaskInfo
         revision=entry.get("revision"),
         parts=tuple(entry.get("parts", ())),
         counts=counts,
+        ability=entry.get("ability"),
     )
 
 

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness import cli_data
 from harness.errors import ExitCode, HarnessError, InputError
 
 if TYPE_CHECKING:
     from harness.hub import Sources
-    from harness.plan import Cell, Plan
+    from harness.plan import Plan
     from harness.results import Result
+    from harness.store import Store
     from harness.suite_load import LoadedSuite
 
 app = typer.Typer(
@@ -28,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+cli_data.add_to(app)
 
 SuiteArgument = Annotated[str, typer.Argument(metavar="SUITE", help="A suite file, or the name of a shipped one.")]
 ResultsOption = Annotated[Path, typer.Option("--results", help="Where results are kept.")]
@@ -66,6 +69,7 @@ def run(
     from harness.progress import reporter_for
     from harness.run import RunOptions
     from harness.run import run as run_suite
+    from harness.store import Store
 
     options = RunOptions(
         results=results,
@@ -81,7 +85,7 @@ def run(
     except KeyboardInterrupt:
         print("interrupted: finished cells are kept; the same command goes on from there", file=sys.stderr)
         raise typer.Exit(ExitCode.INTERRUPTED) from None
-    files = _write(loaded, outcome.plan, outcome.results, out)
+    files = _write(loaded, outcome.plan, outcome.results, Store(results), out)
     _show(outcome.plan, outcome.results, files, as_json, outcome.exit_code)
     raise typer.Exit(outcome.exit_code)
 
@@ -106,8 +110,12 @@ def report(
     from harness.store import Store
 
     outcome = outcome_of(plan, Store(results))
-    files = _write(loaded, plan, outcome.results, out)
-    _show(plan, outcome.results, files, as_json, outcome.exit_code)
+    files = _write(loaded, plan, outcome.results, Store(results), out)
+    # What is missing lacks nothing for a report; a failed cell is worth an exit code.
+    failed = any(result.status == "error" for result in outcome.results.values())
+    code = ExitCode.CELLS_FAILED if failed else ExitCode.OK
+    _show(plan, outcome.results, files, as_json, code)
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -120,28 +128,26 @@ def plan(
     tasks: TasksOption = "",
     limit: LimitOption = None,
     override: SetOption = None,
+    calibrate: Annotated[bool, typer.Option("--calibrate", help="Time each model here, once a machine.")] = False,
+    tokens_per_second: Annotated[
+        float | None, typer.Option("--tokens-per-second", min=0.001, help="State the pace instead.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the matrix and what is there; loads no model, needs no network."""
+    """Show the matrix, what is there, and what it will cost; needs no network."""
     loaded = _load(suite, override)
     made = _plan(loaded, hub, offline, models, tasks, limit)
+    from harness import cli_plan
     from harness.store import Store
 
-    rows = [_plan_row(cell, Store(results)) for cell in made.cells]
-    if as_json:
-        totals: dict[str, Any] = {
-            "cells": len(rows),
-            "by_status": _tally(rows, "status"),
-            "by_type": _tally(rows, "type"),
-        }
-        _print_json({"suite": loaded.suite.name, "cells": rows, "totals": totals, "gaps": _gap_rows(made)})
-        return
-    _print_plan(loaded, made, rows)
+    if calibrate:
+        _quiet(results)
+    cli_plan.show(loaded, made, Store(results), calibrate=calibrate, stated=tokens_per_second, as_json=as_json)
 
 
 @app.command()
 def validate(
-    suites: Annotated[list[str], typer.Argument(metavar="SUITE...", help="Suite files, or names of shipped ones.")],
+    suites: Annotated[list[str], typer.Argument(metavar="SUITE", help="Suite files, or names of shipped ones.")],
     override: SetOption = None,
 ) -> None:
     """Check suites: every problem of every file at once; loads no engine."""
@@ -164,11 +170,9 @@ def validate(
 @app.command()
 def ls(
     suite: Annotated[
-        str | None, typer.Argument(metavar="[SUITE]", help="List its cells; without: shipped suites.")
+        str | None, typer.Argument(metavar="SUITE", help="List its cells; without: shipped suites.")
     ] = None,
-    cells: Annotated[
-        list[str] | None, typer.Argument(metavar="[CELL]...", help="Only cells such as base/STS12.")
-    ] = None,
+    cells: Annotated[list[str] | None, typer.Argument(metavar="CELL", help="Only cells such as base/STS12.")] = None,
     tasks: Annotated[bool, typer.Option("--tasks", help="List every task that can be named.")] = False,
     results: ResultsOption = Path("results"),
     hub: HubOption = None,
@@ -204,7 +208,9 @@ def inspect(
     ]
     if not matching:
         names = sorted({f"{one.model}/{one.task}" for one in found})
-        raise InputError([f"no cell {cell!r} in {results}; there are: {listing(names)}{did_you_mean(cell, names)}"])
+        raise InputError(
+            [f"no cell {cell!r} in {results}; there are: {listing(names) or 'none'}{did_you_mean(cell, names)}"]
+        )
     for one in matching:
         print(to_json(one), end="")
         if isinstance(one, Failure):
@@ -242,23 +248,17 @@ def main() -> None:
 
 def run_app(application: typer.Typer) -> int:
     """Run a typer application and return the exit code; bugs keep their traceback."""
-    import click
-
     try:
-        code = application(standalone_mode=False)
+        application()
+    except InputError as error:  # as they are, so that each begins with file:line:column
+        print(error, file=sys.stderr)
+        return int(error.exit_code)
     except HarnessError as error:
         print(f"error: {error}", file=sys.stderr)
         return int(error.exit_code)
-    except (KeyboardInterrupt, click.exceptions.Abort):
-        print("interrupted", file=sys.stderr)
-        return int(ExitCode.INTERRUPTED)
-    except click.exceptions.ClickException as error:
-        error.show()
-        return int(ExitCode.USER_ERROR)
-    except BrokenPipeError:  # the reader of our output has gone, as in `harness ls | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(ExitCode.OK)
-    return int(code or 0)
+    except SystemExit as leave:  # typer's own end: --help, typer.Exit, wrong usage (2), Ctrl-C (130)
+        return leave.code if isinstance(leave.code, int) else int(ExitCode.OK)
+    return int(ExitCode.OK)
 
 
 def _load(suite: str, override: list[str] | None) -> LoadedSuite:
@@ -301,10 +301,10 @@ def _quiet(results: Path) -> None:
     warnings.simplefilter("default")
 
 
-def _write(loaded: LoadedSuite, plan: Plan, results: dict[str, Result], out: Path | None) -> list[Path]:
+def _write(loaded: LoadedSuite, plan: Plan, results: dict[str, Result], store: Store, out: Path | None) -> list[Path]:
     from harness.report.write import write_report
 
-    return write_report(plan, results, out or Path("reports/out") / loaded.suite.name)
+    return write_report(plan, results, store, out or Path("reports/out") / loaded.suite.name)
 
 
 def _show(plan: Plan, results: dict[str, Result], files: list[Path], as_json: bool, code: ExitCode) -> None:
@@ -330,56 +330,6 @@ def _show(plan: Plan, results: dict[str, Result], files: list[Path], as_json: bo
             if mean.value is not None:
                 print(f"{axis.axis:10} {model:24} {mean.value:6.2f}  mean over {mean.n} task(s)")
     print(f"report: {files[0]}")
-
-
-def _plan_row(cell: Cell, store: Any) -> dict[str, Any]:
-    stored = store.get(cell.task.name, cell.key)
-    status = stored.status if stored else {"cell": "to run", "n/a": "n/a", "missing": "missing"}[cell.state]
-    return {
-        "model": cell.model,
-        "axis": cell.task.axis,
-        "type": cell.task.type,
-        "task": cell.task.label,
-        "engine": cell.task.engine,
-        "key": cell.key,
-        "status": status,
-        "items": cell.task.items(),
-        "texts": cell.task.texts(),
-        "characters": cell.task.characters(),
-        "limit": cell.task.limit,
-        "splits": list(cell.task.splits),
-        "subsets": list(cell.task.subsets),
-        "prompts": cell.prompts,
-        "reason": cell.reason,
-    }
-
-
-def _tally(rows: list[dict[str, Any]], key: str) -> dict[str, int]:
-    counted: dict[str, int] = {}
-    for row in rows:
-        counted[row[key]] = counted.get(row[key], 0) + 1
-    return counted
-
-
-def _gap_rows(plan: Plan) -> list[dict[str, Any]]:
-    return [
-        {"what": gap.what, "why": gap.why, "command": gap.command, "wanted_by": list(wanted)}
-        for gap, wanted in plan.gaps
-    ]
-
-
-def _print_plan(loaded: LoadedSuite, plan: Plan, rows: list[dict[str, Any]]) -> None:
-    print(f"{loaded.spelling}: {len(plan.candidates)} model(s) x {len(plan.tasks)} task(s) = {len(rows)} cell(s)")
-    print("status: " + ", ".join(f"{count} {status}" for status, count in _tally(rows, "status").items()))
-    for task in plan.tasks:
-        states = {row["status"] for row in rows if row["task"] == task.label}
-        items, texts = task.items(), task.texts()
-        print(
-            f"  {task.type:18} {task.label:40} {items if items is not None else '?':>9} items "
-            f"{texts if texts is not None else '?':>9} texts  {', '.join(sorted(states))}"
-        )
-    for gap, wanted in plan.gaps:
-        print(f"not there: {gap.what}: {gap.why} (wanted by {', '.join(wanted[:6])})\n    get it: {gap.command}")
 
 
 def _list_suites(as_json: bool) -> None:
@@ -409,6 +359,8 @@ def _list_tasks(as_json: bool) -> None:
 
 
 def _list_cells(suite: str, wanted: list[str], results: Path, sources: Sources, as_json: bool) -> None:
+    from harness.cli_plan import plan_row
+    from harness.cost import cost_of
     from harness.plan import make_plan
     from harness.results import Score
     from harness.store import Store
@@ -421,7 +373,7 @@ def _list_cells(suite: str, wanted: list[str], results: Path, sources: Sources, 
         raise InputError([f"no cell {name!r} in {suite}{did_you_mean(name, names)}" for name in unknown])
     store = Store(results)
     shown = [cell for cell in plan.cells if not wanted or str(cell) in wanted]
-    rows = [_plan_row(cell, store) for cell in shown]
+    rows = [plan_row(cell, store, cost_of(cell, None)) for cell in shown]
     if as_json:
         _print_json(rows)
         return

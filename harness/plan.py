@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
+from harness import ability
 from harness.candidates import Candidate, MissingCandidate, identify
-from harness.catalogue import DEFAULT_BENCHMARK, Axis, Catalogue, Member, TaskInfo, catalogue
+from harness.catalogue import DEFAULT_BENCHMARK, Axis, Catalogue, Counts, Member, TaskInfo, catalogue
+from harness.custom_data import count, read_custom
 from harness.digests import sha256_files, visible_files
 from harness.errors import InputError
 from harness.hub import Gap, Located, Sources, locate_dataset
 from harness.keys import KeyParts, key_of
 from harness.prompts import NO_ROLE, resolve, roles_of
-from harness.suite import AbilityRef, CustomRef, LoadedModel, Suite, TaskRef
+from harness.suite import AbilityRef, CustomRef, LoadedModel, MeanPoolSpec, RationaleSpec, Suite, TaskRef
 from harness.yaml_source import did_you_mean, display_path, listing
 
 BACKEND_SCORING_VERSION = {"mteb": 1, "lm-eval": 1}
@@ -39,8 +42,10 @@ class PlannedTask:
     info: TaskInfo
     custom: CustomRef | None = None
     """The user's own task, where it is one."""
+    ability: AbilityRef | None = None
+    """The suite's entry, where it is an ability task."""
     settings: dict[str, Any] = field(default_factory=dict)
-    """Ability tasks: what the suite says of shots and subtasks."""
+    """Ability tasks: shots, template, filters, stop strings, ..., each with the value that is used."""
     is_official_split: bool = True
     """False when a split is not one the task's authors evaluate on: no published figure compares."""
 
@@ -50,7 +55,10 @@ class PlannedTask:
 
         A part of a task is never taken for the whole: the two names differ wherever they are shown.
         """
-        if self.axis == "ability" or self.custom is not None:
+        if self.axis == "ability":
+            of, have = len(self.info.subsets), len(self.subsets)
+            return self.name if have == of else f"{self.name}[{have}/{of}]"
+        if self.custom is not None:
             return self.name
         default = catalogue().default_member(self.name)
         splits = "" if set(self.splits) == set(default.splits) else f"@{','.join(self.splits)}"
@@ -78,8 +86,11 @@ class PlannedTask:
                     counts = info.counts.get(split, {}).get(subset)
                     if counts is None:
                         return None
-                    total += getattr(counts, what) + (counts.training_texts if what == "texts" else 0)
-        return min(total, self.limit) if what == "items" and self.limit else total
+                    of_subset = getattr(counts, what) + (counts.training_texts if what == "texts" else 0)
+                    if self.limit and self.axis == "ability":  # lm-eval limits each part
+                        of_subset = min(of_subset, self.limit)
+                    total += of_subset
+        return min(total, self.limit) if what == "items" and self.limit and self.axis == "embedding" else total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,8 +175,8 @@ def resolve_tasks(suite: Suite, limit: int | None = None) -> list[PlannedTask]:
         chosen[reference.name] = _embedding_task(info, default, reference, of_task)
     for custom in suite.tasks.custom:
         chosen[custom.name] = _custom_task(custom, limit or custom.limit or suite.limit)
-    for ability in suite.tasks.ability:
-        chosen[ability.name] = _ability_task(known.tasks[ability.name], ability, limit or ability.limit or suite.limit)
+    for entry in suite.tasks.ability:
+        chosen[entry.name] = _ability_task(entry, known, limit or entry.limit or suite.limit)
     return list(chosen.values())
 
 
@@ -195,18 +206,19 @@ def _embedding_task(info: TaskInfo, default: Member, reference: TaskRef | None, 
     )
 
 
-def _ability_task(info: TaskInfo, reference: AbilityRef, limit: int | None) -> PlannedTask:
-    settings = reference.model_dump(exclude={"name", "limit"}, exclude_none=True, exclude_defaults=True)
+def _ability_task(reference: AbilityRef, known: Catalogue, limit: int | None) -> PlannedTask:
+    resolved = ability.resolve(reference, known.tasks)
     return PlannedTask(
-        name=info.name,
+        name=reference.name,
         axis="ability",
-        type=info.type,
+        type=resolved.info.type,
         engine="lm-eval",
-        splits=info.splits,
-        subsets=tuple(info.subsets),
+        splits=resolved.info.splits,
+        subsets=resolved.subsets,
         limit=limit,
-        info=info,
-        settings=settings,
+        info=resolved.info,
+        ability=reference,
+        settings=resolved.settings,
     )
 
 
@@ -223,6 +235,16 @@ MAIN_SCORES = {
 
 
 def _custom_task(reference: CustomRef, limit: int | None) -> PlannedTask:
+    """Plan a task over own files; they are read here, so that bad rows are named before any model is loaded."""
+    counts: dict[str, dict[str, Counts]] = {}
+    if Path(reference.path).exists():  # otherwise it is a gap, named with the others
+        data = read_custom(reference.name, reference.type, Path(reference.path))
+        items, texts, unique, characters, training = count(data, reference.type)
+        counts["test"] = {
+            "default": Counts(
+                items=items, texts=texts, unique_texts=unique, characters=characters, training_texts=training
+            )
+        }
     info = TaskInfo(
         name=reference.name,
         axis="embedding",
@@ -235,7 +257,7 @@ def _custom_task(reference: CustomRef, limit: int | None) -> PlannedTask:
         dataset=reference.path,
         revision=CUSTOM_REVISION,
         parts=(),
-        counts={},
+        counts=counts,
     )
     return PlannedTask(
         name=reference.name,
@@ -269,8 +291,6 @@ def _locate_datasets(
     found: dict[str, Located] = {}
     wanting: dict[str, tuple[Gap, list[PlannedTask]]] = {}
     for task in tasks:
-        if task.axis == "ability":
-            continue
         for info in infos_of(task):
             place = _locate(task, info, sources)
             if isinstance(place, Located):
@@ -293,6 +313,8 @@ def dataset_name(info: TaskInfo) -> str:
 def _locate(task: PlannedTask, info: TaskInfo, sources: Sources) -> Located | Gap:
     if task.custom is not None:
         return _locate_custom(task.custom)
+    if task.ability is not None:
+        return ability.locate(task.ability, ability.Resolved(task.info, task.subsets, task.settings), sources)
     return locate_dataset(sources, str(info.dataset), info.revision, subsets=task.subsets, splits=task.splits)
 
 
@@ -327,6 +349,8 @@ def _cell(
     if isinstance(candidate, MissingCandidate):
         reason = "; ".join(f"{one.what}: {one.why}; {one.command}" for one in candidate.gaps)
         return Cell(model=candidate.name, task=task, state="missing", key=None, reason=reason)
+    if task.axis == "ability":
+        task = _as_asked(task, candidate)
     prompts = _prompts(candidate, task)
     places = {info.name: datasets.get(dataset_name(info)) for info in infos_of(task)}
     dataset = {name: place.identity if place else None for name, place in places.items()}
@@ -341,11 +365,23 @@ def _cell(
     )
 
 
+def _as_asked(task: PlannedTask, candidate: Candidate) -> PlannedTask:
+    """Return the task with what the model's own entry says differently."""
+    own = candidate.spec.ability if isinstance(candidate.spec, MeanPoolSpec | RationaleSpec) else {}
+    return replace(task, settings=ability.overridden(task.settings, own.get(task.name)))
+
+
 def _prompts(candidate: Candidate, task: PlannedTask) -> dict[str, str | None]:
     if task.axis == "ability" or not isinstance(candidate.spec, LoadedModel):
         return {}
     spec = candidate.spec
     return {role or NO_ROLE: resolve(task.info, role, spec.prompts, spec.instruction) for role in roles_of(task.type)}
+
+
+@cache
+def _installed(engine: str) -> str:
+    """Return an engine's installed version; its metadata are parsed once, not once a cell."""
+    return version(engine)
 
 
 def _key_parts(
@@ -364,7 +400,7 @@ def _key_parts(
         dataset=dataset,
         seed=seed,
         limit=task.limit,
-        engine=f"{task.engine}=={version(task.engine)}",
+        engine=f"{task.engine}=={_installed(task.engine)}",
         scoring_version=BACKEND_SCORING_VERSION[task.engine],
         settings=task.settings | ({"type": task.type} if task.custom else {}),
     )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness import wheels
 from harness.backends import engines
 from harness.candidates import LM_ENCODERS, Candidate
 from harness.errors import EnvironmentGapError, HarnessError
-from harness.hub import Gap, Located
+from harness.hub import Gap, Kind, Located, Sources, commit_name, hub_gap
 from harness.plan import Plan, dataset_name, infos_of, make_plan
 from harness.suite import LoadedModel
 
@@ -20,8 +22,10 @@ if TYPE_CHECKING:
     from harness.run import RunOptions
     from harness.store import Store
 
+logger = logging.getLogger(__name__)
+
 HUB_TIMEOUT_SECONDS = 10
-BUILT_ENCODERS = ("sentence-transformers", "mean-pool")
+BUILT_ENCODERS = ("sentence-transformers", "mean-pool", "rationale")
 
 
 def ready(plan: Plan, options: RunOptions, store: Store) -> Plan:
@@ -30,17 +34,26 @@ def ready(plan: Plan, options: RunOptions, store: Store) -> Plan:
     Raises:
         EnvironmentGapError: something is lacking and `options.available` is not set; lists all of it.
     """
-    problems = _fetch_weights(plan, options)
-    plan = make_plan(plan.suite, options.sources, models=options.models, tasks=options.tasks, limit=options.limit)
+    why_unreachable = _hub_problem_if_needed(plan, options, store)
+    problems = _fetch_wheels(plan, options)
+    sources = options.sources
+    if why_unreachable is None:
+        commits, unresolved = _resolve(plan, options)
+        sources = replace(sources, commits=commits)
+        problems += unresolved
+    plan = make_plan(plan.suite, sources, models=options.models, tasks=options.tasks, limit=options.limit)
     lacking = [_line(gap, wanted) for gap, wanted in plan.gaps]
     lacking += problems
     lacking += _not_built(plan)
-    lacking += _unreachable(plan, options, store)
+    if why_unreachable is not None:
+        lacking += [_line(_gap(*one, why_unreachable, sources), names) for one, names in _from_hub(plan, store).items()]
+    hub = options.sources.hub or "DIR"
     if lacking and not options.available:
         raise EnvironmentGapError(
             [
                 f"{len(lacking)} thing(s) this run needs are not there; nothing was run:",
                 *(f"  - {line}" for line in lacking),
+                f"all datasets and models at once, where there is a network: harness fetch SUITE --hub {hub}",
                 "run what can be run with --available; the rest is then shown as missing, and the exit code stays 4",
             ]
         )
@@ -53,8 +66,8 @@ def _line(gap: Gap, wanted: Iterable[str]) -> str:
     return f"{gap.what} (wanted by {shown}): {gap.why}\n    get it: {gap.command}"
 
 
-def _fetch_weights(plan: Plan, options: RunOptions) -> list[str]:
-    """Download wheels and resolve revisions that keys need; return what went wrong."""
+def _fetch_wheels(plan: Plan, options: RunOptions) -> list[str]:
+    """Download wheels, whose sha256 keys need; return what went wrong."""
     problems = []
     for candidate in plan.candidates:
         if not isinstance(candidate, Candidate) or not isinstance(candidate.spec, LoadedModel):
@@ -83,34 +96,61 @@ def _not_built(plan: Plan) -> list[str]:
     return lines
 
 
-def _unreachable(plan: Plan, options: RunOptions, store: Store) -> list[str]:
-    """Return a line for each repository that only the hub has, where the hub does not answer."""
-    wanted: dict[str, list[str]] = {}
+def _from_hub(plan: Plan, store: Store) -> dict[tuple[Kind, str, str | None], list[str]]:
+    """Return (kind, repository, revision) -> the names that want it, for what is on the hub alone and not run yet."""
+    wanted: dict[tuple[Kind, str, str | None], list[str]] = {}
+
+    def want(kind: Kind, place: Located | None, name: str) -> None:
+        if place is not None and place.source == "Hugging Face hub":
+            names = wanted.setdefault((kind, place.load_from, place.revision), [])
+            if name not in names:
+                names.append(name)
+
     for cell in plan.cells:
-        if cell.state != "cell" or store.has_score(cell.task.name, cell.key) or cell.task.axis != "embedding":
-            continue
-        for info in infos_of(cell.task):
-            place = plan.datasets.get(dataset_name(info))
-            if place is not None and place.source == "Hugging Face hub":
-                wanted.setdefault(f"dataset {place.load_from}", []).append(cell.task.label)
+        if cell.state == "cell" and not store.has_score(cell.task.name, cell.key):
+            for info in infos_of(cell.task):
+                want("datasets", plan.datasets.get(dataset_name(info)), cell.task.label)
     for candidate in plan.candidates:
         if isinstance(candidate, Candidate):
-            for place in (candidate.weights, candidate.adapter):
-                if isinstance(place, Located) and place.source == "Hugging Face hub":
-                    wanted.setdefault(f"model {place.load_from}", []).append(candidate.name)
-    if not wanted or options.sources.offline:
-        return []
-    why = hub_problem()
-    if why is None:
-        return []
-    hub = options.sources.hub or "HUB"
-    return [
-        f"{what} (wanted by {', '.join(dict.fromkeys(names))}): in no local hub or cache, and {why}\n"
-        f"    get it: where there is a network, hf download {what.split(' ', 1)[1]}"
-        f"{' --repo-type dataset' if what.startswith('dataset') else ''} "
-        f"--local-dir {hub}/{what.split(' ', 1)[0]}s/{what.split(' ', 1)[1]}"
-        for what, names in wanted.items()
+            want("models", candidate.weights, candidate.name)
+            want("models", candidate.adapter, candidate.name)
+    return wanted
+
+
+def _hub_problem_if_needed(plan: Plan, options: RunOptions, store: Store) -> str | None:
+    """Return why the hub does not answer, where something is wanted from it; None otherwise."""
+    return hub_problem() if not options.sources.offline and _from_hub(plan, store) else None
+
+
+def _gap(kind: Kind, repo: str, revision: str | None, why: str, sources: Sources) -> Gap:
+    return hub_gap(kind, repo, revision, sources, f"in no local hub or cache, and {why}")
+
+
+def _resolve(plan: Plan, options: RunOptions) -> tuple[dict[str, str], list[str]]:
+    """Ask the hub which commit each unpinned repository is at; return what it said and what went wrong."""
+    open_places = [
+        (place, candidate.name)
+        for candidate in plan.candidates
+        if isinstance(candidate, Candidate)
+        for place in (candidate.weights, candidate.adapter)
+        if place is not None and place.identity is None and not place.load_from.startswith(wheels.PREFIX)
     ]
+    if not open_places or options.sources.offline:
+        return {}, []
+    from harness.hub_client import HubClient, Patience
+    from harness.hub_errors import FetchError
+
+    client = HubClient(Patience(timeout_seconds=HUB_TIMEOUT_SECONDS, retries=2), logger.info)
+    commits: dict[str, str] = {}
+    problems: list[str] = []
+    for place, name in open_places:
+        try:
+            commit = client.resolve("models", place.load_from, place.revision)
+        except FetchError as error:
+            problems.append(f"model {place.load_from} (wanted by {name}): {error}")
+        else:
+            commits[commit_name("models", place.load_from, place.revision)] = commit
+    return commits, problems
 
 
 def hub_problem() -> str | None:

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 RECORD_VERSION = 1
+Unit = Literal["points", "nats", "raw"]
+"""Points: 0 to 100 (or -100 to 100), more is better. Nats (per token): less is better. Raw: as the engine gives it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,7 @@ class Metric:
     """The part of an aggregate or group; None for the whole."""
     filter: str | None = None
     """The answer filter of an ability task; None elsewhere."""
+    unit: Unit = "points"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,16 +58,19 @@ class Score:
     metric: str
     """Name of the main metric."""
     score: float
-    """Main metric in points, recomputed from the per-item results where there are any."""
+    """Main metric in `unit`, recomputed from the per-item results where there are any."""
     stderr: float | None
-    """Bootstrap standard error over items, in points; None where the metric has none."""
+    """Bootstrap standard error over items, in `unit`; None where the metric has none."""
     ci_low: float | None
-    """2.5 % bootstrap quantile, in points."""
+    """2.5 % bootstrap quantile, in `unit`."""
     ci_high: float | None
     n: int
     """Items the score is made of."""
     limit: int | None
     """Items were limited to so many; None: all."""
+    unit: Unit = "points"
+    """Only points are averaged over tasks."""
+    lower_is_better: bool = False
     metrics: tuple[Metric, ...] = ()
     items: ItemsFile | None = None
     """None where `items_missing` says why."""
@@ -108,6 +114,8 @@ def from_json(text: str) -> Result:
     if not isinstance(record, dict) or record.pop("record_version", None) != RECORD_VERSION:
         raise ValueError(f"not a result record of version {RECORD_VERSION}")
     kind = {"ok": Score, "error": Failure}.get(record.get("status", ""))
+    if kind is Score:
+        record = {"unit": "points", "lower_is_better": False} | record  # records from before the ability axis
     if kind is None or set(record) != {one.name for one in fields(kind)}:
         raise ValueError("not a result record: status or fields differ")
     if kind is Score:
@@ -129,7 +137,7 @@ def _pack(value: Any) -> Any:
 
 def _unpack(value: Any) -> Any:
     if isinstance(value, dict):
-        if set(value) == {"float"} and isinstance(value["float"], str):
+        if set(value) == {"float"} and value["float"] in ("nan", "inf", "-inf"):
             return float(value["float"])
         return {key: _unpack(one) for key, one in value.items()}
     return [_unpack(one) for one in value] if isinstance(value, list) else value

@@ -15,9 +15,9 @@ from harness import environment, preflight
 from harness.backends import Job, Outcome, backend_of
 from harness.candidates import Candidate, MissingCandidate
 from harness.encoders.checked import CheckedEncoder
-from harness.errors import ExitCode, worst
+from harness.errors import ExitCode, InputError, worst
 from harness.hub import Sources
-from harness.plan import Cell, Plan, dataset_name, infos_of, make_plan
+from harness.plan import Cell, Plan, dataset_name, infos_of, make_plan, resolve_tasks
 from harness.progress import Reporter, SilentReporter
 from harness.results import Failure, Result, Score
 from harness.store import Store
@@ -65,6 +65,7 @@ def run(suite: Suite, options: RunOptions | None = None, reporter: Reporter | No
     options = options or RunOptions()
     reporter = reporter or SilentReporter()
     store = Store(options.results)
+    _refuse_nothing(suite)
     plan = make_plan(suite, options.sources, models=options.models, tasks=options.tasks, limit=options.limit)
     if any(needs_work(cell, store) for cell in plan.cells):
         plan = preflight.ready(plan, options, store)
@@ -80,6 +81,16 @@ def run(suite: Suite, options: RunOptions | None = None, reporter: Reporter | No
         finally:
             reporter.close()
     return outcome_of(plan, store, ran=len(runnable))
+
+
+def _refuse_nothing(suite: Suite) -> None:
+    """Raise InputError where there is nothing to run: a list of tasks alone is for other suites to extend."""
+    if not suite.models:
+        raise InputError(
+            [f"suite {suite.name!r} names no models: write a suite with `extends: [{suite.name}.yaml]` and `models:`"]
+        )
+    if not resolve_tasks(suite):
+        raise InputError([f"suite {suite.name!r} names no tasks: `harness ls --tasks` lists what there is"])
 
 
 def needs_work(cell: Cell, store: Store) -> bool:
@@ -166,6 +177,7 @@ def _score(
 ) -> Score:
     started = time.perf_counter()
     encoder.take_counters()
+    encoder.take_details()
     encoder.progress = lambda count: reporter.progress(cell, count)
     data = {info: plan.datasets[name] for info, name in _data_names(cell).items()}
     job = Job(
@@ -182,6 +194,7 @@ def _score(
         "data": {name: _describe_data(place) for name, place in data.items()},
         **outcome.facts,
         "counts": counters,
+        "rationales": encoder.take_details(),
         "seconds": {
             "load_model": round(load_seconds, 3),
             "evaluate": round(time.perf_counter() - started, 3),
@@ -208,6 +221,8 @@ def _as_score(cell: Cell, outcome: Outcome, provenance: dict[str, Any]) -> Score
         ci_high=interval.high if interval else None,
         n=outcome.n,
         limit=cell.task.limit,
+        unit=outcome.score_unit,
+        lower_is_better=outcome.lower_is_better,
         metrics=outcome.metrics,
         items_missing=outcome.items_missing,
         provenance=provenance,

@@ -42,15 +42,9 @@ class Store:
             return None
         for path in (self._path(task, key, "json"), self._path(task, key, "failure.json")):
             try:
-                text = path.read_text(encoding="utf-8")
+                return _read(path)
             except FileNotFoundError:
                 continue
-            try:
-                return from_json(text)
-            except (ValueError, TypeError) as error:
-                raise InputError(
-                    [f"{path}: not a result record ({error}); move it away to have it run again"]
-                ) from error
         return None
 
     def has_score(self, task: str, key: str | None) -> bool:
@@ -106,7 +100,7 @@ class Store:
             key = path.name.split(".")[0]
             if path.name.endswith(".failure.json") and self._path(path.parent.name, key, "json").exists():
                 continue
-            yield from_json(path.read_text(encoding="utf-8"))
+            yield _read(path)
 
     @contextmanager
     def claim(self, key: str) -> Iterator[bool]:
@@ -138,6 +132,13 @@ class Store:
 
     def _path(self, task: str, key: str, suffix: str) -> Path:
         return self.root / "cells" / task / f"{key}.{suffix}"
+
+
+def _read(path: Path) -> Result:
+    try:
+        return from_json(path.read_text(encoding="utf-8"))
+    except (ValueError, TypeError) as error:
+        raise InputError([f"{path}: not a result record ({error}); move it away to have it run again"]) from error
 
 
 def _parquet(table: Any) -> bytes:

@@ -17,8 +17,10 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 Attention = Literal["sdpa", "eager", "flash_attention_2"]
 Similarity = Literal["cosine", "dot"]
 Ablation = Literal["none", "text-only", "rationale-only", "shuffled-rationale"]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+@=-]*$", max_length=80)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.+@=-]*$"
+SHA256_PATTERN = r"^[0-9a-f]{64}$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=80)]
+Sha256 = Annotated[str, Field(pattern=SHA256_PATTERN)]
 
 
 class Strict(BaseModel):
@@ -62,6 +64,25 @@ class LoadedModel(EncoderOptions):
     """A template with `{instruction}`, filled with the engine's instruction for the task (queries and single texts)."""
 
 
+class AbilitySettings(Strict):
+    """How an ability task is asked and scored; None takes the task's own value from the catalogue."""
+
+    num_fewshot: Annotated[int, Field(ge=0)] | None = None
+    chat_template: bool | None = None
+    """Whether prompts go through the model's chat template; it swings results, so each suite says it."""
+    fewshot_as_multiturn: bool | None = None
+    """With a chat template: the examples as turns of their own, or all in one."""
+    system_instruction: str | None = None
+    filter: str | None = None
+    """The answer filter whose score is the main one; the others are reported beside it."""
+    max_gen_toks: Annotated[int, Field(gt=0)] | None = None
+    """Tokens a generated answer may have."""
+    until: list[str] | None = None
+    """Strings that end a generated answer; the end-of-text token always does."""
+    generation: dict[str, Any] | None = None
+    """Further generation arguments: do_sample, temperature, top_p, ..."""
+
+
 class SentenceTransformersSpec(LoadedModel):
     """Anything that sentence-transformers loads."""
 
@@ -74,6 +95,8 @@ class MeanPoolSpec(LoadedModel):
     encoder: Literal["mean-pool"]
     adapter: str | None = None
     """A PEFT adapter: a folder or a hub repository."""
+    ability: dict[str, AbilitySettings] = {}
+    """Ability task -> what differs for this model, such as the chat template."""
 
 
 class Generation(Strict):
@@ -91,6 +114,16 @@ class RationaleSpec(LoadedModel):
     adapter: str | None = None
     generation: Generation = Generation()
     ablation: Ablation = "none"
+    ability: dict[str, AbilitySettings] = {}
+    """Ability task -> what differs for this model, such as the chat template."""
+
+
+class TfIdfSpec(EncoderOptions):
+    """TF-IDF over words, fitted on each task's own texts: the floor that an embedding model must beat."""
+
+    encoder: Literal["tf-idf"]
+    dimension: Annotated[int, Field(ge=256)] = 16384
+    """Words are hashed into so many signed features."""
 
 
 class CandidateSpec(EncoderOptions):
@@ -100,6 +133,8 @@ class CandidateSpec(EncoderOptions):
     """The directory; relative paths are taken from the working directory."""
     config: str | None = None
     """The training configuration that makes it; named in the plan while the directory is missing."""
+    ability: dict[str, AbilitySettings] = {}
+    """Ability task -> what differs for this model, such as the chat template."""
 
 
 class OtherEncoderSpec(EncoderOptions):
@@ -110,12 +145,14 @@ class OtherEncoderSpec(EncoderOptions):
     """Passed to its factory; part of the key."""
 
 
-BUILT_IN_ENCODERS = ("sentence-transformers", "mean-pool", "rationale")
+BUILT_IN_ENCODERS = ("sentence-transformers", "mean-pool", "rationale", "tf-idf")
 
 
 def _model_tag(value: Any) -> str:
     """Return which kind of entry `value` is, as raw data or as a model that was made before."""
-    raw = value if isinstance(value, dict) else value.model_dump()
+    raw = value.model_dump() if isinstance(value, BaseModel) else value
+    if not isinstance(raw, dict):
+        return "other"  # whose schema says that a mapping is wanted
     if raw.get("candidate") is not None and raw.get("encoder") is None:
         return "candidate"
     encoder = raw.get("encoder")
@@ -126,6 +163,7 @@ ModelSpec = Annotated[
     Annotated[SentenceTransformersSpec, Tag("sentence-transformers")]
     | Annotated[MeanPoolSpec, Tag("mean-pool")]
     | Annotated[RationaleSpec, Tag("rationale")]
+    | Annotated[TfIdfSpec, Tag("tf-idf")]
     | Annotated[CandidateSpec, Tag("candidate")]
     | Annotated[OtherEncoderSpec, Tag("other")],
     Discriminator(_model_tag),
@@ -142,14 +180,38 @@ class TaskRef(Strict):
     """Overrides the suite's limit for this task."""
 
 
-class AbilityRef(Strict):
-    """A general-ability task of lm-eval, with what differs from its defaults."""
+class AbilityRef(AbilitySettings):
+    """A general-ability task: one of the catalogue, an lm-eval YAML file of the user's, or `lm_nll` over own texts."""
 
-    name: str
-    num_fewshot: Annotated[int, Field(ge=0)] | None = None
+    name: Name
+    task: Literal["lm_nll"] | None = None
+    """Set where `name` is not itself `lm_nll`, so that a suite can have several."""
+    file: str | None = None
+    """An lm-eval task file, or for lm_nll JSON lines; relative paths are taken from the suite's own folder."""
+    type: str | None = None
+    """How reports group a task of the user's; None: Own."""
+    metric: str | None = None
+    """Main metric of the user's task file; None takes the first it lists."""
     subtasks: Annotated[list[str], Field(min_length=1)] | None = None
+    """Parts of a group, such as `anatomy` of mmlu; then it is another task: `mmlu[1/57]`."""
+    dataset: str | None = None
+    """lm_nll: a hub dataset, where there is no `file`."""
+    config: str | None = None
+    """lm_nll: configuration of `dataset`."""
+    split: str | None = None
+    """lm_nll: split of `dataset`; None: test."""
+    column: str | None = None
+    """lm_nll: the column that holds the texts."""
+    max_text_tokens: Annotated[int, Field(gt=0)] | None = None
+    """lm_nll: tokens of each text that are scored; None: 1024."""
     limit: Annotated[int, Field(gt=0)] | None = None
+    """The first so many items of each part."""
     allow_code_execution: bool = False
+
+    @property
+    def is_nll(self) -> bool:
+        """Whether it is nats per token over texts."""
+        return self.task == "lm_nll" or self.name == "lm_nll"
 
 
 class CustomRef(Strict):

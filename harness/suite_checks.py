@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 
+from harness import ability_checks
 from harness.catalogue import EMBEDDING_TYPES, OTHER_SPLITS, Axis, TaskInfo, catalogue
 from harness.suite import BUILT_IN_ENCODERS
 from harness.suite_problems import Problem, problem
@@ -19,7 +20,7 @@ ROLES = ("query", "document")
 
 def check(tree: Node) -> list[Problem]:
     """Return every problem of models, names and tasks in the merged `tree`."""
-    return [*_check_models(tree), *_check_tasks(tree)]
+    return [*_check_models(tree), *_check_tasks(tree), *ability_checks.check(tree)]
 
 
 def known_encoders() -> list[str]:
@@ -35,7 +36,7 @@ def _check_models(tree: Node) -> Iterator[Problem]:
         if name and isinstance(name.value, str):
             if name.value in seen:
                 first = seen[name.value].position
-                yield problem(name, f"model {name.value!r} is named twice; the first is at {first}")
+                yield problem(name, f"model {name.value!r} is named twice; the first is at {first}; rename one")
             seen.setdefault(name.value, name)
         yield from _check_encoder(model)
         yield from _check_prompts(model)
@@ -85,9 +86,6 @@ def _check_tasks(tree: Node) -> Iterator[Problem]:
     embedding = tasks.get("embedding")
     if embedding:
         yield from _check_embedding(embedding)
-    names: dict[str, Node] = {}
-    for entry in _items(tasks.get("ability")):
-        yield from _check_reference(entry, "ability", names)
     custom: dict[str, Node] = {}
     for entry in _items(tasks.get("custom")):
         name = entry.get("name")
@@ -105,7 +103,9 @@ def _check_embedding(embedding: Node) -> Iterator[Problem]:
     benchmark = embedding.get("benchmark")
     if benchmark and isinstance(benchmark.value, str) and benchmark.value not in benchmarks:
         near = did_you_mean(benchmark.value, benchmarks)
-        yield problem(benchmark, f"benchmark {benchmark.value!r} is not known; valid: {listing(benchmarks)}{near}")
+        yield problem(
+            benchmark, f"benchmark {benchmark.value!r} is not known; valid: {listing(benchmarks, most=40)}{near}"
+        )
     names: dict[str, Node] = {}
     for entry in _items(embedding.get("names")):
         yield from _check_reference(entry, "embedding", names)
@@ -134,7 +134,7 @@ def _check_reference(entry: Node, axis: Axis, seen: dict[str, Node], *, kind: st
         yield problem(name_node, f"unknown {axis} task {name!r}; {choices}{did_you_mean(name, tasks, most=3)}")
         return
     if kind is not None and task.type != kind and kind in EMBEDDING_TYPES:
-        yield problem(name_node, f"task {name!r} is of type {task.type}, not {kind}")
+        yield problem(name_node, f"task {name!r} is of type {task.type}, not {kind}; name it under {task.type}")
     if axis == "embedding":
         yield from _check_splits(entry, task)
 
@@ -147,7 +147,8 @@ def _check_splits(entry: Node, task: TaskInfo) -> Iterator[Problem]:
             yield problem(split, f"task {task.name!r} has no split {split.value!r}; valid: {listing(splits)}{near}")
     for subset in _items(entry.get("subsets")):
         if subset.value not in task.subsets:
-            near = did_you_mean(subset.value, task.subsets)
+            turned = "-".join(reversed(str(subset.value).split("-")))  # en-es is called es-en
+            near = did_you_mean(turned if turned in task.subsets else subset.value, task.subsets)
             yield problem(
                 subset, f"task {task.name!r} has no subset {subset.value!r}; valid: {listing(task.subsets)}{near}"
             )

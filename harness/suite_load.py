@@ -118,11 +118,12 @@ def apply_overrides(tree: Node, overrides: Iterable[str]) -> Node:
     return tree
 
 
-def _load_merged(path: Path, chain: tuple[Path, ...], files: list[Path]) -> Node:
+def _load_merged(path: Path, chain: tuple[Path, ...], files: list[Path], link: Node | None = None) -> Node:
     resolved = path.resolve()
     if resolved in chain:
-        circle = " -> ".join(display_path(link) for link in (*chain[chain.index(resolved) :], resolved))
-        raise InputError([f"{display_path(path)}: the files extend each other in a circle: {circle}"])
+        circle = " -> ".join(display_path(one) for one in (*chain[chain.index(resolved) :], resolved))
+        where = link.position if link else display_path(path)
+        raise InputError([f"{where}: the files extend each other in a circle: {circle}; take one of the links out"])
     tree = yaml_source.load(path)
     if not isinstance(tree.value, dict):
         raise InputError([f"{tree.position}: a suite is a mapping of keys to values, this file is not"])
@@ -131,7 +132,7 @@ def _load_merged(path: Path, chain: tuple[Path, ...], files: list[Path]) -> Node
     merged: Node | None = None
     for key in ("extends", "include"):
         for entry in _entries(tree.get(key)):
-            base = _load_merged(_find_base(entry, resolved.parent), (*chain, resolved), files)
+            base = _load_merged(_find_base(entry, resolved.parent), (*chain, resolved), files, entry)
             base = _only_included(base) if key == "include" else base
             merged = merge(merged, base) if merged else base
     files.append(path)
@@ -145,7 +146,9 @@ def _entries(node: Node | None) -> list[Node]:
 
 
 def _find_base(entry: Node, folder: Path) -> Path:
-    name = str(entry.value)
+    if not isinstance(entry.value, str):
+        raise InputError([f"{entry.position}: expected the name of a suite file, got {entry.plain()!r}"])
+    name = entry.value
     for candidate in (folder / name, shipped_folder() / name, shipped_folder() / f"{name}.yaml"):
         if candidate.is_file():
             return candidate
@@ -158,7 +161,9 @@ def _check_version(tree: Node) -> None:
     if version is None:
         raise InputError([f"{tree.position}: missing key 'version'; this release reads version: 1"])
     if version.value != 1 or isinstance(version.value, bool):
-        raise InputError([f"{version.position}: version {version.value!r} is not supported; this release reads 1"])
+        raise InputError(
+            [f"{version.position}: version {version.plain()!r} is not supported; this release reads version: 1"]
+        )
 
 
 def _only_included(tree: Node) -> Node:
@@ -176,13 +181,14 @@ def _children(tree: Node) -> dict[str, Node]:
 
 
 def _absolute_custom_paths(tree: Node, folder: Path) -> Node:
-    """Return `tree` with the paths of custom tasks made absolute, since a merged tree forgets whose folder it was."""
+    """Return `tree` with the paths of own tasks made absolute, since a merged tree forgets whose folder it was."""
     tasks = tree.get("tasks")
-    custom = tasks.get("custom") if tasks else None
-    for entry in custom.items() if custom else []:
-        path = entry.get("path")
-        if path and isinstance(path.value, str) and isinstance(entry.value, dict):
-            entry.value["path"] = Node(str(folder / path.value), path.position, path.key_position)
+    for section, key in (("custom", "path"), ("ability", "file")):
+        entries = tasks.get(section) if tasks else None
+        for entry in entries.items() if entries else []:
+            path = entry.get(key)
+            if path and isinstance(path.value, str) and isinstance(entry.value, dict):
+                entry.value[key] = Node(str(folder / Path(path.value).expanduser()), path.position, path.key_position)
     return tree
 
 
@@ -251,7 +257,7 @@ def _validate(tree: Node) -> Suite:
     try:
         suite = Suite.model_validate(tree.plain())
     except ValidationError as error:
-        problems.extend(from_validation_error(error, tree))
+        problems.extend(from_validation_error(error, tree, suite_checks.known_encoders()))
     problems.extend(suite_checks.check(tree))
     if problems or suite is None:
         raise InputError([str(problem) for problem in sorted(set(problems))])

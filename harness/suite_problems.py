@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ KEYS_AT: tuple[tuple[tuple[str, ...], type[BaseModel]], ...] = (
     (("models", "*", "mean-pool"), suite.MeanPoolSpec),
     (("models", "*", "rationale"), suite.RationaleSpec),
     (("models", "*", "rationale", "generation"), suite.Generation),
+    (("models", "*", "tf-idf"), suite.TfIdfSpec),
     (("models", "*", "candidate"), suite.CandidateSpec),
     (("models", "*", "other"), suite.OtherEncoderSpec),
     (("tasks",), suite.Tasks),
@@ -23,6 +25,9 @@ KEYS_AT: tuple[tuple[tuple[str, ...], type[BaseModel]], ...] = (
     (("tasks", "embedding", "names", "*"), suite.TaskRef),
     (("tasks", "embedding", "by_type", "*", "*"), suite.TaskRef),
     (("tasks", "ability", "*"), suite.AbilityRef),
+    (("models", "*", "mean-pool", "ability", "*"), suite.AbilitySettings),
+    (("models", "*", "rationale", "ability", "*"), suite.AbilitySettings),
+    (("models", "*", "candidate", "ability", "*"), suite.AbilitySettings),
     (("tasks", "custom", "*"), suite.CustomRef),
 )
 WANTED = {
@@ -38,6 +43,16 @@ WANTED = {
     "dict_type": "a mapping",
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
+}
+BOUNDS = {
+    "greater_than": "more than {gt:g}",
+    "greater_than_equal": "{ge:g} or more",
+    "too_short": "a list with at least {min_length} element",
+    "string_too_long": "at most {max_length} characters",
+}
+PATTERNS = {
+    suite.NAME_PATTERN: "letters, digits and any of _ . + @ = - with a letter or digit first",
+    suite.SHA256_PATTERN: "64 hex digits in lower case",
 }
 
 
@@ -61,15 +76,30 @@ def problem(node: Node, message: str, *, at_key: bool = False) -> Problem:
     return Problem(where.file, where.line, where.column, message)
 
 
-def from_validation_error(error: ValidationError, tree: Node) -> list[Problem]:
-    """Return one problem for each of pydantic's, placed in `tree`."""
-    return [_problem(dict(one), tree) for one in error.errors(include_url=False)]
+def from_validation_error(error: ValidationError, tree: Node, encoders: Collection[str]) -> list[Problem]:
+    """Return one problem for each of pydantic's, placed in `tree`.
+
+    What only follows from a missing, doubled or unknown encoder (`encoders` are the known ones) is left out: the checks
+    name the cause.
+    """
+    found = [dict(one) for one in error.errors(include_url=False)]
+    return [_problem(one, tree) for one in found if not _follows_from_encoder(one, tree, encoders)]
+
+
+def _follows_from_encoder(one: dict[str, Any], tree: Node, encoders: Collection[str]) -> bool:
+    loc: Loc = one["loc"]
+    if loc[:1] != ("models",) or len(loc) != 4 or one["type"] not in ("extra_forbidden", "missing"):
+        return False
+    encoder = tree.nearest(loc[:2]).get("encoder")
+    if loc[2] == "other":
+        return loc[3] != "name" and (encoder is None or encoder.value not in encoders)
+    return loc[3] == "candidate" and encoder is not None
 
 
 def _problem(one: dict[str, Any], tree: Node) -> Problem:
     loc: Loc = one["loc"]
     kind: str = one["type"]
-    node = tree.nearest(loc)
+    node = tree.nearest(_steps(loc))
     label = _label(loc)
     value = one.get("input")
     if kind == "extra_forbidden":
@@ -78,19 +108,28 @@ def _problem(one: dict[str, Any], tree: Node) -> Problem:
             node, f"unknown key {loc[-1]!r}; valid: {listing(keys, most=40)}{did_you_mean(loc[-1], keys)}", at_key=True
         )
     if kind == "missing":
-        return problem(node, f"{label}: missing key {loc[-1]!r}")
+        return problem(node, f"{_label(loc[:-1])}: missing key {loc[-1]!r}")
     if kind == "literal_error":
         choices = [part.strip(" '") for part in one["ctx"]["expected"].replace(" or ", ", ").split(", ")]
         return problem(node, f"{label}: {value!r} is not one of {listing(choices)}{did_you_mean(value, choices)}")
     if kind in WANTED:
         return problem(node, f"{label}: expected {WANTED[kind]}, got {_short(value)}")
+    if kind in BOUNDS:
+        return problem(node, f"{label}: expected {BOUNDS[kind].format(**one['ctx'])}, got {_short(value)}")
+    if kind == "string_pattern_mismatch" and one["ctx"]["pattern"] in PATTERNS:
+        return problem(node, f"{label}: expected {PATTERNS[one['ctx']['pattern']]}, got {_short(value)}")
     message = one["msg"].removeprefix("Value error, ")
     return problem(node, f"{label}: {message[0].lower()}{message[1:]}, got {_short(value)}")
 
 
+def _steps(loc: Loc) -> Loc:
+    """Return `loc` without what pydantic adds to the path: the kind of a model entry, the mark of a key."""
+    kind_at = 2 if loc[:1] == ("models",) else None
+    return tuple(step for index, step in enumerate(loc) if index != kind_at and step != "[key]")
+
+
 def _label(loc: Loc) -> str:
-    steps = [str(step) for step in loc if step not in ("sentence-transformers", "mean-pool", "other")]
-    return ".".join(steps) or "suite"
+    return ".".join(str(step) for step in _steps(loc)) or "suite"
 
 
 def _short(value: object) -> str:

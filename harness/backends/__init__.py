@@ -11,7 +11,7 @@ from typing import Any
 from harness.encoders.checked import CheckedEncoder
 from harness.hub import Located
 from harness.plan import Cell
-from harness.results import Metric
+from harness.results import Metric, Unit
 from harness.stats import Interval
 
 
@@ -35,9 +35,9 @@ class Outcome:
 
     metric: str
     score: float
-    """Main metric in points."""
+    """Main metric, in `score_unit`."""
     interval: Interval | None
-    """Bootstrap over items, in points; None where the metric has none."""
+    """Bootstrap over items, in `score_unit`; None where the metric has none."""
     n: int
     metrics: tuple[Metric, ...]
     items: Any | None
@@ -46,13 +46,16 @@ class Outcome:
     """Why there are none."""
     unit: str
     """What an item is."""
+    score_unit: Unit = "points"
+    """Of `score` and `interval`."""
+    lower_is_better: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
     """For provenance: prompts used, phases, what a limit kept."""
 
 
 Backend = Callable[[Job, CheckedEncoder], Outcome]
 
-_BACKENDS = {"mteb": "harness.backends.mteb:evaluate"}
+_BACKENDS = {"mteb": "harness.backends.mteb:evaluate", "lm-eval": "harness.backends.lm_eval:evaluate"}
 
 
 def engines() -> tuple[str, ...]:

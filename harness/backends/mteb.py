@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.backends import Job, Outcome
 from harness.backends.mteb_items import Capture, SubsetItems
+from harness.backends.mteb_texts import texts_of
 from harness.catalogue import catalogue
 from harness.hub import Located
 from harness.prompts import NO_ROLE, Role, selector
@@ -59,12 +60,12 @@ def evaluate(job: Job, encoder: CheckedEncoder) -> Outcome:
     task = job.cell.task
     model = MtebModel(job, encoder)
     names = task.info.parts or (task.info.name,)
-    parts = [_evaluate_part(name, job, model) for name in names]
+    parts = [_evaluate_part(name, job, encoder, model) for name in names]
     _write_native(job, parts)
     return _outcome(task, parts, model)
 
 
-def _evaluate_part(name: str, job: Job, model: MtebModel) -> _Part:
+def _evaluate_part(name: str, job: Job, encoder: CheckedEncoder, model: MtebModel) -> _Part:
     import mteb
 
     from harness.backends.mteb_limit import apply_limit
@@ -75,6 +76,7 @@ def _evaluate_part(name: str, job: Job, model: MtebModel) -> _Part:
     if planned.type in ("Retrieval", "Reranking"):
         task.convert_v1_dataset_format_to_v2(num_proc=None)
     kept = apply_limit(task, planned.limit, job.seed) if planned.limit else {}
+    encoder.prepare(lambda: texts_of(task))
     capture = Capture(task)
     result = mteb.evaluate(
         model,

@@ -11,12 +11,13 @@ import random
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from harness.stats import Statistic, average_precision_statistic, mean_statistic, spearman_statistic
+from harness.item_stats import of_columns
+from harness.stats import Statistic
 
 TOP_DOCUMENTS = 10
 """Of each query's ranking so many are kept."""
@@ -42,8 +43,9 @@ class SubsetItems:
     n: int
     score: float
     """The main metric recomputed from the items (0 to 1), or the engine's where `missing` says why not."""
-    statistic: Statistic | None
-    """The main metric over resampled items; None where there is no such thing."""
+    statistic: Statistic | None = None
+    """The main metric over resampled items; None where there is no such thing: the experiments of mteb's faster
+    clustering draw from the same texts, so that their spread is no error over texts."""
     columns: dict[str, Any] = field(default_factory=dict)
     missing: str | None = None
 
@@ -88,7 +90,8 @@ class Capture:
                 f"{self._task.metadata.name} {split}/{subset}: the per-item results give {made.score!r}, "
                 f"mteb says {official!r}"
             )
-        return made
+        found = of_columns(kind, made.columns) if made.columns else None
+        return replace(made, statistic=found.statistic) if found else made
 
     def _by_type(self, kind: str, split: str, subset: str, scores: Mapping[str, Any]) -> SubsetItems:
         if kind in ("Retrieval", "Reranking"):
@@ -145,7 +148,6 @@ class Capture:
             unit=unit,
             n=len(queries),
             score=float(score.mean()),
-            statistic=mean_statistic(score),
             columns=columns,
         )
 
@@ -160,7 +162,6 @@ class Capture:
             unit="pair",
             n=len(gold),
             score=float(spearmanr(gold, cosine)[0]),
-            statistic=spearman_statistic(gold, cosine),
             columns={"item": np.arange(len(gold)), "gold": gold, "cosine": cosine},
         )
 
@@ -176,14 +177,12 @@ class Capture:
         if self._task.metadata.main_score != "max_ap":
             why = f"{self._task.metadata.main_score} is not recomputed from items"
             return _without(split, subset, "pair", len(labels), scores, why)
-        statistics = [average_precision_statistic(values, labels) for values in measures.values()]
         return SubsetItems(
             split=split,
             subset=subset,
             unit="pair",
             n=len(labels),
             score=max(float(average_precision_score(labels, values)) for values in measures.values()),
-            statistic=lambda counts: np.max([statistic(counts) for statistic in statistics], axis=0),
             columns=columns,
         )
 
@@ -206,7 +205,6 @@ class Capture:
             unit="test text",
             n=len(labels),
             score=float(accuracy.mean()),
-            statistic=mean_statistic(accuracy.astype(np.float64)),
             columns=columns,
         )
 
@@ -232,7 +230,6 @@ class Capture:
             unit="set of texts",
             n=len(of_sets),
             score=float(of_sets.mean()),
-            statistic=mean_statistic(of_sets),
             columns=rows,
         )
 
@@ -263,7 +260,6 @@ class Capture:
             unit="text to cluster",
             n=len(chosen),
             score=float(np.mean(values)),
-            statistic=None,  # the experiments draw from the same texts: their spread is no error over texts
             columns=rows,
         )
 
@@ -284,14 +280,13 @@ class Capture:
             unit="document",
             n=len(score),
             score=float(score.mean()),
-            statistic=mean_statistic(score),
             columns={"item": documents, "score": score, "human": human, "cosine": cosine},
         )
 
 
 def _without(split: str, subset: str, unit: str, n: int, scores: Mapping[str, Any], why: str) -> SubsetItems:
     score = float(scores["main_score"])
-    return SubsetItems(split=split, subset=subset, unit=unit, n=n, score=score, statistic=None, missing=why)
+    return SubsetItems(split=split, subset=subset, unit=unit, n=n, score=score, missing=why)
 
 
 def _query_values(metric: str, scores: Any, qrels: Any, results: Any) -> dict[str, float] | None:

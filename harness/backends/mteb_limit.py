@@ -20,11 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from harness.backends.limits import DISTRACTORS_PER_QUERY, TEXTS_PER_LABEL, TEXTS_PER_SET
 from harness.digests import sha256_text
-
-DISTRACTORS_PER_QUERY = 10
-TEXTS_PER_SET = 100
-TEXTS_PER_LABEL = 5
 
 
 def apply_limit(task: Any, limit: int, seed: int) -> dict[str, Any]:
@@ -55,7 +52,9 @@ def _limit_split(task: Any, subset: str, split: str, limit: int, rng: np.random.
     if kind == "Clustering":
         data[split] = _limit_clustering(task, data[split], limit, rng)
     elif kind == "PairClassification":
-        data[split] = _limit_pairs(task, data[split], limit, rng)
+        pairs = _as_rows(data[split])
+        before = len(pairs)
+        data[split] = pairs.select(stratified(pairs[task.label_column_name], limit, rng))
     elif kind == "Classification":
         return _limit_classification(task, data, split, limit, rng)
     else:
@@ -97,12 +96,11 @@ def _draw(rng: np.random.Generator, n: int, limit: int) -> list[int]:
     return [int(place) for place in rng.permutation(n)[:limit]]
 
 
-def _limit_pairs(task: Any, data: Any, limit: int, rng: np.random.Generator) -> Any:
-    if len(data) == 1:  # version 1 kept a whole split in one row
-        from datasets import Dataset
+def _as_rows(pairs: Any) -> Any:
+    """Return pairs a row each: version 1 kept a whole split in one row."""
+    from datasets import Dataset
 
-        data = Dataset.from_dict(data[0])
-    return data.select(stratified(data[task.label_column_name], limit, rng))
+    return Dataset.from_dict(pairs[0]) if len(pairs) == 1 else pairs
 
 
 def _limit_classification(task: Any, data: Any, split: str, limit: int, rng: np.random.Generator) -> dict[str, int]:

@@ -8,19 +8,27 @@ from harness.candidates import Candidate
 from harness.encoders.base import CausalLM, Counters, Encoder, Vectors
 from harness.encoders.checked import CheckedEncoder
 from harness.errors import EnvironmentGapError, InputError
-from harness.suite import LoadedModel, MeanPoolSpec, OtherEncoderSpec, SentenceTransformersSpec
+from harness.suite import (
+    LoadedModel,
+    MeanPoolSpec,
+    OtherEncoderSpec,
+    RationaleSpec,
+    SentenceTransformersSpec,
+    TfIdfSpec,
+)
 from harness.suite_checks import ENTRY_POINT_GROUP, known_encoders
 from harness.yaml_source import listing
 
 __all__ = ["CausalLM", "CheckedEncoder", "Counters", "Encoder", "Vectors", "load"]
 
 
-def load(candidate: Candidate, *, seed: int = 0) -> CheckedEncoder:
+def load(candidate: Candidate, *, seed: int = 0, use_cache: bool = True) -> CheckedEncoder:
     """Load a candidate's weights and wrap its encoder in the central checks.
 
     Args:
         candidate: with weights that are on this machine or that the hub client can get.
         seed: of encoders that draw random numbers.
+        use_cache: whether rationales and their vectors are kept and looked up by content.
 
     Raises:
         EnvironmentGapError: a package or the weights are not to be had.
@@ -29,10 +37,14 @@ def load(candidate: Candidate, *, seed: int = 0) -> CheckedEncoder:
     spec = candidate.spec
     if isinstance(spec, OtherEncoderSpec):
         return CheckedEncoder(_load_registered(spec, seed), name=candidate.name)
-    return CheckedEncoder(_load_built_in(candidate, spec), name=candidate.name)
+    if isinstance(spec, TfIdfSpec):
+        from harness.encoders.tfidf import TfIdfEncoder
+
+        return CheckedEncoder(TfIdfEncoder(spec), name=candidate.name)
+    return CheckedEncoder(_load_built_in(candidate, spec, seed, use_cache), name=candidate.name)
 
 
-def _load_built_in(candidate: Candidate, spec: LoadedModel) -> Encoder:
+def _load_built_in(candidate: Candidate, spec: LoadedModel, seed: int, use_cache: bool) -> Encoder:
     assert candidate.weights is not None  # noqa: S101 - identify() gives every LoadedModel its weights
     if isinstance(spec, SentenceTransformersSpec):
         from harness.encoders.sentence_transformer import SentenceTransformerEncoder
@@ -42,6 +54,15 @@ def _load_built_in(candidate: Candidate, spec: LoadedModel) -> Encoder:
         from harness.encoders.dense import MeanPoolEncoder
 
         return MeanPoolEncoder(spec, candidate.weights, candidate.adapter)
+    if isinstance(spec, RationaleSpec):
+        from harness.cache import ContentCache
+        from harness.encoders.rationale_encoder import RationaleEncoder
+
+        cache = ContentCache() if use_cache else None
+        fingerprint = str(candidate.fingerprint())
+        return RationaleEncoder(
+            spec, candidate.weights, candidate.adapter, fingerprint=fingerprint, seed=seed, cache=cache
+        )
     raise EnvironmentGapError(
         [f"model {candidate.name!r}: this release has no {candidate.kind!r} encoder; see CHANGELOG.md"]
     )

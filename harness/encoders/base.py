@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -32,12 +32,14 @@ class Counters:
     out_of_memory: int = 0
     """How often the batch budget was halved."""
     encode_seconds: float = 0.0
+    on_batch: Callable[[int], None] | None = None
+    """Called by encoders that work in batches with the texts of each, so that long calls show progress."""
 
     def take(self) -> dict[str, float]:
         """Return the counts and start again from zero."""
-        taken = {one.name: getattr(self, one.name) for one in fields(self)}
-        for one in fields(self):
-            setattr(self, one.name, type(taken[one.name])())
+        taken = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "on_batch"}
+        for name, value in taken.items():
+            setattr(self, name, type(value)())
         return taken
 
 
@@ -47,6 +49,22 @@ class CausalLM(NamedTuple):
     model: Any
     """A transformers causal language model, adapters active, in eval mode."""
     tokenizer: Any
+
+
+@runtime_checkable
+class FittedEncoder(Protocol):
+    """An encoder that has to see a task's texts before it can encode any of them (TF-IDF)."""
+
+    def fit(self, texts: Iterable[str]) -> None:
+        """Forget what was fitted before and fit on `texts`: all texts of the task, training texts included."""
+
+
+@runtime_checkable
+class DetailedEncoder(Protocol):
+    """An encoder with more to say of a cell than counts (rationales: lengths, collapse, cut-offs)."""
+
+    def take_details(self) -> dict[str, Any]:
+        """Return details since the last call, as JSON, and start again."""
 
 
 @runtime_checkable

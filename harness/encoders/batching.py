@@ -49,6 +49,8 @@ def for_each_batch(
         batch = pending.pop(0)
         try:
             encode_batch(batch)
+            if counters.on_batch:
+                counters.on_batch(len(batch))
         except torch.OutOfMemoryError:
             if len(batch) == 1:
                 raise

@@ -7,12 +7,12 @@ encoded once.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from harness.encoders.base import CausalLM, Encoder, Vectors
+from harness.encoders.base import CausalLM, DetailedEncoder, Encoder, FittedEncoder, Vectors
 from harness.errors import EncoderOutputError
 from harness.prompts import Role
 from harness.suite import Similarity
@@ -53,6 +53,15 @@ class CheckedEncoder:
         """Return what encoding took since the last call."""
         return self.inner.counters.take()
 
+    def prepare(self, texts: Callable[[], Iterable[str]]) -> None:
+        """Let an encoder that must be fitted see the task's texts; `texts` is called for such encoders only."""
+        if isinstance(self.inner, FittedEncoder):
+            self.inner.fit(texts())
+
+    def take_details(self) -> dict[str, Any] | None:
+        """Return what the encoder has to say of a cell beside counts, or None."""
+        return self.inner.take_details() if isinstance(self.inner, DetailedEncoder) else None
+
     def encode(self, texts: Sequence[str], *, role: Role | None = None, prompt: str | None = None) -> Vectors:
         """Encode `texts`, each distinct one once.
 
@@ -66,13 +75,21 @@ class CheckedEncoder:
         places: dict[str, int] = {}
         rows = np.fromiter((places.setdefault(text, len(places)) for text in texts), dtype=np.int64, count=len(texts))
         unique = list(places)
+        counters = self.inner.counters
+        shown = 0
+
+        def on_batch(count: int) -> None:
+            nonlocal shown
+            shown += count
+            self.progress(count)
+
+        counters.on_batch = on_batch
         vectors = self.inner.encode(unique, role=role, prompt=prompt)
         self._check(vectors, unique)
-        counters = self.inner.counters
         counters.texts += len(texts)
         counters.unique_texts += len(unique)
         counters.encode_seconds += time.perf_counter() - started
-        self.progress(len(texts))
+        self.progress(len(texts) - shown)
         return vectors if len(unique) == len(texts) else vectors[rows]
 
     def _check(self, vectors: Vectors, texts: list[str]) -> None:
@@ -81,8 +98,10 @@ class CheckedEncoder:
             raise EncoderOutputError(f"{where} returned {type(vectors).__name__}, expected a numpy array")
         if vectors.dtype != np.float32:
             raise EncoderOutputError(f"{where} returned dtype {vectors.dtype}, expected float32")
-        if vectors.ndim != 2 or vectors.shape[0] != len(texts) or (len(texts) and vectors.shape[1] == 0):
+        if vectors.ndim != 2 or vectors.shape[0] != len(texts) or (texts and vectors.shape[1] == 0):
             raise EncoderOutputError(f"{where} returned shape {vectors.shape}, expected ({len(texts)}, d)")
+        if not texts:
+            return  # no vectors: no dimension either
         if self._dimension not in (None, vectors.shape[1]):
             raise EncoderOutputError(f"{where} returned {vectors.shape[1]} dimensions, before {self._dimension}")
         self._dimension = vectors.shape[1]

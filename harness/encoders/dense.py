@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,67 @@ from harness.encoders.weights import choose_device, loadable
 from harness.errors import AdapterHasNoEffectError
 from harness.hub import Located
 from harness.prompts import Role
-from harness.suite import MeanPoolSpec, Similarity
+from harness.suite import MeanPoolSpec, RationaleSpec, Similarity
 
 logger = logging.getLogger(__name__)
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedCausal:
+    """A causal language model on its device."""
+
+    model: Any
+    """transformers causal language model in eval mode; a PEFT adapter is injected into its layers and active."""
+    tokenizer: Any
+    device: str
+    context_length: int
+
+
 PROBE_TEXT = "The quick brown fox jumps over the lazy dog."
+
+
+def load_causal(spec: MeanPoolSpec | RationaleSpec, weights: Located, adapter: Located | None) -> LoadedCausal:
+    """Load a causal language model, its tokenizer and an adapter.
+
+    Raises:
+        AdapterHasNoEffectError: states of a probe text are the same with and without the adapter.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    device = choose_device(spec.device)
+    source, revision = loadable(weights, spec.sha256)
+    trust = {"trust_remote_code": True} if spec.trust_remote_code else {}
+    tokenizer = AutoTokenizer.from_pretrained(source, **revision, **trust)
+    model = AutoModelForCausalLM.from_pretrained(
+        source, dtype=getattr(torch, spec.dtype), attn_implementation=spec.attn_implementation, **revision, **trust
+    )
+    model.to(device).eval()
+    if adapter is not None:
+        model = _with_adapter(model, tokenizer, adapter, device)
+    context = int(model.config.get_text_config().max_position_embeddings)
+    return LoadedCausal(model=model, tokenizer=tokenizer, device=device, context_length=context)
+
+
+def _with_adapter(model: Any, tokenizer: Any, adapter: Located, device: str) -> Any:
+    """Return `model` with the adapter injected into its layers and active; refuse one that changes nothing."""
+    import torch
+    from peft import PeftModel
+
+    wrapped = PeftModel.from_pretrained(model, adapter.load_from).to(device).eval()
+    probe = torch.tensor([tokenizer(PROBE_TEXT)["input_ids"]], device=device)
+    with torch.inference_mode():
+        with wrapped.disable_adapter():
+            before = model.base_model(input_ids=probe).last_hidden_state
+        after = model.base_model(input_ids=probe).last_hidden_state
+    change = float((after - before).abs().max())
+    if change == 0.0:
+        raise AdapterHasNoEffectError(
+            f"adapter {adapter.load_from!r} had no effect: the states of a probe text are the same with and "
+            f"without it; its weights are untrained, or their names do not match the base model's modules"
+        )
+    logger.info("adapter %s changes a probe text's states by up to %.3g", adapter.load_from, change)
+    return wrapped.get_base_model()
 
 
 class MeanPoolEncoder:
@@ -38,26 +95,11 @@ class MeanPoolEncoder:
         Raises:
             AdapterHasNoEffectError: states of a probe text are the same with and without the adapter.
         """
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
         self.spec = spec
-        self.device = choose_device(spec.device)
         self._counters = Counters()
-        source, revision = loadable(weights, spec.sha256)
-        trust = {"trust_remote_code": True} if spec.trust_remote_code else {}
-        self.tokenizer = AutoTokenizer.from_pretrained(source, **revision, **trust)
-        self.model = AutoModelForCausalLM.from_pretrained(
-            source,
-            dtype=getattr(torch, spec.dtype),
-            attn_implementation=spec.attn_implementation,
-            **revision,
-            **trust,
-        )
-        self.model.to(self.device).eval()
-        if adapter is not None:
-            self._load_adapter(adapter)
-        self.max_text_tokens = spec.max_text_tokens or _context_length(self.model.config)
+        loaded = load_causal(spec, weights, adapter)
+        self.model, self.tokenizer, self.device = loaded.model, loaded.tokenizer, loaded.device
+        self.max_text_tokens = spec.max_text_tokens or loaded.context_length
         self._budget = spec.batch_tokens or default_budget(self.device)
 
     @property
@@ -141,28 +183,5 @@ class MeanPoolEncoder:
         return result
 
     def _body(self) -> Any:
-        """Return the decoder without its language-model head; an injected adapter stays active in it."""
-        return self._causal().base_model
-
-    def _causal(self) -> Any:
-        return self.model.get_base_model() if self.spec.adapter is not None else self.model
-
-    def _load_adapter(self, adapter: Located) -> None:
-        from peft import PeftModel
-
-        self.model = PeftModel.from_pretrained(self.model, adapter.load_from).to(self.device).eval()
-        ids = self.tokenizer(PROBE_TEXT)["input_ids"]
-        with self.model.disable_adapter():
-            before = self._pooled([ids], 0)
-        after = self._pooled([ids], 0)
-        change = float(np.abs(after - before).max())
-        if change == 0.0:
-            raise AdapterHasNoEffectError(
-                f"adapter {adapter.load_from!r} had no effect: the states of a probe text are the same with and "
-                f"without it; its weights are untrained, or their names do not match the base model's modules"
-            )
-        logger.info("adapter %s changes a probe text's states by up to %.3g", adapter.load_from, change)
-
-
-def _context_length(config: Any) -> int:
-    return int(config.get_text_config().max_position_embeddings)
+        """Return the decoder without its language-model head."""
+        return self.model.base_model

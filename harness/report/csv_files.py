@@ -1,4 +1,7 @@
-"""`scores.csv` (one row a cell) and `metrics.csv` (every other metric): no clock, host or cost in them."""
+"""`scores.csv` (one row a cell) and `metrics.csv` (every other metric): no clock, host or cost in them.
+
+Points have two decimals; what is in nats (`nll`, `gold_nll`: lower is better) or in a task's own unit has four.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,14 @@ import csv
 import io
 import math
 
+from harness.report.ability import DIGITS
 from harness.report.table import CellView, Report
+from harness.results import Unit
 
 SCORES_HEADER = (
     "model", "axis", "type", "task", "metric", "score", "stderr", "ci_low", "ci_high", "n", "limit", "status", "key",
 )  # fmt: skip
 METRICS_HEADER = ("model", "axis", "type", "task", "part", "split", "subset", "metric", "filter", "value", "key")
-DIGITS = 2
 
 
 def scores_csv(report: Report) -> str:
@@ -26,7 +30,7 @@ def metrics_csv(report: Report) -> str:
     for view in report.cells.values():
         if view.score is None:
             continue
-        head = [view.cell.model, view.cell.task.axis, view.cell.task.type, view.cell.task.name]
+        head = [view.cell.model, view.cell.task.axis, view.cell.task.type, view.cell.task.label]
         rows += [
             [
                 *head,
@@ -35,7 +39,7 @@ def metrics_csv(report: Report) -> str:
                 one.subset,
                 one.name,
                 one.filter or "",
-                _points(one.value),
+                _points(one.value, one.unit),
                 view.cell.key,
             ]
             for one in view.score.metrics
@@ -47,17 +51,18 @@ def _score_row(view: CellView) -> list[object]:
     task, score = view.cell.task, view.score
     numbers: list[object] = ["", "", "", "", ""]
     if score is not None:
-        numbers = [_points(score.score), _points(score.stderr), _points(score.ci_low), _points(score.ci_high), score.n]
+        shown = [_points(one, score.unit) for one in (score.score, score.stderr, score.ci_low, score.ci_high)]
+        numbers = [*shown, score.n]
     limit = task.limit if task.limit is not None else ""
     metric = score.metric if score else task.info.main_score
     head: list[object] = [view.cell.model, task.axis, task.type, task.label, metric]
     return [*head, *numbers, limit, view.status, view.cell.key or ""]
 
 
-def _points(value: float | None) -> str:
+def _points(value: float | None, unit: Unit = "points") -> str:
     if value is None:
         return ""
-    return f"{value:.{DIGITS}f}" if math.isfinite(value) else str(value)
+    return f"{value:.{DIGITS[unit]}f}" if math.isfinite(value) else str(value)
 
 
 def _csv(header: tuple[str, ...], rows: list[list[object]]) -> str:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.compare import Difference
+from harness.item_stats import UNITS
+from harness.report import ability
+from harness.plan import PlannedTask
 from harness.report.table import AxisSummary, CellView, Mean, Report, ordered_types
+from harness.results import Unit
 
 POINT_DIGITS = 2
 """Scores and differences are shown in points with two decimals."""
@@ -47,9 +52,70 @@ def _axis(report: Report, axis: AxisSummary) -> str:
     left_out = len(axis.tasks) - len(axis.common)
     over = f"Means over the {len(axis.common)} of {len(axis.tasks)} tasks that every model with scores has."
     if left_out:
-        missing = [task for task in axis.tasks if task not in axis.common]
-        over += f" Left out: {', '.join(missing[:10])}{', ...' if len(missing) > 10 else ''}."
-    return "\n\n".join([f"## {name}", over, _summary(report, axis), "### By task", _by_task(report, axis)])
+        missing = [task for task in axis.tasks if task not in axis.common and task not in axis.apart]
+        if missing:
+            over += f" Left out: {', '.join(missing[:10])}{', ...' if len(missing) > 10 else ''}."
+    if axis.apart:
+        over += f" In no mean: {'; '.join(f'{task} ({why})' for task, why in axis.apart.items())}."
+    parts = [f"## {name}", _verdict(report, axis), _standings(report, axis), over]
+    parts += [_summary(report, axis), "### By task", _by_task(report, axis)]
+    if axis.axis == "ability":
+        parts += ["### Beside the scores", table(ability.HEADER, ability.rows(report)), *ability.notes(report)]
+    return "\n\n".join(parts)
+
+
+def _verdict(report: Report, axis: AxisSummary) -> str:
+    """Return the sentences a reader came for: which model, and how sure that is."""
+    if not axis.standings:
+        return "No task has a score from every model: nothing can be compared."
+    leader, *others = axis.standings
+    if not others:
+        return f"Only **{leader.model}** has scores; there is nothing to compare it with."
+    tied = [one.model for one in others if one.is_tied_with_leader]
+    tasks = f"{len(axis.common)} task(s)"
+    if tied:
+        names = " and ".join([f"**{leader.model}**", *(f"**{name}**" for name in tied)])
+        first = f"{names} cannot be told apart on these {tasks}: the difference of their means may be chance."
+    else:
+        first = f"**{leader.model}** is the best of these {len(axis.standings)} models over {tasks}"
+        first += f", {_interval(others[0].to_leader, flip=True)} points ahead of the next, {others[0].model}."
+    if report.limits:
+        first += " That is on a LIMITED sample of each task."
+    return first
+
+
+def _standings(report: Report, axis: AxisSummary) -> str:
+    rows = []
+    for place, one in enumerate(axis.standings, 1):
+        tied = one.to_leader is not None and one.is_tied_with_leader
+        base = "baseline" if one.model == report.baseline else _interval(one.to_baseline)
+        counts = "" if one.model == report.baseline else f"{one.ahead} / {one.behind} / {one.undecided}"
+        lead = "leader" if one.to_leader is None else _interval(one.to_leader)
+        rows.append([f"{'1=' if tied else place}", one.model, points(one.mean), lead, base, counts])
+    if not rows:
+        return ""
+    to_base = f"to {report.baseline}" if report.baseline else "to the baseline"
+    header = ["rank", "model", "mean", "to the leader", to_base, "tasks ahead / behind / undecided"]
+    note = (
+        "Differences in points [95% interval]. Tasks are fixed; within each, items are resampled, the same for both "
+        "models. A task counts as ahead or behind when its own interval lies on one side of 0 (each at 95%, not "
+        "corrected for the number of tasks)."
+    )
+    return f"{table(header, rows)}\n\n{note}"
+
+
+def _interval(difference: Difference | None, *, flip: bool = False, unit: Unit = "points") -> str:
+    """Return `+1.23 [0.45, 2.01]`, the sign turned round where `flip` is set."""
+    if difference is None:
+        return NOT_THERE
+    low, high, value = difference.low, difference.high, difference.value
+    if flip:
+        value = -value
+        low, high = (None, None) if low is None or high is None else (-high, -low)
+    text = points(value) if flip else f"{'+' if value >= 0 else ''}{ability.figure(value, unit)}"
+    if low is None or high is None:
+        return text
+    return f"{text} [{ability.figure(low, unit)}, {ability.figure(high, unit)}]"
 
 
 def _summary(report: Report, axis: AxisSummary) -> str:
@@ -82,9 +148,16 @@ def _by_task(report: Report, axis: AxisSummary) -> str:
     for kind in ordered_types(tasks):
         for task in (one for one in tasks if one.type == kind):
             views = [report.cells[model, task.name] for model in report.models]
-            rows.append([kind, task.label, task.info.main_score, *(_cell(report, view) for view in views)])
-    legend = "Score in points [95% interval, bootstrap over items]; difference to the baseline; - missing; n/a."
+            rows.append([kind, _named(task), _metric_name(views), *(_cell(report, view) for view in views)])
+    units = "; ".join(f"{kind}: {UNITS[kind]}" for kind in ordered_types(tasks) if kind in UNITS)
+    legend = "Score in points [95% interval] (paired difference to the baseline [95% interval]); - missing; n/a."
+    if units:
+        legend += f" Intervals: bootstrap over items, which are for {units}."
     return f"{table(header, rows)}\n\n{legend}"
+
+
+def _named(task: PlannedTask) -> str:
+    return f"{task.label} (limit {task.limit})" if task.limit else task.label
 
 
 def _cell(report: Report, view: CellView) -> str:
@@ -93,14 +166,19 @@ def _cell(report: Report, view: CellView) -> str:
     if view.score is None:
         return "n/a" if view.status == "n/a" else NOT_THERE
     score = view.score
-    text = points(score.score)
+    text = ability.figure(score.score, score.unit)
     if score.ci_low is not None:
-        text += f" [{points(score.ci_low)}, {points(score.ci_high)}]"
-    if report.baseline and view.cell.model != report.baseline:
-        base = report.cells[report.baseline, view.cell.task.name].value
-        if base is not None:
-            text += f" ({signed(score.score - base)})"
-    return text
+        text += f" [{ability.figure(score.ci_low, score.unit)}, {ability.figure(score.ci_high, score.unit)}]"
+    text += ability.chance_note(score)
+    difference = report.differences.get((view.cell.model, view.cell.task.name))
+    return f"{text} ({_interval(difference, unit=score.unit)})" if difference else text
+
+
+def _metric_name(views: Sequence[CellView]) -> str:
+    """Return what a task is scored by, with its unit where that is not points."""
+    name = views[0].cell.task.info.main_score if views else ""
+    units = {ability.UNIT_NAMES[view.score.unit] for view in views if view.score} - {""}
+    return f"{name} ({', '.join(sorted(units))})" if units else name
 
 
 def _models(report: Report) -> str:
@@ -141,7 +219,8 @@ def _versions(versions: dict[str, str]) -> str:
 
 
 def _prompts(prompts: dict[str, str | None]) -> str:
-    return ", ".join(f"{role}: {prompt!r}" if prompt else f"{role}: none" for role, prompt in prompts.items())
+    said = [f"{role}: {prompt!r}" if prompt else f"{role}: none" for role, prompt in prompts.items()]
+    return ", ".join(said) or "none"
 
 
 def _problems(report: Report) -> str:

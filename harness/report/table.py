@@ -7,16 +7,18 @@ the tasks that both have.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Literal
 
 from harness.candidates import Candidate
 from harness.catalogue import EMBEDDING_TYPES, Axis
+from harness.compare import Difference, mean_difference
 from harness.plan import Cell, Plan, PlannedTask
 from harness.results import Failure, Result, Score
 
+Comparer = Callable[[Score, Score], Difference]
 Status = Literal["ok", "error", "missing", "n/a"]
 
 
@@ -48,6 +50,26 @@ class Mean:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a model stands on an axis, over the tasks that every model with scores has."""
+
+    model: str
+    mean: float
+    """Over the common tasks, in points."""
+    is_tied_with_leader: bool
+    """Whether its difference to the best mean is not clear of 0."""
+    to_leader: Difference | None
+    """None for the leader itself."""
+    to_baseline: Difference | None
+    """None for the baseline itself, or where there is none."""
+    ahead: int
+    """Common tasks on which it is clearly ahead of the baseline: the paired interval lies above 0."""
+    behind: int
+    undecided: int
+    """Common tasks whose interval covers 0 or that have none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AxisSummary:
     """The means of one axis, a model each."""
 
@@ -64,6 +86,10 @@ class AxisSummary:
     over_types: dict[str, Mean]
     delta: dict[str, Mean]
     """Model -> mean difference to the baseline over the tasks both have."""
+    standings: tuple[Standing, ...]
+    """Best mean first; empty where there is no common task."""
+    apart: dict[str, str] = field(default_factory=dict)
+    """Task that no mean may hold -> why: another unit than points, or other parts for other models."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,13 +108,26 @@ class Report:
     axes: tuple[AxisSummary, ...]
     candidates: dict[str, Candidate | None]
     """None for a candidate that is not there."""
+    differences: dict[tuple[str, str], Difference]
+    """(model, task) -> difference to the baseline, where both have a score."""
     unverified: tuple[str, ...] = ()
     """Sources that nothing vouches for."""
     warnings: tuple[str, ...] = field(default=())
 
 
-def build(plan: Plan, results: Mapping[str, Result]) -> Report:
-    """Return the report over a plan and whatever results there are."""
+def without_interval(score: Score, base: Score) -> Difference:
+    """Return the bare difference: for callers without a results folder to resample from."""
+    return Difference(value=score.score - base.score, stderr=None, low=None, high=None, n=min(score.n, base.n))
+
+
+def build(plan: Plan, results: Mapping[str, Result], compare: Comparer = without_interval) -> Report:
+    """Return the report over a plan and whatever results there are.
+
+    Args:
+        plan: models, tasks and cells.
+        results: str(cell) -> result.
+        compare: gives the difference of two scores of one task with its paired interval.
+    """
     suite = plan.suite
     views = {(cell.model, cell.task.name): _view(cell, results.get(str(cell))) for cell in plan.cells}
     models = tuple(candidate.name for candidate in plan.candidates)
@@ -97,7 +136,7 @@ def build(plan: Plan, results: Mapping[str, Result]) -> Report:
     axes = tuple(
         summary
         for axis in ("embedding", "ability")
-        if (summary := _summarise(axis, plan.tasks, models, views, baseline)) is not None
+        if (summary := _summarise(axis, plan.tasks, models, views, baseline, compare)) is not None
     )
     limits = sorted({task.limit for task in plan.tasks if task.limit})
     return Report(
@@ -110,6 +149,7 @@ def build(plan: Plan, results: Mapping[str, Result]) -> Report:
         cells=views,
         axes=axes,
         candidates={one.name: one if isinstance(one, Candidate) else None for one in plan.candidates},
+        differences=_differences(views, baseline, compare),
         unverified=_unverified(views.values()),
         warnings=_warnings(plan, views.values()),
     )
@@ -138,15 +178,21 @@ def _summarise(
     models: Sequence[str],
     views: Mapping[tuple[str, str], CellView],
     baseline: str | None,
+    compare: Comparer,
 ) -> AxisSummary | None:
     of_axis = [task for task in tasks if task.axis == axis]
     if not of_axis:
         return None
+    scored = [model for model in models if any(views[model, task.name].score for task in of_axis)]
+    apart = {task.name: why for task in of_axis if (why := _why_apart([views[one, task.name] for one in models]))}
     values = {
-        model: {task.name: value for task in of_axis if (value := views[model, task.name].value) is not None}
+        model: {
+            task.name: value
+            for task in of_axis
+            if task.name not in apart and (value := views[model, task.name].value) is not None
+        }
         for model in models
     }
-    scored = [model for model in models if values[model]]
     common = [task for task in of_axis if scored and all(task.name in values[model] for model in scored)]
     by_type = {
         kind: {model: _mean([values[model][t.name] for t in common if t.type == kind]) for model in scored}
@@ -164,7 +210,68 @@ def _summarise(
             for model in scored
         },
         delta={model: _difference(values[model], values.get(baseline or "", {})) for model in scored},
+        standings=_standings([task.name for task in common], scored, views, baseline, compare),
+        apart=apart,
     )
+
+
+def _why_apart(views: Sequence[CellView]) -> str | None:
+    """Return why a task may be in no mean, or None: nats are no points, and `mmlu[10/57]` is not mmlu."""
+    scores = [view.score for view in views if view.score]
+    units = sorted({score.unit for score in scores})
+    if any(unit != "points" for unit in units) or any(score.lower_is_better for score in scores):
+        return f"in {' and '.join(units)}{', lower is better' if any(one.lower_is_better for one in scores) else ''}"
+    labels = sorted({view.cell.task.label for view in views if view.score})
+    return f"not the same task for every model: {', '.join(labels)}" if len(labels) > 1 else None
+
+
+def _standings(
+    common: Sequence[str],
+    models: Sequence[str],
+    views: Mapping[tuple[str, str], CellView],
+    baseline: str | None,
+    compare: Comparer,
+) -> tuple[Standing, ...]:
+    if not common:
+        return ()
+    means = {model: fmean(views[model, task].value or 0.0 for task in common) for model in models}
+    order = sorted(models, key=lambda model: -means[model])
+    leader = order[0]
+
+    def against(model: str, other: str | None) -> list[Difference]:
+        if other is None or other not in models or model == other:
+            return []
+        pairs = [(views[model, task].score, views[other, task].score) for task in common]
+        return [compare(own, base) for own, base in pairs if own and base]
+
+    standings = []
+    for model in order:
+        to_leader, each = mean_difference(against(model, leader)), against(model, baseline)
+        clear = [one for one in each if one.is_clear]
+        standings.append(
+            Standing(
+                model=model,
+                mean=means[model],
+                is_tied_with_leader=to_leader is None or not to_leader.is_clear,
+                to_leader=to_leader,
+                to_baseline=mean_difference(each),
+                ahead=sum(one.value > 0 for one in clear),
+                behind=sum(one.value < 0 for one in clear),
+                undecided=len(each) - len(clear),
+            )
+        )
+    return tuple(standings)
+
+
+def _differences(
+    views: Mapping[tuple[str, str], CellView], baseline: str | None, compare: Comparer
+) -> dict[tuple[str, str], Difference]:
+    found: dict[tuple[str, str], Difference] = {}
+    for (model, task), view in views.items():
+        base = views[baseline, task].score if baseline and model != baseline else None
+        if view.score and base and views[str(baseline), task].cell.task.label == view.cell.task.label:
+            found[model, task] = compare(view.score, base)
+    return found
 
 
 def _mean(values: Sequence[float | None]) -> Mean:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
+from harness.compare import difference
 from harness.digests import write_atomically
 from harness.plan import Plan
 from harness.report import csv_files, markdown, table
 from harness.results import Result
+from harness.store import Store
 
 
-def write_report(plan: Plan, results: Mapping[str, Result], folder: Path) -> list[Path]:
+def write_report(plan: Plan, results: Mapping[str, Result], store: Store, folder: Path) -> list[Path]:
     """Write report.md, scores.csv and metrics.csv below `folder`; return their paths."""
-    report = table.build(plan, results)
+    report = table.build(plan, results, partial(difference, store))
     files = {
         "report.md": markdown.render(report),
         "scores.csv": csv_files.scores_csv(report),

@@ -1,0 +1,162 @@
+"""The ability axis: one cell through lm-eval, on the weights that the encoder has in memory.
+
+The task objects, the prompts, the filters and the metrics are lm-eval's; the model is our subclass of its HFLM. Its
+`--use_cache` is never used (keyed by request, not by model), its own bootstrap is off, and its record of which model it
+ran is empty for a model in memory: identity, intervals and resume are ours.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from harness.backends import Job, Outcome
+from harness.backends import lm_eval_items as items
+from harness.backends.lm_eval_tasks import FEWSHOT_SEED, gold_answer, load_tasks, quiet
+from harness.digests import sha256_text
+from harness.encoders.batching import CPU_BATCH_TOKENS
+from harness.errors import HarnessError
+
+if TYPE_CHECKING:
+    from harness.encoders.checked import CheckedEncoder
+
+
+def evaluate(job: Job, encoder: CheckedEncoder) -> Outcome:
+    """Score one cell of the ability axis.
+
+    Args:
+        job: the cell, with every setting in `cell.task.settings`, and its data.
+        encoder: of the cell's candidate; its language model is used as it is in memory, adapter active.
+
+    Returns:
+        The main metric with its bootstrap interval, every metric and filter, nats per token of the gold answers, and
+        the per-item results.
+
+    Raises:
+        HarnessError: the candidate has no language model, or the task cannot be asked as the suite says.
+        NotRecomputedError: the per-item results do not recompute lm-eval's figure.
+    """
+    planned = job.cell.task
+    if planned.settings.get("kind") == "lm_nll":
+        from harness.backends.lm_eval_nll import evaluate_nll
+
+        return evaluate_nll(job, encoder)
+    started = time.perf_counter()
+    with quiet():
+        tasks = load_tasks(job)
+        lm = language_model(encoder, tasks, chat_template=planned.settings["chat_template"])
+        loaded = time.perf_counter()
+        answered = _ask(lm, tasks, job)
+    parts = [
+        items.part_items(
+            part, task, answered["samples"][task.task_name], answered["results"][task.task_name], lm.traces
+        )
+        for part, task in tasks.items()
+    ]
+    seconds = {"load_data": round(loaded - started, 3), "ask": round(time.perf_counter() - loaded, 3)}
+    return _outcome(job, parts, tasks, lm, seconds)
+
+
+def language_model(encoder: CheckedEncoder, tasks: dict[str, Any], *, chat_template: bool) -> Any:
+    """Return the encoder's language model as lm-eval wants one.
+
+    Raises:
+        HarnessError: it has none, or no chat template where one is asked for.
+    """
+    from harness.backends.lm_eval_model import SharedPrefixLM
+
+    inside = encoder.causal_lm()
+    if inside is None:
+        raise HarnessError(f"model {encoder.name!r} has no language model: the ability axis is n/a for it")
+    if chat_template and not inside.tokenizer.chat_template:
+        raise HarnessError(f"model {encoder.name!r} has no chat template; set chat_template: false for it")
+    by_name = {task.task_name: task for task in tasks.values()}
+    return SharedPrefixLM(
+        inside.model,
+        inside.tokenizer,
+        batch_tokens=int(encoder.describe().get("batch_tokens", CPU_BATCH_TOKENS)),
+        gold_of=lambda request: gold_answer(by_name[request.task_name], request.doc, chat_template=chat_template),
+        on_done=encoder.progress,
+    )
+
+
+def _ask(lm: Any, tasks: dict[str, Any], job: Job) -> dict[str, Any]:
+    """Run lm-eval over the tasks; the global random state is put back afterwards."""
+    import torch
+    from lm_eval.evaluator import evaluate as run_lm_eval
+
+    settings = job.cell.task.settings
+    with torch.random.fork_rng():
+        torch.manual_seed(job.seed)  # read where the suite asks for sampled answers
+        answered: dict[str, Any] = run_lm_eval(
+            lm=lm,
+            task_dict={"tasks": {task.task_name: task for task in tasks.values()}, "groups": {}},
+            limit=job.cell.task.limit,
+            bootstrap_iters=0,
+            log_samples=True,
+            system_instruction=settings["system_instruction"],
+            apply_chat_template=settings["chat_template"],
+            fewshot_as_multiturn=settings["fewshot_as_multiturn"],
+        )
+    return answered
+
+
+def _outcome(
+    job: Job, parts: list[items.PartItems], tasks: dict[str, Any], lm: Any, seconds: dict[str, float]
+) -> Outcome:
+    planned = job.cell.task
+    metric, chosen = planned.info.main_score, planned.settings["filter"]
+    key = f"{metric},{chosen}"
+    if any(key not in part.metrics for part in parts):
+        raise HarnessError(
+            f"task {planned.name!r} has no {metric!r} with filter {chosen!r}; it has: {list(parts[0].metrics)}"
+        )
+    unit = items.unit_of(metric)
+    score, found = items.pooled(parts, key), items.interval(parts, key)
+    is_points = unit == "points"
+    some = next(iter(tasks.values()))
+    is_group = len(planned.info.subsets) > 1
+    return Outcome(
+        metric=metric,
+        score=score * items.POINTS if is_points else score,
+        interval=items.in_points(found) if found and is_points else found,
+        n=sum(part.n for part in parts),
+        metrics=tuple(items.metrics_of(parts, planned.splits[0], planned.subsets[0], is_group=is_group)),
+        items=items.table_of(parts, planned.splits[0], key),
+        items_missing=None,
+        unit="question",
+        score_unit=unit,
+        lower_is_better=not some.higher_is_better().get(metric, True),
+        facts={"ability": _facts(planned.settings, parts, tasks, lm, key), "phases": seconds},
+    )
+
+
+def _facts(
+    settings: dict[str, Any], parts: list[items.PartItems], tasks: dict[str, Any], lm: Any, key: str
+) -> dict[str, Any]:
+    """Return what stands beside the score, and how the questions were asked."""
+    p_value = items.below_chance(parts, key)
+    template = lm.tokenizer.chat_template if settings["chat_template"] else None
+    return {
+        "settings": settings,
+        "chance": items.chance_level(parts) * items.POINTS,
+        "below_chance_p": p_value,
+        "is_below_chance": p_value is not None and p_value < items.BELOW_CHANCE_LEVEL,
+        "unextractable": {
+            name: found
+            for name in settings["filters"]
+            if (found := items.share(parts, f"extraction_failed,{name}")) is not None
+        },
+        "truncated": items.share(parts, "truncated"),
+        "gold_nll": items.gold_nats(parts),
+        "parts": {part.part: {"n": part.n, "score": part.metrics[key]} for part in parts},
+        "task_versions": {part: task.VERSION for part, task in tasks.items()},
+        "prompts_sha256": sha256_text("\n".join(str(one) for part in parts for one in part.columns["prompt_hash"])),
+        "chat_template_sha256": sha256_text(str(template)) if template else None,
+        "fewshot_seed": FEWSHOT_SEED,
+        "max_length": lm.max_length,
+        "batch_tokens": lm.batch_tokens,
+        "prompt_tokens": lm.work.prompt_tokens,
+        "computed_tokens": lm.work.computed_tokens,
+        "shared_prefixes": lm.work.shared_prefixes,
+    }

@@ -1,0 +1,164 @@
+"""`harness plan`: the matrix, what is there, and what it will cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import InputError
+
+if TYPE_CHECKING:
+    from harness.cost import CellCost, Pace, Totals
+    from harness.plan import Cell, Plan
+    from harness.store import Store
+    from harness.suite_load import LoadedSuite
+
+LONG_RUN_SECONDS = 3600
+MEGABYTE = 1e6
+
+
+def show(
+    loaded: LoadedSuite, plan: Plan, store: Store, *, calibrate: bool, stated: float | None, as_json: bool
+) -> None:
+    """Print the plan.
+
+    Raises:
+        InputError: both a calibration and a stated pace were asked for.
+    """
+    if calibrate and stated:
+        raise InputError(["--calibrate measures and --tokens-per-second states the pace: give one of them"])
+    from harness.cost import cost_of, totals
+
+    paces = paces_of(plan, calibrate=calibrate, stated=stated)
+    rows = [plan_row(cell, store, cost_of(cell, paces.get(cell.model))) for cell in plan.cells]
+    to_run = [(cell, cost_of(cell, paces.get(cell.model))) for cell, row in zip(plan.cells, rows, strict=True)
+              if row["status"] in ("to run", "error", "missing")]  # fmt: skip
+    summed = totals(to_run, paces)
+    if as_json:
+        sums = asdict(summed) | {"cells": len(rows), "by_status": tally(rows, "status"), "by_type": tally(rows, "type")}
+        pace = {name: asdict(one) if one else None for name, one in paces.items()}
+        _print_json({"suite": plan.suite.name, "cells": rows, "totals": sums, "paces": pace, "gaps": gap_rows(plan)})
+        return
+    _print_plan(loaded, plan, rows)
+    _print_cost(plan, paces, summed)
+
+
+def paces_of(plan: Plan, *, calibrate: bool, stated: float | None) -> dict[str, Pace | None]:
+    """Return model -> pace: stated, measured now, or measured before; None where none is known."""
+    from harness import calibrate as calibration
+    from harness.candidates import Candidate
+
+    paces: dict[str, Pace | None] = {}
+    for candidate in plan.candidates:
+        if stated:
+            paces[candidate.name] = calibration.stated(stated)
+        elif not isinstance(candidate, Candidate):
+            paces[candidate.name] = None
+        else:
+            known = None if calibrate else calibration.known_pace(candidate)
+            paces[candidate.name] = known or (calibration.measure(candidate) if calibrate else None)
+    return paces
+
+
+def plan_row(cell: Cell, store: Store, cost: CellCost) -> dict[str, Any]:
+    """Return one cell as `plan --json` and `ls --json` show it."""
+    stored = store.get(cell.task.name, cell.key)
+    status = stored.status if stored else {"cell": "to run", "n/a": "n/a", "missing": "missing"}[cell.state]
+    return {
+        "model": cell.model,
+        "axis": cell.task.axis,
+        "type": cell.task.type,
+        "task": cell.task.label,
+        "engine": cell.task.engine,
+        "key": cell.key,
+        "status": status,
+        **asdict(cost),
+        "limit": cell.task.limit,
+        "splits": list(cell.task.splits),
+        "subsets": list(cell.task.subsets),
+        "prompts": cell.prompts,
+        "settings": cell.task.settings,
+        "reason": cell.reason,
+    }
+
+
+def tally(rows: Sequence[dict[str, Any]], key: str) -> dict[str, int]:
+    """Return how many rows have each value of `key`."""
+    counted: dict[str, int] = {}
+    for row in rows:
+        counted[row[key]] = counted.get(row[key], 0) + 1
+    return counted
+
+
+def gap_rows(plan: Plan) -> list[dict[str, Any]]:
+    """Return what is not there, as JSON."""
+    return [
+        {"what": gap.what, "why": gap.why, "command": gap.command, "wanted_by": list(wanted)}
+        for gap, wanted in plan.gaps
+    ]
+
+
+def _print_plan(loaded: LoadedSuite, plan: Plan, rows: list[dict[str, Any]]) -> None:
+    print(f"{loaded.spelling}: {len(plan.candidates)} model(s) x {len(plan.tasks)} task(s) = {len(rows)} cell(s)")
+    print("status: " + ", ".join(f"{count} {status}" for status, count in tally(rows, "status").items()))
+    print(f"\n  {'type':18} {'task':40} {'items':>9} {'texts':>10} {'unique':>10} {'tokens in':>11}  status")
+    for task in plan.tasks:
+        of_task = [row for row in rows if row["task"] == task.label]
+        first, states = of_task[0], {row["status"] for row in of_task}
+        numbers = [first[name] for name in ("items", "texts", "unique_texts", "tokens_in")]
+        shown = [f"{number:>{width}}" if number is not None else f"{'?':>{width}}"
+                 for number, width in zip(numbers, (9, 10, 10, 11), strict=True)]  # fmt: skip
+        print(f"  {task.type:18} {task.label:40} {' '.join(shown)}  {', '.join(sorted(states))}")
+    for gap, wanted in plan.gaps:
+        names = ", ".join(wanted[:6]) + (f" and {len(wanted) - 6} more" if len(wanted) > 6 else "")
+        print(f"\nnot there: {gap.what}: {gap.why} (wanted by {names})\n    get it: {gap.command}")
+
+
+def _print_cost(plan: Plan, paces: dict[str, Pace | None], summed: Totals) -> None:
+    from harness.cost import most_expensive
+    from harness.progress import duration
+
+    print(f"\nto run: about {_millions(summed.tokens_in)} tokens through the models", end="")
+    print(f", {summed.vector_bytes / MEGABYTE:.0f} MB of vectors" if summed.vector_bytes else "")
+    if summed.unknown:
+        print(f"  {summed.unknown} cell(s) have no known cost and are not in these sums")
+    for name, pace in paces.items():
+        print(f"  pace of {name}: {pace.source if pace else 'not known: --calibrate measures it here'}")
+    if summed.seconds is not None:
+        print(f"  time: about {duration(summed.seconds)}")
+    if len(plan.tasks) > 1:
+        dear = ", ".join(f"{task.label} ({_millions(tokens)})" for task, tokens in most_expensive(plan.tasks))
+        print(f"  most tokens a model: {dear}")
+    if summed.seconds is None or summed.seconds > LONG_RUN_SECONDS:
+        _print_cheaper(plan)
+
+
+def _print_cheaper(plan: Plan) -> None:
+    from harness.cost import estimated_tokens
+    from harness.plan import resolve_tasks
+    from harness.suite_load import load_suite, shipped_suites
+
+    own = estimated_tokens(plan.tasks)
+    cheaper = []
+    for name in shipped_suites():
+        tasks = resolve_tasks(load_suite(name).suite)
+        tokens = estimated_tokens(tasks)
+        if 0 < tokens < own / 2 and not any(task.custom for task in tasks):
+            cheaper.append((tokens, name))
+    if cheaper:
+        shown = ", ".join(
+            f"{name} ({tokens / own:.2%} of the tokens)" for tokens, name in sorted(cheaper, reverse=True)
+        )
+        print(f"  cheaper: --limit N, or the suites {shown}")
+
+
+def _millions(tokens: float) -> str:
+    """Return a number of tokens in millions, such as `0.04M` or `710M`."""
+    millions = tokens / MEGABYTE
+    return f"{millions:,.0f}M" if millions >= 10 else f"{millions:.2g}M"
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=1, ensure_ascii=False))

@@ -1,0 +1,189 @@
+"""The `rationale` encoder: a language model writes about each text, and text and rationale are embedded together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from harness.cache import ContentCache, Entry
+from harness.digests import sha256_text
+from harness.encoders import rationale, rationale_stats
+from harness.encoders.base import CausalLM, Counters, Vectors
+from harness.encoders.batching import default_budget, for_each_batch
+from harness.encoders.dense import load_causal
+from harness.errors import HarnessError
+from harness.hub import Located
+from harness.prompts import Role
+from harness.suite import RationaleSpec, Similarity
+
+
+class RationaleEncoder:
+    """Stateless functions of `rationale.py` behind the encoder protocol, with a cache by content."""
+
+    def __init__(
+        self,
+        spec: RationaleSpec,
+        weights: Located,
+        adapter: Located | None,
+        *,
+        fingerprint: str,
+        seed: int,
+        cache: ContentCache | None,
+    ) -> None:
+        """Load the model and run its prompt prefix once.
+
+        Args:
+            spec: of the suite.
+            weights, adapter: where they are.
+            fingerprint: of the candidate; names its entries in the cache.
+            seed: of sampling; no part in greedy decoding.
+            cache: None: neither read nor written.
+
+        Raises:
+            HarnessError: the tokenizer's chat template cannot carry the prompt.
+            AdapterHasNoEffectError: the adapter changes nothing.
+        """
+        self.spec = spec
+        self._cache, self._seed = cache, seed
+        self._name = f"{fingerprint}\0{seed}"
+        self._counters = Counters()
+        loaded = load_causal(spec, weights, adapter)
+        self.model, self.tokenizer, self.device = loaded.model, loaded.tokenizer, loaded.device
+        self.template = rationale.render_template(self.tokenizer)
+        self._ends = rationale.end_tokens(self.model, self.tokenizer, self.template)
+        new = spec.generation.max_new_tokens
+        around = len(self.template.prefix) + len(self.template.suffix) + new
+        self.max_text_tokens = spec.max_text_tokens or loaded.context_length - around
+        if self.max_text_tokens < 1:
+            raise HarnessError(
+                f"prompt and rationale take {around} of {loaded.context_length} tokens: no room for text"
+            )
+        self._budget = spec.batch_tokens or default_budget(self.device)
+        with rationale.prefix_attention_on(self.model):
+            self._prefix = rationale.run_prefix(self.model, self.template)
+        self._seen: list[tuple[str, str, int, bool]] = []
+        self._from_cache = 0
+
+    @property
+    def similarity(self) -> Similarity:
+        """Cosine, unless the suite says otherwise."""
+        return self.spec.similarity or "cosine"
+
+    @property
+    def own_prompts(self) -> Mapping[str, str]:
+        """None: the system prompt is the same for every task and role."""
+        return {}
+
+    @property
+    def counters(self) -> Counters:
+        """Tokens in and out, cut and empty texts."""
+        return self._counters
+
+    def causal_lm(self) -> CausalLM:
+        """Return the model, adapter active, and its tokenizer."""
+        return CausalLM(self.model, self.tokenizer)
+
+    def describe(self) -> dict[str, Any]:
+        """Return device, lengths, generation settings, and the template's hash."""
+        return {
+            "device": self.device,
+            "dtype": self.spec.dtype,
+            "dimension": int(self.model.config.get_text_config().hidden_size),
+            "max_text_tokens": self.max_text_tokens,
+            "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
+            "batch_tokens": self._budget,
+            "generation": self.spec.generation.model_dump(),
+            "ablation": self.spec.ablation,
+            "template_sha256": self.template.sha256,
+            "has_system_role": self.template.has_system_role,
+            "pooling": "mean over text, assistant header and rationale, last layer after the final norm",
+        }
+
+    def take_details(self) -> dict[str, Any]:
+        """Return what the rationales since the last call looked like."""
+        seen, self._seen = self._seen, []
+        from_cache, self._from_cache = self._from_cache, 0
+        texts, written, tokens, cut = (list(column) for column in zip(*seen, strict=True)) if seen else ([], [], [], [])
+        return rationale_stats.describe(texts, written, tokens, cut) | {"from_cache": from_cache}
+
+    def encode(self, texts: Sequence[str], *, role: Role | None, prompt: str | None) -> Vectors:
+        """Return the vector of each text with its rationale, (n, d) float32; `prompt` stands before the text."""
+        plain = self._plain(texts, prompt)
+        if self.spec.ablation != "shuffled-rationale":
+            return np.stack([entry.vector for entry in plain]) if plain else np.zeros((0, 1), dtype=np.float32)
+        return self._shuffled([f"{prompt or ''}{text}" for text in texts], [entry.about["ids"] for entry in plain])
+
+    def _plain(self, texts: Sequence[str], prompt: str | None) -> list[Entry]:
+        """Return each text's rationale and vector, from the cache or written now."""
+        keys = [ContentCache.key(self._name, prompt, text) for text in texts]
+        entries: list[Entry | None] = self._cache.get(keys) if self._cache else [None] * len(texts)
+        missing = [index for index, entry in enumerate(entries) if entry is None]
+        made = self._generate(
+            [f"{prompt or ''}{texts[index]}" for index in missing], [keys[index] for index in missing]
+        )
+        for index, entry in zip(missing, made, strict=True):
+            entries[index] = entry
+        self._from_cache += len(texts) - len(missing)
+        found = [entry for entry in entries if entry is not None]
+        for text, entry in zip(texts, found, strict=True):
+            ids = entry.about["ids"]
+            self._seen.append((text, self.tokenizer.decode(ids), len(ids), bool(entry.about["cut"])))
+        return found
+
+    def _shuffled(self, texts: list[str], written: list[list[int]]) -> Vectors:
+        """Return vectors of each text with the rationale of another: what is left when only the length is right.
+
+        The partner is the next text in the order of a seeded hash, so it depends on the set of texts, not their order.
+        """
+        if len(texts) < 2:
+            raise HarnessError("ablation shuffled-rationale needs two texts at least: there is no other rationale")
+        order = sorted(range(len(texts)), key=lambda index: sha256_text(f"{self._seed}\0{texts[index]}"))
+        partner = {index: order[(place + 1) % len(order)] for place, index in enumerate(order)}
+        own = [ids[: self.max_text_tokens] for ids in rationale.tokenise(self.tokenizer, texts)]
+        rows = [[*own[index], *self.template.suffix, *written[partner[index]]] for index in range(len(texts))]
+        vectors = np.zeros((len(rows), int(self.model.config.get_text_config().hidden_size)), dtype=np.float32)
+
+        def pool_batch(batch: list[int]) -> None:
+            vectors[batch] = rationale.pool(self.model, self._prefix, [rows[index] for index in batch])
+
+        with rationale.prefix_attention_on(self.model):
+            for_each_batch([len(row) for row in rows], self._budget, pool_batch, Counters())
+        return vectors
+
+    def _generate(self, texts: list[str], keys: list[bytes]) -> list[Entry]:
+        """Write and pool what the cache does not have; each batch is stored as soon as it is done."""
+        most = self.max_text_tokens
+        ids = rationale.tokenise(self.tokenizer, texts)
+        self._counters.truncated_texts += sum(len(one) > most for one in ids)
+        self._counters.empty_texts += sum(not one for one in ids)
+        ids = [one[:most] for one in ids]
+        settings = self.spec.generation
+        new = 0 if self.spec.ablation == "text-only" else settings.max_new_tokens
+        sampling = rationale.Sampling(max_new_tokens=new, temperature=settings.temperature, seed=self._seed)
+        made: dict[int, Entry] = {}
+
+        def encode_batch(batch: list[int]) -> None:
+            rows = [(texts[index], ids[index]) for index in batch]
+            rollouts = rationale.generate(self.model, self._prefix, rows, self.template, self._ends, sampling)
+            fresh = {index: self._entry(one) for index, one in zip(batch, rollouts, strict=True)}
+            if self._cache:
+                self._cache.put({keys[index]: entry for index, entry in fresh.items()})
+            made.update(fresh)
+            own = sum(len(ids[index]) + len(self.template.suffix) for index in batch)
+            self._counters.tokens += own + sum(len(one.ids) for one in rollouts)
+
+        lengths = [len(one) + len(self.template.suffix) + new for one in ids]
+        with rationale.prefix_attention_on(self.model):
+            self._budget = for_each_batch(lengths, self._budget, encode_batch, self._counters)
+        return [made[index] for index in range(len(texts))]
+
+    def _entry(self, one: rationale.Rollout) -> Entry:
+        vector = one.vector
+        if self.spec.ablation == "rationale-only":
+            if not one.ids:
+                raise HarnessError("ablation rationale-only: a rationale is empty, and there is nothing to embed")
+            total = one.vector * np.float32(one.text_tokens + len(one.ids))
+            vector = (total - one.text_sum) / np.float32(len(one.ids))
+        return Entry(vector.astype(np.float32), {"ids": one.ids, "cut": one.is_truncated})

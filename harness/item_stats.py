@@ -1,0 +1,97 @@
+"""From a cell's per-item results back to its score, as a function of which items were drawn: pure.
+
+The one definition of how a main metric is made of items: the backend takes a cell's interval from it, a comparison the
+paired difference of two cells. Columns are those of the cell's parquet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harness.stats import (
+    Counts,
+    Floats,
+    Statistic,
+    average_precision_statistic,
+    mean_statistic,
+    ratio_statistic,
+    spearman_statistic,
+)
+
+PAIR_MEASURES = ("similarity", "cosine", "manhattan", "euclidean", "dot")
+"""Columns of pair classification whose best average precision is max_ap; larger means more alike."""
+UNITS = {
+    "STS": "pair",
+    "PairClassification": "pair",
+    "Classification": "test text (mean over the ten experiments)",
+    "Clustering": "set of texts",
+    "Retrieval": "query",
+    "Reranking": "query",
+    "Summarization": "document",
+}
+"""What is resampled in each type."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemStatistic:
+    """The main metric of one part, split and subset over resampled items."""
+
+    items: tuple[Any, ...]
+    """What each item is called; two cells pair up only when these are equal."""
+    statistic: Statistic
+    """(B, n) counts -> (B,) scores, 0 to 1 (or -1 to 1)."""
+
+    @property
+    def n(self) -> int:
+        """Number of items."""
+        return len(self.items)
+
+
+def of_columns(kind: str, columns: Mapping[str, Any]) -> ItemStatistic | None:
+    """Return the statistic of a task type's columns, or None where the type has none over items.
+
+    Args:
+        kind: an embedding type.
+        columns: column name -> values of one part, split and subset.
+    """
+    if kind == "STS":
+        statistic = spearman_statistic(_floats(columns["gold"]), _floats(columns["cosine"]))
+        return ItemStatistic(items=tuple(columns["item"]), statistic=statistic)
+    if kind == "PairClassification":
+        return ItemStatistic(items=tuple(columns["item"]), statistic=_best_average_precision(columns))
+    if kind == "Clustering":
+        return None if "experiment" in columns else _over_sets(columns)
+    if "nll" in columns and "tokens" in columns:  # nats per token: long texts weigh more
+        statistic = ratio_statistic(_floats(columns["nll"]), _floats(columns["tokens"]))
+        return ItemStatistic(items=tuple(columns["item"]), statistic=statistic)
+    items = columns["query" if kind in ("Retrieval", "Reranking") else "item"]
+    return ItemStatistic(items=tuple(items), statistic=mean_statistic(_floats(columns["score"])))
+
+
+def _floats(values: Sequence[Any]) -> Floats:
+    return np.asarray(values, dtype=np.float64)
+
+
+def _best_average_precision(columns: Mapping[str, Any]) -> Statistic:
+    labels = np.asarray(columns["label"], dtype=np.int64)
+    each = [average_precision_statistic(_floats(columns[name]), labels) for name in PAIR_MEASURES]
+
+    def best(counts: Counts) -> Floats:
+        result: Floats = np.max([statistic(counts) for statistic in each], axis=0)
+        return result
+
+    return best
+
+
+def _over_sets(columns: Mapping[str, Any]) -> ItemStatistic:
+    from sklearn.metrics import v_measure_score
+
+    sets = np.asarray(columns["set"])
+    labels, clusters = np.asarray(columns["label"]), np.asarray(columns["cluster"])
+    names = sorted(set(sets.tolist()))
+    values = [float(v_measure_score(labels[sets == name], clusters[sets == name])) for name in names]
+    return ItemStatistic(items=tuple(names), statistic=mean_statistic(_floats(values)))

@@ -1,0 +1,106 @@
+"""What stands beside ability scores: chance, unreadable answers, the continuous measure, and how it was asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.report.table import CellView, Report
+from harness.results import Score, Unit
+
+DIGITS: dict[Unit, int] = {"points": 2, "nats": 4, "raw": 4}
+"""Decimals: a hundredth of a point, a ten-thousandth of a nat."""
+SHARE_DIGITS = 1
+"""Of percentages."""
+UNIT_NAMES: dict[Unit, str] = {"points": "", "nats": "nats per token, lower is better", "raw": "own unit"}
+HEADER = (
+    "task", "model", "score", "chance", "not extracted", "cut at the limit", "gold answer", "also", "asked with",
+)  # fmt: skip
+
+
+def figure(value: float | None, unit: Unit) -> str:
+    """Return a score with its unit's decimals, or `-`."""
+    return "-" if value is None else f"{value:.{DIGITS[unit]}f}"
+
+
+def facts_of(score: Score) -> dict[str, Any]:
+    """Return what the backend noted beside an ability score; empty for others."""
+    facts: dict[str, Any] = score.provenance.get("ability") or {}
+    return facts
+
+
+def chance_note(score: Score) -> str:
+    """Return ` / chance 25.00`, with a warning where the score is significantly below it; empty where it has none."""
+    facts = facts_of(score)
+    if facts.get("chance") is None:
+        return ""
+    note = f" / chance {figure(facts['chance'], 'points')}"
+    return f"{note} BELOW CHANCE" if facts.get("is_below_chance") else note
+
+
+def rows(report: Report) -> list[list[str]]:
+    """Return a row for every scored ability cell, tasks outside, models inside."""
+    views = [
+        report.cells[model, task.name] for task in report.tasks if task.axis == "ability" for model in report.models
+    ]
+    return [_row(view, view.score) for view in views if view.score is not None]
+
+
+def notes(report: Report) -> list[str]:
+    """Return the sentences that explain the table, warnings first."""
+    scores = [view.score for view in report.cells.values() if view.score is not None]
+    lines = []
+    below = [
+        str(view.cell) for view in report.cells.values() if view.score and facts_of(view.score).get("is_below_chance")
+    ]
+    if below:
+        lines.append(
+            f"**Significantly below chance** (one-sided exact binomial, p < 0.01): {', '.join(below)}. Nobody guesses so "
+            "badly: look for broken extraction or a wrong template before believing the score."
+        )
+    if any(facts_of(score).get("gold_nll") is not None for score in scores):
+        lines.append(
+            "Gold answer: nats per token of the dataset's own answer after the same prompt (GSM8K: the worked solution, "
+            "MMLU: the right letter, BBH: the target), lower is better; it still moves where the score sits at chance."
+        )
+    return lines
+
+
+def _row(view: CellView, score: Score) -> list[str]:
+    facts = facts_of(score)
+    settings = facts.get("settings", {})
+    main = settings.get("filter")
+    others = [
+        f"{metric.name}{f' ({metric.filter})' if metric.filter else ''}: {figure(metric.value, metric.unit)}"
+        for metric in score.metrics
+        if metric.part is None
+        and metric.unit == "points"
+        and (metric.name, metric.filter or "none") != (score.metric, main)
+    ]
+    extraction = facts.get("unextractable") or {}
+    chance = facts.get("chance")
+    return [
+        view.cell.task.label,
+        view.cell.model,
+        figure(score.score, score.unit),
+        figure(chance, "points") if chance is not None else "-",
+        ", ".join(f"{name}: {_percent(share)}" for name, share in extraction.items()) or "-",
+        _percent(facts.get("truncated")),
+        f"{figure(facts['gold_nll'], 'nats')} nats" if facts.get("gold_nll") is not None else "-",
+        "; ".join(others) or "-",
+        _asked(settings),
+    ]
+
+
+def _asked(settings: dict[str, Any]) -> str:
+    if settings.get("kind") == "lm_nll":
+        return f"the text alone, at most {settings['max_text_tokens']} tokens of it"
+    said = [f"{settings.get('num_fewshot')} shots", "chat template" if settings.get("chat_template") else "no template"]
+    if "max_gen_toks" in settings:
+        said.append(f"at most {settings['max_gen_toks']} tokens")
+    if settings.get("system_instruction"):
+        said.append("a system instruction")
+    return ", ".join(said)
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.{SHARE_DIGITS}f}%"

@@ -1,0 +1,178 @@
+"""What a suite wants from outside: each dataset and model repository once, with its revision and who wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeVar
+
+from harness import wheels
+from harness.ability import NOT_BUILT, reads_own_files
+from harness.candidates import Candidate, MissingCandidate
+from harness.hub import Gap
+from harness.plan import Plan, PlannedTask, infos_of
+from harness.suite import LoadedModel
+
+Kind = Literal["datasets", "models", "wheels"]
+T = TypeVar("T")
+_OTHER_RUNTIMES = ("onnx", "openvino", "original", "coreml", "gguf")
+_OTHER_WEIGHTS = (".h5", ".msgpack", ".ot", ".onnx", ".tflite", ".mlmodel", ".pb")
+_PICKLED = (".bin", ".pt", ".pth", ".ckpt")
+
+
+class Reads(NamedTuple):
+    """What one task reads of a dataset."""
+
+    subsets: tuple[str, ...]
+    """Empty where the engine names them (ability tasks)."""
+    splits: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A repository or wheel."""
+
+    kind: Kind
+    repo: str
+    """`org/name`, or a whole `wheel:` reference."""
+    revision: str | None
+    """The pinned revision; None where nothing pins it."""
+    sha256: str | None = None
+    """Of a wheel, where the suite says it."""
+    subsets: tuple[str, ...] | None = None
+    """Of a dataset: what its tasks read; None for all."""
+    reads: tuple[Reads, ...] = ()
+    """Of a dataset: what each of its tasks is scored on."""
+    known_subsets: tuple[str, ...] = ()
+    """Of a dataset: every subset its tasks have."""
+    trust_remote_code: bool = False
+    wanted_by: tuple[str, ...] = ()
+    """Task labels or model names."""
+    is_own: bool = False
+    """True: a folder or file of the user's; nothing to fetch."""
+
+    def __str__(self) -> str:
+        """Return how people name it: `dataset mteb/sts12-sts`, `model org/name`, `wheel name==version`."""
+        if self.kind == "wheels":
+            return f"wheel {wheels.parse(self.repo).requirement}"
+        return f"{self.kind[:-1]} {self.repo}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """Everything a suite wants."""
+
+    repositories: tuple[Wanted, ...]
+    own_models: tuple[Wanted, ...]
+    """Model folders and files on this machine; `repo` is the path."""
+    gaps: tuple[Gap, ...]
+    """What no download can supply: own files that are not there, broken references."""
+    notes: tuple[str, ...]
+    """Models that bring their own weights or are not trained yet."""
+
+
+def needs_of(plan: Plan) -> Needs:
+    """Return what the tasks and models of a plan want; `plan` should be made with no local hub and not offline."""
+    found: dict[tuple[str, str, str | None], Wanted] = {}
+    gaps = {str(gap): gap for gap, wanted_by in plan.gaps if not _is_candidate(plan, wanted_by)}
+    gaps = {text: gap for text, gap in gaps.items() if gap.what not in {f"task {name}" for name in NOT_BUILT}}
+    notes: list[str] = []
+    for task in plan.tasks:
+        if task.custom is None and not (task.ability and reads_own_files(task.ability, task.info)):
+            for wanted in _of_task(task):
+                _add(found, wanted)
+    for candidate in plan.candidates:
+        for wanted in _of_candidate(candidate, notes):
+            _add(found, wanted)
+    own = tuple(one for one in found.values() if one.is_own)
+    repositories = tuple(one for one in found.values() if not one.is_own)
+    return Needs(repositories=repositories, own_models=own, gaps=tuple(gaps.values()), notes=tuple(notes))
+
+
+def _is_candidate(plan: Plan, wanted_by: Sequence[str]) -> bool:
+    untrained = {one.name for one in plan.candidates if isinstance(one, MissingCandidate) and one.untrained}
+    return set(wanted_by) <= untrained
+
+
+def _add(found: dict[tuple[str, str, str | None], Wanted], new: Wanted) -> None:
+    identity = (new.kind, new.repo, new.revision)
+    old = found.get(identity)
+    if old is None:
+        found[identity] = new
+        return
+    both = None if old.subsets is None or new.subsets is None else _joined(old.subsets, new.subsets)
+    found[identity] = replace(
+        old,
+        sha256=old.sha256 or new.sha256,
+        subsets=both,
+        reads=_joined(old.reads, new.reads),
+        known_subsets=_joined(old.known_subsets, new.known_subsets),
+        trust_remote_code=old.trust_remote_code or new.trust_remote_code,
+        wanted_by=_joined(old.wanted_by, new.wanted_by),
+    )
+
+
+def _joined(first: Sequence[T], second: Sequence[T]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys([*first, *second]))
+
+
+def _of_task(task: PlannedTask) -> list[Wanted]:
+    """Return the repositories of a task; of an ability task all files, since its subtasks are named by the engine."""
+    return [
+        Wanted(
+            kind="datasets",
+            repo=info.dataset,
+            revision=info.revision,
+            subsets=task.subsets if task.axis == "embedding" else None,
+            reads=(Reads(task.subsets if task.axis == "embedding" else (), task.splits),),
+            known_subsets=tuple(info.subsets),
+            wanted_by=(task.label,),
+        )
+        for info in infos_of(task)
+        if info.dataset
+    ]
+
+
+def _of_candidate(candidate: Candidate | MissingCandidate, notes: list[str]) -> list[Wanted]:
+    if isinstance(candidate, MissingCandidate):
+        if candidate.untrained:
+            notes.append(f"model {candidate.name}: not trained yet; its base is fetched once its candidate.yaml exists")
+        return []
+    spec = candidate.spec
+    if not isinstance(spec, LoadedModel):
+        notes.append(f"model {candidate.name}: encoder {candidate.kind!r} brings its own weights, if any")
+        return []
+    named = [(spec.model, spec.revision, spec.sha256)]
+    adapter = candidate.adapter
+    if adapter is not None:  # a folder's `load_from` is its path, a repository's its name
+        named.append((adapter.load_from, None, None))
+    return [
+        Wanted(
+            kind="wheels" if model.startswith(wheels.PREFIX) else "models",
+            repo=model,
+            revision=revision,
+            sha256=sha256,
+            trust_remote_code=spec.trust_remote_code,
+            wanted_by=(candidate.name,),
+            is_own=not model.startswith(wheels.PREFIX) and Path(model).expanduser().exists(),
+        )
+        for model, revision, sha256 in named
+    ]
+
+
+def needed_model_files(paths: list[str]) -> list[str]:
+    """Return what loading a model with transformers or sentence-transformers reads.
+
+    Weights of other runtimes are left out, and pickled or GGUF weights where safetensors stand beside them.
+    """
+    folders_with_safetensors = {path.rpartition("/")[0] for path in paths if path.endswith(".safetensors")}
+    kept = []
+    for path in paths:
+        folder, _, name = path.rpartition("/")
+        is_second_copy = name.endswith((*_PICKLED, ".gguf")) and folder in folders_with_safetensors
+        is_other = name.endswith(_OTHER_WEIGHTS) or bool(set(folder.split("/")) & set(_OTHER_RUNTIMES))
+        index_of_other = name.endswith((".bin.index.json", ".h5.index.json", ".msgpack.index.json"))
+        if not is_other and not is_second_copy and not (index_of_other and folder in folders_with_safetensors):
+            kept.append(path)
+    return kept

@@ -1,0 +1,668 @@
+"""Cells through the mteb backend: the scores are mteb's own, and the stored items recompute them.
+
+The recomputation here shares no code with the backend: scipy, scikit-learn and pytrec_eval over the parquet's columns.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from cells_support import HashEncoder, hashed
+from local_hub import write_hub
+
+from harness.backends import Job, Outcome
+from harness.backends.mteb import evaluate
+from harness.catalogue import catalogue
+from harness.encoders.checked import CheckedEncoder
+from harness.errors import EncoderOutputError
+from harness.hub import Located, Sources, locate_dataset
+from harness.plan import Cell, PlannedTask, infos_of, resolve_tasks
+from harness.prompts import NO_ROLE, resolve, roles_of
+from harness.suite import Suite
+
+TASKS = (
+    "BIOSSES",
+    "SciFact",
+    "AskUbuntuDupQuestions",
+    "MindSmallReranking",
+    "TwitterSemEval2015",
+    "Banking77Classification",
+    "TwentyNewsgroupsClustering",
+    "TwentyNewsgroupsClustering.v2",
+    "StackExchangeClustering.v2",
+    "SummEval",
+    "SummEvalSummarization.v2",
+    "CQADupstackRetrieval",
+)
+RANKED = ("SciFact", "AskUbuntuDupQuestions", "CQADupstackRetrieval")
+"""Tasks whose per-query rows can be compared with pytrec_eval over the task's own rankings."""
+FASTER = {"StackExchangeClustering.v2": 500, "TwentyNewsgroupsClustering.v2": 356}
+"""Clustering over drawn texts, and how many there are to draw from; of the second mteb embeds 4 %, 14."""
+SEED = 5
+FINGERPRINT = "f" * 64
+
+
+@pytest.fixture(scope="session")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The invented hub; what `datasets` derives from it stays out of the user's cache."""
+    import datasets
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("datasets-cache"))
+        yield write_hub(tmp_path_factory.mktemp("hub"))
+
+
+def planned_task(name: str, limit: int | None = None) -> PlannedTask:
+    """Return the task as a suite that only names it plans it."""
+    suite = Suite.model_validate({"version": 1, "name": "s", "tasks": {"embedding": {"names": [name]}}})
+    (task,) = resolve_tasks(suite, limit)
+    return task
+
+
+def make_job(
+    hub: Path,
+    folder: Path,
+    name: str,
+    *,
+    prompts: dict[str, str] | None = None,
+    instruction: str | None = None,
+    limit: int | None = None,
+) -> Job:
+    """Return the job of one cell over the hub."""
+    task = planned_task(name, limit)
+    resolved = {role or NO_ROLE: resolve(task.info, role, prompts or {}, instruction) for role in roles_of(task.type)}
+    cell = Cell(model="hash", task=task, state="cell", key="k" * 20, prompts=resolved)
+    data: dict[str, Located] = {}
+    for info in infos_of(task):
+        place = locate_dataset(
+            Sources(hub=hub, offline=True), str(info.dataset), info.revision, subsets=task.subsets, splits=task.splits
+        )
+        assert isinstance(place, Located), str(place)
+        data[info.name] = place
+    return Job(cell=cell, data=data, seed=SEED, fingerprint=FINGERPRINT, native_folder=folder)
+
+
+class PlainModel:
+    """The same vectors spoken straight to mteb, without a line of the harness's backend."""
+
+    def __init__(self, dimension: int = 24) -> None:
+        from mteb.models import ModelMeta
+
+        self.dimension = dimension
+        self.mteb_model_meta = ModelMeta.create_empty(overwrites={"name": "plain/hash", "revision": "1"})
+
+    def encode(self, inputs: Any, **_: Any) -> np.ndarray:
+        """Batch by batch, as mteb's own wrappers do."""
+        return np.stack([hashed(text, self.dimension) for batch in inputs for text in batch["text"]])
+
+    def similarity(self, left: Any, right: Any) -> Any:
+        """Cosine."""
+        from mteb.similarity_functions import cos_sim
+
+        return cos_sim(left, right)
+
+    def similarity_pairwise(self, left: Any, right: Any) -> Any:
+        """Cosine of rows with like index."""
+        from mteb.similarity_functions import pairwise_cos_sim
+
+        return pairwise_cos_sim(left, right)
+
+
+def official_tasks(hub: Path, name: str) -> list[Any]:
+    """Return mteb's own task, or the parts of an aggregate, reading the hub."""
+    import mteb
+
+    planned = planned_task(name)
+    tasks = []
+    for info in infos_of(planned):
+        task = mteb.get_task(info.name, eval_splits=list(planned.splits))
+        path = str(hub / "datasets" / str(info.dataset))
+        task.metadata = task.metadata.model_copy(update={"dataset": {**task.metadata.dataset, "path": path}})
+        tasks.append(task)
+    return tasks
+
+
+class Official:
+    """What plain mteb makes of the same vectors."""
+
+    def __init__(self, hub: Path, name: str, folder: Path) -> None:
+        import mteb
+
+        tasks = official_tasks(hub, name)
+        self.results = [
+            mteb.evaluate(
+                PlainModel(),
+                task,
+                cache=None,
+                overwrite_strategy="always",
+                co2_tracker=False,
+                show_progress_bar=False,
+                prediction_folder=folder,
+            )[0]
+            for task in tasks
+        ]
+        self.score = float(np.mean([rows[0]["main_score"] for one in self.results for rows in one.scores.values()]))
+        self.predictions = folder
+
+
+class Case:
+    """One task scored both ways."""
+
+    _rows: list[dict[str, Any]] | None = None
+
+    def __init__(self, hub: Path, root: Path, name: str) -> None:
+        self.name = name
+        self.inner = HashEncoder()
+        self.job = make_job(hub, root / "native", name)
+        self.outcome: Outcome = evaluate(self.job, CheckedEncoder(self.inner, name="hash"))
+        self.official = Official(hub, name, root / "predictions")
+        self.file = root / "items.parquet"
+        if self.outcome.items is not None:
+            pq.write_table(self.outcome.items, self.file)
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The per-item rows, read back from parquet."""
+        if self._rows is None:
+            self._rows = pq.read_table(self.file).to_pylist()
+        return self._rows
+
+
+@pytest.fixture(scope="session")
+def case_of(hub: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
+    """Return a function from a task's name to its case, each computed once."""
+    cases: dict[str, Case] = {}
+
+    def case(name: str) -> Case:
+        if name not in cases:
+            cases[name] = Case(hub, tmp_path_factory.mktemp(name), name)
+        return cases[name]
+
+    return case
+
+
+def by(rows: list[dict[str, Any]], *names: str) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
+    """Return the rows grouped by columns, in order."""
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[name] for name in names), []).append(row)
+    return groups
+
+
+def column(rows: list[dict[str, Any]], name: str) -> list[Any]:
+    """Return one column."""
+    return [row[name] for row in rows]
+
+
+def _spearman(rows: list[dict[str, Any]]) -> float:
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(column(rows, "gold"), column(rows, "cosine"))[0])
+
+
+def _mean_of_parts(rows: list[dict[str, Any]]) -> float:
+    parts = by(rows, "part", "split", "subset").values()
+    return float(np.mean([np.mean(column(part, "score")) for part in parts]))
+
+
+def _max_ap(rows: list[dict[str, Any]]) -> float:
+    from sklearn.metrics import average_precision_score
+
+    names = ("similarity", "cosine", "dot", "manhattan", "euclidean")
+    return float(max(average_precision_score(column(rows, "label"), column(rows, name)) for name in names))
+
+
+def _accuracy(rows: list[dict[str, Any]]) -> float:
+    from sklearn.metrics import accuracy_score
+
+    names = [name for name in rows[0] if name.startswith("prediction_")]
+    assert len(names) == 10
+    return float(np.mean([accuracy_score(column(rows, "label"), column(rows, name)) for name in names]))
+
+
+def _v_measure(rows: list[dict[str, Any]], groups: tuple[str, ...]) -> float:
+    from sklearn.metrics import v_measure_score
+
+    values = [v_measure_score(column(one, "label"), column(one, "cluster")) for one in by(rows, *groups).values()]
+    return float(np.mean(values))
+
+
+def _summaries(rows: list[dict[str, Any]], *, with_p_value: bool) -> float:
+    from scipy.stats import spearmanr
+
+    found = [spearmanr(row["human"], row["cosine"]) for row in rows]
+    return float(np.mean([[one.statistic, one.pvalue] if with_p_value else [one.statistic] for one in found]))
+
+
+RECOMPUTE: dict[str, Callable[[list[dict[str, Any]]], float]] = {
+    "BIOSSES": _spearman,
+    "SciFact": _mean_of_parts,
+    "AskUbuntuDupQuestions": _mean_of_parts,
+    "MindSmallReranking": _mean_of_parts,
+    "TwitterSemEval2015": _max_ap,
+    "Banking77Classification": _accuracy,
+    "TwentyNewsgroupsClustering": partial(_v_measure, groups=("set",)),
+    "TwentyNewsgroupsClustering.v2": partial(_v_measure, groups=("level", "experiment")),
+    "StackExchangeClustering.v2": partial(_v_measure, groups=("level", "experiment")),
+    "SummEval": partial(_summaries, with_p_value=True),
+    "SummEvalSummarization.v2": partial(_summaries, with_p_value=False),
+    "CQADupstackRetrieval": _mean_of_parts,
+}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_score_is_mtebs_own(case_of: Callable[[str], Case], name: str) -> None:
+    """The cell's score equals what plain mteb gives for the same vectors, and is no trivial 0 or 1."""
+    case = case_of(name)
+    tolerance = 6e-6 if case.job.cell.task.type in ("Retrieval", "Reranking") else 1e-6
+    assert case.outcome.score / 100 == pytest.approx(case.official.score, abs=tolerance)
+    assert 0.02 < case.official.score < 0.999
+    assert case.outcome.metric == case.job.cell.task.info.main_score
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_stored_items_recompute_the_score(case_of: Callable[[str], Case], name: str) -> None:
+    """Independent code over the parquet gives the cell's score to 1e-6."""
+    case = case_of(name)
+    assert case.outcome.items_missing is None
+    assert RECOMPUTE[name](case.rows) == pytest.approx(case.outcome.score / 100, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_row_names_part_split_and_subset(case_of: Callable[[str], Case], name: str) -> None:
+    """The rows say what they belong to: the parts of an aggregate, or the task itself."""
+    case = case_of(name)
+    info = case.job.cell.task.info
+    assert {row["part"] for row in case.rows} == set(info.parts or (name,))
+    assert {(row["split"], row["subset"]) for row in case.rows} == {("test", "default")}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_number_of_mteb_is_kept_as_a_metric(case_of: Callable[[str], Case], name: str) -> None:
+    """Each scalar of mteb's result is a metric in points, with its split, subset and part."""
+    case = case_of(name)
+    found = {(one.part, one.split, one.subset, one.name): one.value for one in case.outcome.metrics}
+    aggregate = bool(case.job.cell.task.info.parts)
+    for result in case.official.results:
+        for split, rows in result.scores.items():
+            for scores in rows:
+                for metric, value in scores.items():
+                    if isinstance(value, float):
+                        part = result.task_name if aggregate else None
+                        assert found[part, split, "default", metric] == pytest.approx(
+                            value * 100, abs=1e-3, nan_ok=True
+                        )
+
+
+ITEMS = {
+    "BIOSSES": (40, "pair"),
+    "SciFact": (15, "query"),
+    "AskUbuntuDupQuestions": (12, "query"),
+    "MindSmallReranking": (9, "query"),
+    "TwitterSemEval2015": (36, "pair"),
+    "Banking77Classification": (44, "test text"),
+    "TwentyNewsgroupsClustering": (3, "set of texts"),
+    "TwentyNewsgroupsClustering.v2": (14, "text to cluster"),
+    "StackExchangeClustering.v2": (500, "text to cluster"),
+    "SummEval": (7, "document"),
+    "SummEvalSummarization.v2": (7, "document"),
+    "CQADupstackRetrieval": (36, "query"),
+}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_items_are_counted_in_the_tasks_own_unit(case_of: Callable[[str], Case], name: str) -> None:
+    """n and the unit are those of the data that was written."""
+    case = case_of(name)
+    assert (case.outcome.n, case.outcome.unit) == ITEMS[name]
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if name not in FASTER])
+def test_the_interval_holds_the_score(case_of: Callable[[str], Case], name: str) -> None:
+    """The bootstrap interval is in points, around the score, and not empty."""
+    case = case_of(name)
+    interval = case.outcome.interval
+    assert interval is not None
+    assert interval.low <= case.outcome.score <= interval.high
+    assert interval.stderr > 0.1
+
+
+@pytest.mark.parametrize("name", list(FASTER))
+def test_faster_clustering_has_no_interval(case_of: Callable[[str], Case], name: str) -> None:
+    """Its experiments draw from the same texts, so their spread is no error."""
+    assert case_of(name).outcome.interval is None
+
+
+def judgements(hub: Path, dataset: str) -> dict[str, dict[str, int]]:
+    """Read the judgements of a repository without mteb."""
+    (file,) = (hub / "datasets" / dataset / "default").glob("test-*")
+    rows = (
+        pq.read_table(file).to_pylist()
+        if file.suffix == ".parquet"
+        else [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    )
+    found: dict[str, dict[str, int]] = {}
+    for row in rows:
+        found.setdefault(row["query-id"], {})[row["corpus-id"]] = row["score"]
+    return found
+
+
+@pytest.mark.parametrize("name", RANKED)
+def test_query_scores_and_top_documents_equal_pytrec_eval(hub: Path, case_of: Callable[[str], Case], name: str) -> None:
+    """Per query: the main metric by pytrec_eval over mteb's own dumped ranking, and its ten best documents, sorted."""
+    import pytrec_eval
+
+    case = case_of(name)
+    measure = {"ndcg_at_10": "ndcg_cut_10", "map_at_1000": "map_cut_1000"}[case.outcome.metric]
+    for (part,), rows in by(case.rows, "part").items():
+        file = next(case.official.predictions.rglob(f"{part}_predictions.json"))
+        run = json.loads(file.read_text(encoding="utf-8"))["default"]["test"]
+        qrels = judgements(hub, str(catalogue().tasks[part].dataset))
+        name_of = measure.rpartition("_")
+        expected = pytrec_eval.RelevanceEvaluator(qrels, {f"{name_of[0]}.{name_of[2]}"}).evaluate(run)
+        assert [row["query"] for row in rows] == sorted(expected)
+        for row in rows:
+            assert row["score"] == pytest.approx(expected[row["query"]][measure], abs=1e-6)
+            best = sorted(run[row["query"]].items(), key=lambda pair: (pair[1], pair[0]), reverse=True)[:10]
+            assert row["top_documents"] == [document for document, _ in best]
+            assert row["top_scores"] == pytest.approx([value for _, value in best], abs=1e-6)
+            assert row["top_scores"] == sorted(row["top_scores"], reverse=True)
+
+
+def test_rankings_have_ten_documents_and_no_more(case_of: Callable[[str], Case]) -> None:
+    """Of 60 documents the ten best are kept; of eight candidates all."""
+    assert {len(row["top_documents"]) for row in case_of("SciFact").rows} == {10}
+    assert {len(row["top_documents"]) for row in case_of("AskUbuntuDupQuestions").rows} == {8}
+
+
+def test_a_query_without_positives_scores_0_as_mteb_has_it(case_of: Callable[[str], Case]) -> None:
+    """It is in n and in the mean, with 0."""
+    rows = {row["query"]: row["score"] for row in case_of("SciFact").rows}
+    assert rows["q14"] == 0.0
+
+
+def test_mind_scores_impressions_by_the_best_subquery(hub: Path, case_of: Callable[[str], Case]) -> None:
+    """An impression's documents take the best score over its subqueries; map_cut over those is the row."""
+    import pytrec_eval
+
+    case = case_of("MindSmallReranking")
+    file = next(case.official.predictions.rglob("MindSmallReranking_predictions.json"))
+    run = json.loads(file.read_text(encoding="utf-8"))["default"]["test"]
+    qrels = judgements(hub, "mteb/MindSmallReranking")
+    merged: dict[str, dict[str, float]] = {}
+    judged: dict[str, dict[str, int]] = {}
+    for query, documents in run.items():
+        impression = query.split("_")[0]
+        judged[impression] = qrels[query]
+        for document, value in documents.items():
+            best = merged.setdefault(impression, {})
+            best[document] = max(value, best.get(document, -math.inf))
+    expected = pytrec_eval.RelevanceEvaluator(judged, {"map_cut.1000"}).evaluate(merged)
+    found = {row["query"]: row["score"] for row in case.rows}
+    assert found == pytest.approx({name: values["map_cut_1000"] for name, values in expected.items()})
+
+
+def test_clustering_rows_name_set_and_item(hub: Path, case_of: Callable[[str], Case]) -> None:
+    """Set index, place in the set and true label are those of the data, the set with one label included."""
+    sets = pq.read_table(
+        next((hub / "datasets/mteb/twentynewsgroups-clustering/default").glob("*.parquet"))
+    ).to_pylist()
+    rows = case_of("TwentyNewsgroupsClustering").rows
+    found = [(row["set"], row["item"], row["label"]) for row in rows]
+    assert found == [(i, j, label) for i, one in enumerate(sets) for j, label in enumerate(one["labels"])]
+    assert {row["cluster"] for row in rows if row["set"] == 1} == {0}
+    assert len({row["cluster"] for row in rows if row["set"] == 0}) == 5
+    assert len({row["cluster"] for row in rows if row["set"] == 2}) == 3
+
+
+@pytest.mark.parametrize("name", list(FASTER))
+def test_faster_clustering_rows_name_the_text_that_was_drawn(
+    hub: Path, case_of: Callable[[str], Case], name: str
+) -> None:
+    """The item is the row of the task's own data: its label is the label there, and equal texts share a cluster."""
+    (task,) = official_tasks(hub, name)
+    task.load_data()
+    data = task.dataset["test"]
+    rows = case_of(name).rows
+    texts, labels = list(data["sentences"]), list(data["labels"])
+    assert len(data) == FASTER[name]
+    assert {row["experiment"] for row in rows} == set(range(10))
+    assert len({row["item"] for row in rows}) == ITEMS[name][0]
+    encoded = {text for call, _, _ in case_of(name).inner.calls for text in call}
+    assert {texts[row["item"]] for row in rows} == encoded
+    clusters: dict[tuple[int, str], set[int]] = {}
+    for row in rows:
+        label = labels[row["item"]]
+        assert row["label"] == str(label[0] if isinstance(label, list) else label)
+        clusters.setdefault((row["experiment"], texts[row["item"]]), set()).add(row["cluster"])
+    assert {len(found) for found in clusters.values()} == {1}
+
+
+def test_pair_rows_are_those_of_the_single_row_layout(hub: Path, case_of: Callable[[str], Case]) -> None:
+    """The labels of the one stored row come out as 36 rows, in order."""
+    row = pq.read_table(
+        next((hub / "datasets/mteb/twittersemeval2015-pairclassification/default").glob("*.parquet"))
+    ).to_pylist()[0]
+    rows = case_of("TwitterSemEval2015").rows
+    assert column(rows, "label") == row["labels"]
+    assert column(rows, "item") == list(range(36))
+
+
+@pytest.mark.parametrize("name", ["SummEval", "SummEvalSummarization.v2"])
+def test_a_document_with_constant_ratings_is_left_out_by_its_number(case_of: Callable[[str], Case], name: str) -> None:
+    """The rows are documents 0 to 7 without the fourth, whose ratings rank nothing."""
+    assert column(case_of(name).rows, "item") == [0, 1, 2, 4, 5, 6, 7]
+
+
+def native_files(case: Case) -> dict[str, Path]:
+    """Return the JSON files in mteb's own format by task."""
+    return {path.stem: path for path in case.job.native_folder.rglob("*.json")}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_mtebs_own_json_is_readable_by_mteb(case_of: Callable[[str], Case], name: str) -> None:
+    """TaskResult.from_disk reads what was written, and its score is the cell's."""
+    from mteb.results import TaskResult
+
+    case = case_of(name)
+    result = TaskResult.from_disk(native_files(case)[name])
+    assert result.task_name == name
+    assert result.get_score() == pytest.approx(case.outcome.score / 100, abs=1e-5)
+
+
+def test_cqadupstack_has_its_twelve_parts_and_mtebs_aggregate(case_of: Callable[[str], Case]) -> None:
+    """Twelve parts with native JSON each, and one whole whose score is what mteb's own aggregation gives."""
+    import mteb
+    from mteb.results import TaskResult
+
+    case = case_of("CQADupstackRetrieval")
+    parts = catalogue().tasks["CQADupstackRetrieval"].parts
+    files = native_files(case)
+    assert len(parts) == 12
+    assert set(files) == {*parts, "CQADupstackRetrieval"}
+    whole = mteb.get_task("CQADupstackRetrieval").combine_task_results(case.official.results)
+    found = TaskResult.from_disk(files["CQADupstackRetrieval"])
+    assert found.get_score() == pytest.approx(whole.get_score(), abs=6e-6)
+    assert len({row["part"] for row in case.rows}) == 12
+
+
+def test_limited_results_go_to_a_folder_of_their_own(hub: Path, tmp_path: Path) -> None:
+    """mteb's JSON of a limited cell is not taken for a full one: `limit-9`, not `full`."""
+    job = make_job(hub, tmp_path, "BIOSSES", limit=9)
+    outcome = evaluate(job, CheckedEncoder(HashEncoder(), name="hash"))
+    assert outcome.n == 9
+    assert outcome.facts["limited_to"] == {"BIOSSES": {"test/default": {"of": 40, "kept": 9}}}
+    (file,) = tmp_path.rglob("*.json")
+    assert file.relative_to(tmp_path).parts[0] == "limit-9"
+
+
+def test_prompts_are_resolved_per_role_and_recorded(hub: Path, tmp_path: Path) -> None:
+    """Queries and documents of a retrieval task get their own prefix, and provenance says which."""
+    inner = HashEncoder()
+    job = make_job(hub, tmp_path, "SciFact", prompts={"query": "q: ", "SciFact-document": "passage: "})
+    outcome = evaluate(job, CheckedEncoder(inner, name="hash"))
+    assert outcome.facts["prompts"] == {"query": "q: ", "document": "passage: "}
+    by_role = {role: prompt for _, role, prompt in inner.calls}
+    assert by_role == {"query": "q: ", "document": "passage: "}
+    queries = [text for texts, role, _ in inner.calls if role == "query" for text in texts]
+    assert len(queries) == 15
+
+
+def test_titles_are_joined_to_documents(hub: Path, tmp_path: Path, case_of: Callable[[str], Case]) -> None:
+    """What is encoded for a document with a title is title, space, text; without one the text alone."""
+    rows = pq.read_table(next((hub / "datasets/mteb/scifact/corpus").glob("*.parquet"))).to_pylist()
+    encoded = {text for texts, role, _ in case_of("SciFact").inner.calls if role == "document" for text in texts}
+    assert encoded == {f"{row['title']} {row['text']}".strip() for row in rows}
+
+
+def test_an_instruction_reaches_queries_alone(hub: Path, tmp_path: Path) -> None:
+    """The template is filled with mteb's instruction of the task; documents get none."""
+    job = make_job(hub, tmp_path, "SciFact", instruction="Instruct: {instruction}\nQuery: ")
+    outcome = evaluate(job, CheckedEncoder(HashEncoder(), name="hash"))
+    expected = "Given a scientific claim, retrieve documents that support or refute the claim"
+    assert outcome.facts["prompts"] == {"query": f"Instruct: {expected}\nQuery: ", "document": None}
+
+
+def test_a_task_without_roles_records_one_prompt(hub: Path, tmp_path: Path) -> None:
+    """STS has no roles: one prompt, under `text`."""
+    inner = HashEncoder()
+    job = make_job(hub, tmp_path, "BIOSSES", prompts={"STS": "same: "})
+    outcome = evaluate(job, CheckedEncoder(inner, name="hash"))
+    assert outcome.facts["prompts"] == {"text": "same: "}
+    assert {(role, prompt) for _, role, prompt in inner.calls} == {(None, "same: ")}
+
+
+def test_the_models_own_prompts_are_used_where_the_suite_is_silent(hub: Path, tmp_path: Path) -> None:
+    """A model that brings a query prompt has it used, and recorded, when the suite sets none."""
+    inner = HashEncoder(own_prompts={"query": "own: "})
+    outcome = evaluate(make_job(hub, tmp_path, "SciFact"), CheckedEncoder(inner, name="hash"))
+    assert outcome.facts["prompts"] == {"query": "own: ", "document": None}
+    assert {role: prompt for _, role, prompt in inner.calls} == {"query": "own: ", "document": None}
+
+
+def test_the_suites_prompts_replace_the_models_own_altogether(hub: Path, tmp_path: Path) -> None:
+    """Once the suite sets one role's prompt, the model's own is used for neither."""
+    inner = HashEncoder(own_prompts={"query": "own: ", "document": "own doc: "})
+    job = make_job(hub, tmp_path, "SciFact", prompts={"query": "suite: "})
+    outcome = evaluate(job, CheckedEncoder(inner, name="hash"))
+    assert outcome.facts["prompts"] == {"query": "suite: ", "document": None}
+
+
+def test_dot_product_is_used_where_the_encoder_says_so(
+    hub: Path, tmp_path: Path, case_of: Callable[[str], Case]
+) -> None:
+    """Vectors that are not of length one rank otherwise by dot product: the scores are the raw products."""
+    outcome = evaluate(make_job(hub, tmp_path, "SciFact"), CheckedEncoder(HashEncoder(similarity="dot"), name="hash"))
+    corpus = pq.read_table(next((hub / "datasets/mteb/scifact/corpus").glob("*.parquet"))).to_pylist()
+    texts = {row["_id"]: f"{row['title']} {row['text']}".strip() for row in corpus}
+    queries = pq.read_table(next((hub / "datasets/mteb/scifact/queries").glob("*.parquet"))).to_pylist()
+    query = next(row for row in queries if row["_id"] == "q0")
+    row = next(row for row in outcome.items.to_pylist() if row["query"] == "q0")
+    products = {name: float(hashed(query["text"], 24) @ hashed(text, 24)) for name, text in texts.items()}
+    assert row["top_scores"] == pytest.approx(sorted(products.values(), reverse=True)[:10], rel=1e-4)
+    assert outcome.score != pytest.approx(case_of("SciFact").outcome.score, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["SciFact", "BIOSSES", "TwentyNewsgroupsClustering"])
+def test_an_encoder_that_returns_nan_fails_the_cell(hub: Path, tmp_path: Path, name: str) -> None:
+    """mteb would score it; here it is an error, and no native JSON is written."""
+
+    class Nan(HashEncoder):
+        def encode(self, texts: Any, *, role: Any, prompt: Any) -> Any:
+            """Return NaN in the right shape."""
+            return super().encode(texts, role=role, prompt=prompt) * np.float32(np.nan)
+
+    with pytest.raises(EncoderOutputError, match="NaN or infinity"):
+        evaluate(make_job(hub, tmp_path, name), CheckedEncoder(Nan(), name="nan"))
+    assert list(tmp_path.rglob("*.json")) == []
+
+
+def test_scores_that_the_items_do_not_recompute_are_refused(
+    hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If mteb's main score and the items part, the cell fails: neither is published."""
+    from mteb.abstasks import AbsTaskSTS
+
+    real = AbsTaskSTS._add_main_score
+
+    def off_by_a_little(self: Any, scores: dict[str, Any]) -> None:
+        real(self, scores)
+        scores["main_score"] += 1e-5
+
+    monkeypatch.setattr(AbsTaskSTS, "_add_main_score", off_by_a_little)
+    with pytest.raises(RuntimeError, match=r"the per-item results give .* mteb says"):
+        evaluate(make_job(hub, tmp_path, "BIOSSES"), CheckedEncoder(HashEncoder(), name="hash"))
+
+
+def test_a_second_evaluation_gives_the_same_cell(hub: Path, tmp_path: Path, case_of: Callable[[str], Case]) -> None:
+    """Twice in one process, with the global random generators moved in between: the same score and items."""
+    import random
+
+    for name in ("StackExchangeClustering.v2", "Banking77Classification"):
+        random.seed(99)
+        np.random.seed(99)
+        again = evaluate(make_job(hub, tmp_path, name), CheckedEncoder(HashEncoder(), name="hash"))
+        assert again.score == case_of(name).outcome.score
+        assert again.items.equals(case_of(name).outcome.items)
+
+
+def test_seam_save_task_predictions() -> None:
+    """mteb still hands predictions to `_save_task_predictions(predictions, model, folder, hf_split=, hf_subset=)`."""
+    from mteb.abstasks.abstask import AbsTask
+
+    parameters = inspect.signature(AbsTask._save_task_predictions).parameters
+    assert list(parameters)[:4] == ["self", "predictions", "model", "prediction_folder"]
+    assert {"hf_split", "hf_subset"} <= set(parameters)
+
+
+def test_seam_task_specific_scores() -> None:
+    """mteb still hands per-query metrics to `task_specific_scores(scores, qrels, results, hf_split=, hf_subset=)`."""
+    from mteb.abstasks import AbsTaskRetrieval
+
+    parameters = list(inspect.signature(AbsTaskRetrieval.task_specific_scores).parameters)
+    assert parameters == ["self", "scores", "qrels", "results", "hf_split", "hf_subset"]
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if name != "CQADupstackRetrieval"])
+def test_mteb_calls_the_seams_as_they_are_hooked(hub: Path, name: str) -> None:
+    """During an evaluation the hooks are called with exactly the arguments that `Capture` takes."""
+    import mteb
+
+    (task,) = official_tasks(hub, name)
+    calls: list[str] = []
+
+    def take_predictions(predictions: Any, model: Any, folder: Any, *, hf_split: str, hf_subset: str) -> None:
+        assert (hf_split, hf_subset) == ("test", "default")
+        calls.append("predictions")
+
+    task._save_task_predictions = take_predictions
+    if name in ("SciFact", "AskUbuntuDupQuestions", "MindSmallReranking"):
+        real = task.task_specific_scores
+
+        def take_queries(scores: Any, qrels: Any, results: Any, *, hf_split: str, hf_subset: str) -> Any:
+            assert (hf_split, hf_subset) == ("test", "default")
+            assert set(scores) == set(qrels) == set(results)
+            calls.append("queries")
+            return real(scores, qrels, results, hf_split=hf_split, hf_subset=hf_subset)
+
+        task.task_specific_scores = take_queries
+    mteb.evaluate(
+        PlainModel(),
+        task,
+        cache=None,
+        overwrite_strategy="always",
+        co2_tracker=False,
+        show_progress_bar=False,
+        prediction_folder=Path("captured"),
+    )
+    assert calls == (["predictions", "queries"] if "task_specific_scores" in vars(task) else ["predictions"])
+    assert not Path("captured").exists()
