@@ -90,7 +90,7 @@ def _statistics(store: Store, score: Score) -> dict[tuple[Any, ...], ItemStatist
     table = store.items_of(score)
     if table is None:
         return None
-    frame = table.to_pandas()
+    frame = table.to_pandas(use_threads=False)
     found: dict[tuple[Any, ...], ItemStatistic] = {}
     for name, rows in frame.groupby(["part", "split", "subset"], observed=True, sort=True):
         columns: Mapping[str, Any] = {column: rows[column].to_numpy() for column in rows.columns}

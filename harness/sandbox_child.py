@@ -1,10 +1,10 @@
 """What runs inside the sandbox: bubblewrap's command line, the filter of system calls, the runner; imports only stdlib.
 
-The runner runs in the interpreter that runs the program, so nothing it *says* proves anything: the program can say it
-too. It therefore says nothing. `FRAME` is code whose callees are constants and which has no line numbers, so that the
-program can neither swap what it calls nor jump in it; it reads from the control socket before the program and again
-after it, and `sandbox.py` compares, from outside, the two places where the kernel shows it blocked: system call,
-stack pointer and the whole stack above. Whatever the program calls sits deeper on that stack.
+The runner shares an interpreter with the program, so nothing it says proves an end: the program can say it too.
+`FRAME` is code whose callees are constants and which has no line numbers, so that the program can neither swap what it
+calls nor jump in it. It reads from the control socket before the program and again after it, and `sandbox_pool.py`
+compares, from outside, where the kernel shows it blocked: system call, stack pointer, and every byte of the stack
+above. Whatever the program calls sits deeper on that stack.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ own["write"](own["control"], f"E{type(error).__name__}\\n{line}\\n{str(error)[:3
 """Tells what ended the program; believed only as text."""
 
 RUNNER = """
-import builtins, posix, resource, sys
+import _thread, builtins, posix, resource, sys
 control = posix.dup(0)
 posix.dup2(posix.open("/dev/null", posix.O_RDONLY), 0)
 posix.write(control, b"up")
@@ -82,6 +82,11 @@ for name in list(posix.environ):
 posix.environ.clear()
 sys.argv[:] = [""]
 
+started = _thread.allocate_lock()  # from its first thread on, a process takes another way through the C library's read
+started.acquire()
+_thread.start_new_thread(started.release, ())
+started.acquire()
+
 def make_frame(program, own):
     import _warnings
     _warnings.filters.insert(0, ("ignore", None, SyntaxWarning, None, 0))
@@ -98,13 +103,15 @@ def make_frame(program, own):
     consts = tuple(named.get(const, const) if type(const) is str else const for const in frame.co_consts)
     return frame.replace(co_consts=consts, co_linetable=no_lines)
 
-def make_guard(write, leave):
+def make_guard(write, leave, control):
     events = frozenset(EVENTS)
     modules = frozenset(MODULES)
     def guard(event, args):
         if event in events or event[:7] == "ctypes." or (event == "import" and args[0] in modules):
-            write(control, f"EPermissionError\\n0\\n{event} is not allowed here".encode())
-            leave(1)
+            try:
+                write(control, f"EPermissionError\\n0\\n{event} is not allowed here".encode())
+            finally:
+                leave(1)
     return guard
 
 def main():
@@ -112,12 +119,12 @@ def main():
     own["own"] = own
     source = receive(size)
     try:
-        program = compile(source, "<program>", "exec", dont_inherit=True)
+        program = compile(source.decode("utf-8", "surrogatepass"), "<program>", "exec", dont_inherit=True)
         frame = make_frame(program, own)
     except BaseException:
         exec(REPORT, own)
         posix._exit(1)
-    sys.addaudithook(make_guard(posix.write, posix._exit))
+    sys.addaudithook(make_guard(posix.write, posix._exit, control))
     exec(frame, {"__builtins__": builtins})
 
 main()
@@ -135,23 +142,13 @@ DENIED_EVENTS = (
 DENIED_MODULES = ("_testcapi", "_testinternalcapi", "_testlimitedcapi", "_xxsubinterpreters", "_interpreters")
 
 _CLONE_THREAD = 0x10000
-_ARCHES = {
-    # machine: (audit arch, clone, clone3, denied). Denied: fork, vfork, ptrace, unshare, setns, process_vm_readv and
-    # writev, userfaultfd, bpf, perf_event_open, keyctl, add_key, request_key, io_uring_setup, mount, umount2,
-    # pivot_root, open_by_handle_at, personality, memfd_create, shmget (memory that RLIMIT_AS does not see).
-    "x86_64": (
-        0xC000003E,
-        56,
-        435,
-        (57, 58, 101, 272, 308, 310, 311, 323, 321, 298, 250, 248, 249, 425, 165, 166, 155, 304, 135, 319, 29),
-    ),
-    "aarch64": (
-        0xC00000B7,
-        220,
-        435,
-        (117, 97, 268, 270, 271, 282, 280, 241, 219, 217, 218, 425, 40, 39, 41, 265, 92, 279, 194),
-    ),
-}
+# fork, vfork (x86_64), ptrace, unshare, setns, process_vm_readv and writev, userfaultfd, bpf, perf_event_open, keyctl,
+# add_key, request_key, io_uring_setup, mount, umount2, pivot_root, open_by_handle_at, personality, and memory that
+# RLIMIT_AS does not see: memfd_create, shmget.
+_X86_64 = (57, 58, 101, 272, 308, 310, 311, 323, 321, 298, 250, 248, 249, 425, 165, 166, 155, 304, 135, 319, 29)
+_AARCH64 = (117, 97, 268, 270, 271, 282, 280, 241, 219, 217, 218, 425, 40, 39, 41, 265, 92, 279, 194)
+_MACHINES = {"x86_64": (0xC000003E, 56, 435, _X86_64), "aarch64": (0xC00000B7, 220, 435, _AARCH64)}
+"""Its audit number, clone, clone3, and the system calls that are denied."""
 _ALLOW, _KILL, _EPERM, _ENOSYS = 0x7FFF0000, 0x80000000, 0x50001, 0x50026
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCH, _FIRST_ARGUMENT = 0, 4, 16
@@ -160,7 +157,7 @@ _X32 = 0x40000000
 
 def is_known_machine() -> bool:
     """Whether the numbers of this machine's system calls are known here."""
-    return platform.machine() in _ARCHES
+    return platform.machine() in _MACHINES
 
 
 def read_number() -> int:
@@ -170,7 +167,7 @@ def read_number() -> int:
 
 def syscall_filter() -> bytes:
     """Return the BPF program: one process with threads, no new namespaces, no looking into other processes."""
-    arch, clone, clone3, denied = _ARCHES[platform.machine()]
+    arch, clone, clone3, denied = _MACHINES[platform.machine()]
     lines = [
         (_LOAD, 0, 0, _ARCH),
         (_EQUAL, 1, 0, arch),
@@ -216,7 +213,7 @@ def command(bwrap: str, filter_fd: int, *, drops_root: bool, tmp_bytes: int) -> 
     return [
         *(bwrap, *spaces, "--hostname", "sandbox", "--die-with-parent", "--new-session", *rights, "--clearenv"),
         *_system(),
-        *("--size", str(tmp_bytes), "--tmpfs", "/tmp", "--chdir", "/tmp"),  # noqa: S108 (inside the sandbox)
+        *("--perms", "1777", "--size", str(tmp_bytes), "--tmpfs", "/tmp", "--chdir", "/tmp"),  # noqa: S108 (inside the sandbox)
         *(
             part
             for device in ("null", "zero", "urandom")
@@ -248,9 +245,8 @@ def _system() -> list[str]:
 def _shared_libraries() -> Iterator[Path]:
     """The system's library directories, and libpython where it lies elsewhere."""
     triplet = sysconfig.get_config_var("MULTIARCH") or ""
-    for name in (f"/usr/lib/{triplet}", f"/lib/{triplet}", "/usr/lib64", "/lib64", "/usr/share/zoneinfo"):
-        if triplet or not name.endswith("/"):
-            yield from (path for path in [Path(name)] if path.is_dir())
+    multiarch = [f"/usr/lib/{triplet}", f"/lib/{triplet}"] if triplet else []
+    yield from filter(Path.is_dir, map(Path, [*multiarch, "/usr/lib64", "/lib64", "/usr/share/zoneinfo"]))
     shared = Path(str(sysconfig.get_config_var("LIBDIR")), str(sysconfig.get_config_var("INSTSONAME")))
     if shared.is_file() and shared.suffix != ".a" and not str(shared.resolve()).startswith(("/usr/lib", "/lib")):
         yield shared

@@ -29,7 +29,7 @@ MEMORY_BYTES = 1024 * MIB
 START_SECONDS = 60.0
 """How long an interpreter may take to start on a busy machine; no program runs yet, its clock does not either."""
 POLL_SECONDS = 0.002
-FRAME_BYTES = 1024
+FRAME_BYTES = 512
 """Stack from the system call up to the runner's evaluation loop: it works in between, so its bytes change."""
 
 ALLOW = (
@@ -98,8 +98,6 @@ class Standing:
                 stack = os.pread(memory.fileno(), max(top - start, 0), start)
         except (FileNotFoundError, ProcessLookupError):
             return None
-        except PermissionError as error:
-            raise EnvironmentGapError([f"the sandbox cannot be watched: {error}; {TRACE}"]) from error
         return cls((fields[0], fields[1], fields[7], fields[8]), stack)
 
 
@@ -185,6 +183,7 @@ class Sandbox:
         if self.init >= 0:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.init, signal.SIGKILL)
+            select.select([self.init], [], [])  # bubblewrap itself may leave before
             os.close(self.init)
         else:
             self.process.kill()
@@ -208,13 +207,21 @@ class Sandbox:
                 return End("itself", self.process.returncode, self.said.decode(errors="replace"))
             if message:
                 message = message[self._send(message) :]
-            elif self.said and (now := Standing.of(self.pid)):
+            elif self.said and (now := self._look()):
                 if before is None:
                     before, self.said = now, b""
                     self._send(memoryview(b"g"))
                 elif now == before:
                     return End("its end")
         return End("timed out")
+
+    def _look(self) -> Standing | None:
+        try:
+            return Standing.of(self.pid)
+        except PermissionError as error:
+            if self.said == b"ready":  # alive, and waiting for us
+                raise EnvironmentGapError([f"the sandbox cannot be watched: {error}; {TRACE}"]) from error
+            return None  # a process that is ending belongs to root
 
     def _send(self, message: memoryview) -> int:
         try:

@@ -92,7 +92,8 @@ class Store:
         content = path.read_bytes() if path.exists() else b""
         if hashlib.sha256(content).hexdigest() != score.items.sha256:
             raise InputError([f"{path}: the per-item results are not those the cell {score.key} was committed with"])
-        return pq.read_table(io.BytesIO(content))
+        # One thread: arrow's pool can outlive the interpreter and abort it ("terminate called") at exit.
+        return pq.read_table(io.BytesIO(content), use_threads=False)
 
     def all_results(self) -> Iterator[Result]:
         """Yield every record, scores before failures of the same cell."""

@@ -54,7 +54,9 @@ def for_each_batch(
         except torch.OutOfMemoryError:
             if len(batch) == 1:
                 raise
-            budget = max(budget // 2, 1)
+            # Of what was tried, not of what was allowed: a small batch would come back unchanged.
+            tried = len(batch) * max(lengths[index] for index in batch)
+            budget = max(min(budget, tried) // 2, 1)
             counters.out_of_memory += 1
             logger.warning("out of GPU memory at a batch of %d texts; going on with %d tokens", len(batch), budget)
             torch.cuda.empty_cache()

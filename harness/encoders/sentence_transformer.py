@@ -89,7 +89,7 @@ class SentenceTransformerEncoder:
 
         def encode_batch(batch: list[int]) -> None:
             encoded = self.model.encode(
-                [texts[index] for index in batch],
+                [texts[index].encode("utf-8", "replace").decode("utf-8") for index in batch],  # lone surrogates
                 prompt=prompt or "",
                 batch_size=len(batch),
                 show_progress_bar=False,

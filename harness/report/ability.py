@@ -54,13 +54,14 @@ def notes(report: Report) -> list[str]:
     ]
     if below:
         lines.append(
-            f"**Significantly below chance** (one-sided exact binomial, p < 0.01): {', '.join(below)}. Nobody guesses so "
-            "badly: look for broken extraction or a wrong template before believing the score."
+            f"**Significantly below chance** (one-sided exact binomial, p < 0.01): {', '.join(below)}. Nobody guesses "
+            "so badly: look for broken extraction or a wrong template before believing the score."
         )
     if any(facts_of(score).get("gold_nll") is not None for score in scores):
         lines.append(
-            "Gold answer: nats per token of the dataset's own answer after the same prompt (GSM8K: the worked solution, "
-            "MMLU: the right letter, BBH: the target), lower is better; it still moves where the score sits at chance."
+            "Gold answer: nats per token of the dataset's own answer after the same prompt (GSM8K: the worked "
+            "solution, MMLU: the right letter, BBH: the target), lower is better; it still moves where the score "
+            "sits at chance."
         )
     return lines
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from harness.compare import Difference
 from harness.item_stats import UNITS
-from harness.report import ability
 from harness.plan import PlannedTask
+from harness.report import ability
 from harness.report.table import AxisSummary, CellView, Mean, Report, ordered_types
 from harness.results import Unit
 
@@ -71,9 +71,13 @@ def _verdict(report: Report, axis: AxisSummary) -> str:
     leader, *others = axis.standings
     if not others:
         return f"Only **{leader.model}** has scores; there is nothing to compare it with."
-    tied = [one.model for one in others if one.is_tied_with_leader]
+    unknown = [one.model for one in others if one.to_leader is not None and one.to_leader.low is None]
+    tied = [one.model for one in others if one.is_tied_with_leader and one.model not in unknown]
     tasks = f"{len(axis.common)} task(s)"
-    if tied:
+    if unknown and others[0].model in unknown:
+        first = f"**{leader.model}** has the highest mean over {tasks}; how sure that is cannot be said, "
+        first += "since not every task has items to resample."
+    elif tied:
         names = " and ".join([f"**{leader.model}**", *(f"**{name}**" for name in tied)])
         first = f"{names} cannot be told apart on these {tasks}: the difference of their means may be chance."
     else:
@@ -87,7 +91,7 @@ def _verdict(report: Report, axis: AxisSummary) -> str:
 def _standings(report: Report, axis: AxisSummary) -> str:
     rows = []
     for place, one in enumerate(axis.standings, 1):
-        tied = one.to_leader is not None and one.is_tied_with_leader
+        tied = one.to_leader is not None and one.to_leader.low is not None and one.is_tied_with_leader
         base = "baseline" if one.model == report.baseline else _interval(one.to_baseline)
         counts = "" if one.model == report.baseline else f"{one.ahead} / {one.behind} / {one.undecided}"
         lead = "leader" if one.to_leader is None else _interval(one.to_leader)

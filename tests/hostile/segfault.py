@@ -1,0 +1,6 @@
+"""Crashes the interpreter."""
+# ruff: noqa
+
+import faulthandler
+
+faulthandler._sigsegv()

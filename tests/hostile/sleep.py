@@ -1,0 +1,6 @@
+"""Sleeps past the limit."""
+# ruff: noqa
+
+import time
+
+time.sleep(1000)
