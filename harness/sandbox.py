@@ -6,24 +6,28 @@ cannot do: docs/sandbox.md). Without bubblewrap nothing is run: `available()` sa
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import platform
 import secrets
 import shutil
 import signal
+import socket
+import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness import sandbox_child
 from harness.errors import EnvironmentGapError
-from harness.sandbox_pool import MEMORY_BYTES, START_SECONDS, End, Limits, started
+from harness.sandbox_pool import MEMORY_BYTES, End, Limits, Sandbox
 
 __all__ = ["Limits", "Outcome", "available", "run_program", "run_programs"]
 
+TRIAL_SECONDS = 20.0
 INSTALL = (
     "bubblewrap is not there; install version 0.7 or newer "
     "(Debian, Ubuntu: apt-get install bubblewrap; Fedora: dnf install bubblewrap)"
@@ -93,7 +97,7 @@ def run_programs(
 def available() -> str | None:
     """Return None if programs can be run here, otherwise why not and what to do about it; tried once."""
     try:
-        outcome = run_program("pass", timeout_seconds=START_SECONDS)
+        outcome = run_program("pass", timeout_seconds=TRIAL_SECONDS)
     except EnvironmentGapError as error:
         return str(error)
     return None if outcome.passed else f"the sandbox does not work: an empty program ended with {outcome.reason!r}"
@@ -101,7 +105,7 @@ def available() -> str | None:
 
 def _run(code: str, limits: Limits) -> Outcome:
     bwrap, uid = _bubblewrap(), _foreign_uid()
-    with started(bwrap, limits, drops_root=bool(uid)) as sandbox:
+    with _started(bwrap, limits, drops_root=bool(uid)) as sandbox:
         sandbox.wait_for_start()
         began = time.monotonic()
         end = sandbox.run(code, uid)
@@ -109,9 +113,43 @@ def _run(code: str, limits: Limits) -> Outcome:
     return Outcome(passed=end.by == "its end", reason=_reason(end, code), seconds=round(seconds, 4))
 
 
+@contextlib.contextmanager
+def _started(bwrap: str, limits: Limits, *, drops_root: bool) -> Iterator[Sandbox]:
+    """Start a sandbox; whatever happens, nothing of it is left afterwards."""
+    ours, theirs = socket.socketpair()
+    output, output_end = os.pipe()
+    filter_read, filter_write = os.pipe()
+    try:
+        ours.setblocking(False)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        os.write(filter_write, sandbox_child.syscall_filter())
+        process = subprocess.Popen(
+            sandbox_child.command(bwrap, filter_read, drops_root=drops_root, tmp_bytes=limits.tmp_bytes),
+            stdin=theirs.fileno(),
+            stdout=output_end,
+            stderr=output_end,
+            pass_fds=[filter_read],
+            cwd="/",
+            env={},
+        )
+    except BaseException:
+        os.close(output)
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+        for descriptor in (output_end, filter_read, filter_write):
+            os.close(descriptor)
+    sandbox = Sandbox(limits=limits, process=process, control=ours, output=output)
+    try:
+        yield sandbox
+    finally:
+        sandbox.stop()
+
+
 def _bubblewrap() -> str:
     """The path of bubblewrap, on a machine whose system calls are known."""
-    if not sandbox_child.is_known_machine():
+    if platform.machine() not in sandbox_child.MACHINES:
         raise EnvironmentGapError([f"no sandbox on {platform.machine()!r}: only x86_64 and aarch64 are known"])
     bwrap = shutil.which("bwrap")
     if bwrap is None:

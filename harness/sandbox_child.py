@@ -16,6 +16,9 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
+INTERPRETER = Path(sys._base_executable).resolve()  # type: ignore[attr-defined]
+LIBRARY = Path(sysconfig.get_path("stdlib", vars={"installed_base": sys.base_prefix}))
+
 FRAME = """
 "write"("control", b"ready")
 "read"("control", 1)
@@ -104,12 +107,15 @@ def make_frame(program, own):
     return frame.replace(co_consts=consts, co_linetable=no_lines)
 
 def make_guard(write, leave, control):
-    events = frozenset(EVENTS)
-    modules = frozenset(MODULES)
+    events, modules, extensions = frozenset(EVENTS), frozenset(MODULES), EXTENSIONS
+    def is_foreign(name, path):
+        if type(name) is not str or name.rpartition(".")[2] in modules:
+            return True
+        return path is not None and (type(path) is not str or path.rpartition("/")[0] != extensions)
     def guard(event, args):
-        if event in events or event[:7] == "ctypes." or (event == "import" and args[0] in modules):
+        if is_foreign(*args[:2]) if event == "import" else event in events or event[:7] == "ctypes.":
             try:
-                write(control, f"EPermissionError\\n0\\n{event} is not allowed here".encode())
+                write(control, f"EPermissionError\\n0\\n{event} {args[:1]} is not allowed here".encode())
             finally:
                 leave(1)
     return guard
@@ -138,8 +144,11 @@ DENIED_EVENTS = (
     "gc.get_objects",
     "gc.get_referrers",
     "os.exec",
+    "sqlite3.enable_load_extension",
 )
-DENIED_MODULES = ("_testcapi", "_testinternalcapi", "_testlimitedcapi", "_xxsubinterpreters", "_interpreters")
+_TEST_MODULES = ("_testcapi", "_testinternalcapi", "_testlimitedcapi")
+DENIED_MODULES = ("ctypes", "_ctypes", "_xxsubinterpreters", "_interpreters", *_TEST_MODULES)
+"""Machine code could write its own stack: no way to it from Python that we know of is left open."""
 
 _CLONE_THREAD = 0x10000
 # fork, vfork (x86_64), ptrace, unshare, setns, process_vm_readv and writev, userfaultfd, bpf, perf_event_open, keyctl,
@@ -147,17 +156,12 @@ _CLONE_THREAD = 0x10000
 # RLIMIT_AS does not see: memfd_create, shmget.
 _X86_64 = (57, 58, 101, 272, 308, 310, 311, 323, 321, 298, 250, 248, 249, 425, 165, 166, 155, 304, 135, 319, 29)
 _AARCH64 = (117, 97, 268, 270, 271, 282, 280, 241, 219, 217, 218, 425, 40, 39, 41, 265, 92, 279, 194)
-_MACHINES = {"x86_64": (0xC000003E, 56, 435, _X86_64), "aarch64": (0xC00000B7, 220, 435, _AARCH64)}
+MACHINES = {"x86_64": (0xC000003E, 56, 435, _X86_64), "aarch64": (0xC00000B7, 220, 435, _AARCH64)}
 """Its audit number, clone, clone3, and the system calls that are denied."""
 _ALLOW, _KILL, _EPERM, _ENOSYS = 0x7FFF0000, 0x80000000, 0x50001, 0x50026
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCH, _FIRST_ARGUMENT = 0, 4, 16
 _X32 = 0x40000000
-
-
-def is_known_machine() -> bool:
-    """Whether the numbers of this machine's system calls are known here."""
-    return platform.machine() in _MACHINES
 
 
 def read_number() -> int:
@@ -167,7 +171,7 @@ def read_number() -> int:
 
 def syscall_filter() -> bytes:
     """Return the BPF program: one process with threads, no new namespaces, no looking into other processes."""
-    arch, clone, clone3, denied = _MACHINES[platform.machine()]
+    arch, clone, clone3, denied = MACHINES[platform.machine()]
     lines = [
         (_LOAD, 0, 0, _ARCH),
         (_EQUAL, 1, 0, arch),
@@ -180,13 +184,8 @@ def syscall_filter() -> bytes:
     ]
     for number in denied:
         lines += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _EPERM)]
-    lines += [
-        (_EQUAL, 0, 3, clone),
-        (_LOAD, 0, 0, _FIRST_ARGUMENT),
-        (_ANY_BIT, 1, 0, _CLONE_THREAD),
-        (_RETURN, 0, 0, _EPERM),
-        (_RETURN, 0, 0, _ALLOW),
-    ]
+    lines += [(_EQUAL, 0, 3, clone), (_LOAD, 0, 0, _FIRST_ARGUMENT), (_ANY_BIT, 1, 0, _CLONE_THREAD)]
+    lines += [(_RETURN, 0, 0, _EPERM), (_RETURN, 0, 0, _ALLOW)]
     return b"".join(struct.pack("=HBBI", *line) for line in lines)
 
 
@@ -208,8 +207,9 @@ def command(bwrap: str, filter_fd: int, *, drops_root: bool, tmp_bytes: int) -> 
     else:
         spaces = ["--unshare-all", "--uid", "65534", "--gid", "65534"]
     constants = {"FRAME": FRAME, "SETTLE": SETTLE, "REPORT": REPORT, "EVENTS": DENIED_EVENTS, "MODULES": DENIED_MODULES}
+    constants["EXTENSIONS"] = str(LIBRARY / "lib-dynload")
     source = "".join(f"{name} = {value!r}\n" for name, value in constants.items()) + RUNNER
-    python = [str(_interpreter()), "-I", "-S", "-E", "-B", "-X", "utf8", "-c", source]
+    python = [str(INTERPRETER), "-I", "-S", "-E", "-B", "-X", "utf8", "-c", source]
     return [
         *(bwrap, *spaces, "--hostname", "sandbox", "--die-with-parent", "--new-session", *rights, "--clearenv"),
         *_system(),
@@ -223,20 +223,14 @@ def command(bwrap: str, filter_fd: int, *, drops_root: bool, tmp_bytes: int) -> 
     ]
 
 
-def _interpreter() -> Path:
-    """The interpreter below the virtual environment, if there is one."""
-    return Path(sys._base_executable).resolve()  # type: ignore[attr-defined]
-
-
 def _system() -> list[str]:
     """Arguments that bind the interpreter, its standard library and the shared libraries, read-only, and no more."""
-    library = Path(sysconfig.get_path("stdlib", vars={"installed_base": sys.base_prefix}))
-    wanted = [_interpreter(), library, *_shared_libraries()]
+    wanted = [INTERPRETER, LIBRARY, *_shared_libraries()]
     parents = sorted({parent for path in wanted for parent in path.parents} - {Path("/")})
     arguments = [part for parent in parents for part in ("--perms", "0755", "--dir", str(parent))]
     for path in wanted:
         arguments += ["--ro-bind", str(path), str(path)]
-    packages = library / "site-packages"
+    packages = LIBRARY / "site-packages"
     if packages.is_dir():
         arguments += ["--tmpfs", str(packages), "--remount-ro", str(packages)]
     return arguments

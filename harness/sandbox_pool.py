@@ -1,4 +1,4 @@
-"""Sandboxes as processes, seen from outside: start, watch, stop; imports only the standard library.
+"""A sandbox as processes, seen from outside: wait, watch, stop; imports only the standard library.
 
 A sandbox is bubblewrap with one interpreter in it. `Sandbox.run` hands it a program and tells an `End`; that the
 program ran to its very end is never reported by the interpreter, which could lie, but seen in /proc: `Standing`, and
@@ -16,7 +16,6 @@ import socket
 import struct
 import subprocess
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -96,7 +95,9 @@ class Standing:
             start, top = int(fields[7], 16) + FRAME_BYTES, _stack_top(pid, int(fields[7], 16))
             with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
                 stack = os.pread(memory.fileno(), max(top - start, 0), start)
-        except (FileNotFoundError, ProcessLookupError):
+        except PermissionError:
+            raise
+        except OSError:  # gone, or going
             return None
         return cls((fields[0], fields[1], fields[7], fields[8]), stack)
 
@@ -168,7 +169,7 @@ class Sandbox:
         self.tail = (self.tail + part)[-2000:]
 
     def wait_for_start(self) -> None:
-        """Wait for the runner; SandboxError if it does not come up."""
+        """Wait for the runner; EnvironmentGapError if it does not come up."""
         deadline = time.monotonic() + START_SECONDS
         while not self.pid:
             if self.over or time.monotonic() > deadline:
@@ -183,7 +184,9 @@ class Sandbox:
         if self.init >= 0:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.init, signal.SIGKILL)
-            select.select([self.init], [], [])  # bubblewrap itself may leave before
+            gone = select.poll()
+            gone.register(self.init, select.POLLIN)
+            gone.poll()  # bubblewrap itself may leave before
             os.close(self.init)
         else:
             self.process.kill()
@@ -230,40 +233,6 @@ class Sandbox:
             return 0
         except (BrokenPipeError, ConnectionResetError):
             return len(message)
-
-
-@contextlib.contextmanager
-def started(bwrap: str, limits: Limits, *, drops_root: bool) -> Iterator[Sandbox]:
-    """Start a sandbox; whatever happens, nothing of it is left afterwards."""
-    ours, theirs = socket.socketpair()
-    output, output_end = os.pipe()
-    filter_read, filter_write = os.pipe()
-    try:
-        ours.setblocking(False)
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        os.write(filter_write, sandbox_child.syscall_filter())
-        process = subprocess.Popen(
-            sandbox_child.command(bwrap, filter_read, drops_root=drops_root, tmp_bytes=limits.tmp_bytes),
-            stdin=theirs.fileno(),
-            stdout=output_end,
-            stderr=output_end,
-            pass_fds=[filter_read],
-            cwd="/",
-            env={},
-        )
-    except BaseException:
-        os.close(output)
-        ours.close()
-        raise
-    finally:
-        theirs.close()
-        for descriptor in (output_end, filter_read, filter_write):
-            os.close(descriptor)
-    watch = Sandbox(limits=limits, process=process, control=ours, output=output)
-    try:
-        yield watch
-    finally:
-        watch.stop()
 
 
 def _parent(pid: int) -> int:

@@ -5,7 +5,8 @@ import sys
 
 
 def trace(frame, event, arg):
-    frame.f_lineno = 14
+    if event == "line" and frame.f_code.co_filename == "<sandbox>":
+        frame.f_lineno = 14
     return trace
 
 
