@@ -19,6 +19,7 @@ def main() -> int:
     """Return 0 when resuming lost and repeated nothing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--suite", default="regress")
+    parser.add_argument("--models", default="minilm,tf-idf", help="models of the suite; two fast ones by default")
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
@@ -26,11 +27,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         started = time.perf_counter()
-        subprocess.run(_command(arguments.suite, folder / "whole"), check=True, stderr=subprocess.DEVNULL)
+        subprocess.run(_command(arguments, folder / "whole"), check=True, stderr=subprocess.DEVNULL)
         whole_seconds = time.perf_counter() - started
         seen: dict[str, int] = {}
         for number in range(arguments.kills):
-            process = subprocess.Popen(_command(arguments.suite, folder / "killed"), stderr=subprocess.DEVNULL)
+            process = subprocess.Popen(_command(arguments, folder / "killed"), stderr=subprocess.DEVNULL)
             time.sleep(generator.uniform(0.1, 0.6) * whole_seconds)
             process.send_signal(signal.SIGKILL)
             process.wait()
@@ -39,7 +40,7 @@ def main() -> int:
                 assert finished.get(cell) == when, f"{cell} was run again"
             seen = finished
             print(f"kill {number + 1}: {len(finished)} cell(s) finished so far", flush=True)
-        subprocess.run(_command(arguments.suite, folder / "killed"), check=True, stderr=subprocess.DEVNULL)
+        subprocess.run(_command(arguments, folder / "killed"), check=True, stderr=subprocess.DEVNULL)
         for cell, when in seen.items():
             assert _finished(folder / "killed")[cell] == when, f"{cell} was run again"
         left_over = [path.name for path in (folder / "killed").rglob("*.tmp")]
@@ -49,9 +50,9 @@ def main() -> int:
     return 0 if whole == killed else 1
 
 
-def _command(suite: str, folder: Path) -> list[str]:
+def _command(arguments: argparse.Namespace, folder: Path) -> list[str]:
     places = ["--results", str(folder / "results"), "--out", str(folder / "out")]
-    return [sys.executable, "-m", "harness.cli", "run", suite, *places]
+    return [sys.executable, "-m", "harness.cli", "run", arguments.suite, "--models", arguments.models, *places]
 
 
 def _finished(folder: Path) -> dict[str, int]:
