@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from harness import environment, preflight
@@ -22,6 +24,7 @@ from harness.progress import Reporter, SilentReporter
 from harness.results import Failure, Result, Score
 from harness.store import Store
 from harness.suite import Suite
+from harness.suite_load import load_suite
 
 logger = logging.getLogger(__name__)
 
@@ -55,13 +58,20 @@ class RunOutcome:
     """Cells that this run scored or saw fail."""
 
 
-def run(suite: Suite, options: RunOptions | None = None, reporter: Reporter | None = None) -> RunOutcome:
+def run(suite: Suite | str | Path, options: RunOptions | None = None, reporter: Reporter | None = None) -> RunOutcome:
     """Run every cell of `suite` that has no score yet.
 
+    Args:
+        suite: a loaded suite, a file, or the name of a shipped one.
+        options: where results go and what is run; the defaults of the command line where None.
+        reporter: told of progress; nothing is shown where None.
+
     Raises:
+        InputError: the suite has problems, or names no model or task.
         EnvironmentGapError: data, weights, a backend or the network is lacking and `available` is not set; nothing ran.
         KeyboardInterrupt: after the cell that was running was dropped; finished cells are kept.
     """
+    suite = suite if isinstance(suite, Suite) else load_suite(suite).suite
     options = options or RunOptions()
     reporter = reporter or SilentReporter()
     store = Store(options.results)
@@ -283,3 +293,13 @@ def _note_run(plan: Plan, store: Store) -> None:
 def candidates_by_name(plan: Plan) -> dict[str, Candidate | MissingCandidate]:
     """Return the plan's candidates by name."""
     return {candidate.name: candidate for candidate in plan.candidates}
+
+
+class _CallableModule(ModuleType):
+    """Lets `harness.run(suite)` work beside `from harness.run import run`: a package attribute is one thing only."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> RunOutcome:
+        return run(*arguments, **options)
+
+
+sys.modules[__name__].__class__ = _CallableModule

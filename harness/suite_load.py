@@ -6,9 +6,10 @@ names at the end; every other list is replaced.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -71,6 +72,12 @@ def load_suite(source: str | Path, overrides: Sequence[str] = ()) -> LoadedSuite
     tree = _load_merged(path, (), files)
     tree = apply_overrides(tree, overrides)
     return LoadedSuite(suite=_validate(tree), file=path, files=tuple(files))
+
+
+def model_of(entry: Mapping[str, Any]) -> Any:
+    """Return the model entry `entry` (as in a suite's `models`), checked; raises InputError with every problem."""
+    document = {"version": 1, "name": "python", "models": [{"name": "model", **entry}]}
+    return _validate(yaml_source.from_plain(document, Position("model entry"))).models[0]
 
 
 def find_suite(source: str | Path) -> Path:

@@ -9,7 +9,6 @@ for pattern in (
     "/etc/hostname",
     "/root/.*",
     "/home/*",
-    "/work/*",
     "@CANARY@/*",
     "@PROJECT@/*",
     "/proc/*",
