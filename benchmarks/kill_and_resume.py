@@ -32,7 +32,7 @@ def main() -> int:
         seen: dict[str, int] = {}
         for number in range(arguments.kills):
             process = subprocess.Popen(_command(arguments, folder / "killed"), stderr=subprocess.DEVNULL)
-            time.sleep(generator.uniform(0.1, 0.6) * whole_seconds)
+            time.sleep(generator.uniform(0.38, 0.58) * whole_seconds)
             process.send_signal(signal.SIGKILL)
             process.wait()
             finished = _finished(folder / "killed")
