@@ -150,7 +150,7 @@ def test_special_tokens_inside_a_text_are_split(folder: Path, token: str) -> Non
     """A text that spells a special token is several ordinary ids, none of them that token's own."""
     encoder = load_once(folder)
     special = encoder.tokenizer.convert_tokens_to_ids(token)
-    rows = encoder._tokenise([f"say {token} now", token], 0)
+    rows = encoder.text_ids([f"say {token} now", token], 0)
     for row in rows:
         assert len(row) > 2
         assert special not in row
@@ -163,7 +163,7 @@ def test_an_empty_text_is_counted_and_becomes_the_end_of_text(folder: Path) -> N
     """The empty text has no tokens of its own: it is embedded as one end-of-text token, and that is counted."""
     encoder = load(folder)
     found = encode(encoder, ["", SENTENCES[0]])
-    assert encoder._tokenise([""], 0) == [[encoder.tokenizer.eos_token_id]]
+    assert encoder.text_ids([""], 0) == [[encoder.tokenizer.eos_token_id]]
     assert encoder.counters.empty_texts == 2
     assert np.isfinite(found).all()
     assert found[0].any()
@@ -174,7 +174,7 @@ def test_truncation_cuts_the_text_alone_and_is_counted(folder: Path) -> None:
     """With room for 12 tokens and a prompt, the prompt is whole and the text loses its end; the count says how many."""
     encoder = load(folder, max_text_tokens=12)
     prompt, long = "query: ", " ".join(SENTENCES)
-    begin = encoder._prefix(prompt)
+    begin = encoder.prefix_ids(prompt)
     own = encoder.tokenizer(long, add_special_tokens=False)["input_ids"]
     room = 12 - len(begin)
     assert 1 < room < len(own)
@@ -213,7 +213,7 @@ def test_tokens_are_counted_without_padding(folder: Path) -> None:
     """The count is that of prefix and text tokens, whatever the batches."""
     encoder = load(folder)
     encode(encoder, list(SENTENCES), "to: ")
-    begin = len(encoder._prefix("to: "))
+    begin = len(encoder.prefix_ids("to: "))
     own = [len(encoder.tokenizer(text, add_special_tokens=False)["input_ids"]) for text in SENTENCES]
     assert encoder.counters.tokens == begin * len(SENTENCES) + sum(own)
 

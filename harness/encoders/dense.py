@@ -135,8 +135,8 @@ class MeanPoolEncoder:
 
     def encode(self, texts: Sequence[str], *, role: Role | None, prompt: str | None) -> Vectors:
         """Return the mean last-layer state of each text's own tokens, (n, d) float32."""
-        prefix = self._prefix(prompt)
-        ids = self._tokenise(texts, len(prefix))
+        prefix = self.prefix_ids(prompt)
+        ids = self.text_ids(texts, len(prefix))
         vectors = np.zeros((len(texts), self.model.config.get_text_config().hidden_size), dtype=np.float32)
 
         def encode_batch(batch: list[int]) -> None:
@@ -147,7 +147,7 @@ class MeanPoolEncoder:
         self._counters.tokens += sum(lengths)
         return vectors
 
-    def _prefix(self, prompt: str | None) -> list[int]:
+    def prefix_ids(self, prompt: str | None) -> list[int]:
         """Return the ids in front of every text: the tokenizer's own beginning, then the prompt."""
         begin = self.tokenizer("", add_special_tokens=True)["input_ids"]
         end = self.tokenizer.eos_token_id
@@ -156,7 +156,7 @@ class MeanPoolEncoder:
             return list(begin)
         return [*begin, *self.tokenizer(prompt, add_special_tokens=False)["input_ids"]]
 
-    def _tokenise(self, texts: Sequence[str], prefix_length: int) -> list[list[int]]:
+    def text_ids(self, texts: Sequence[str], prefix_length: int) -> list[list[int]]:
         """Return each text's ids, cut to the limit; a text without tokens becomes one end-of-text token, counted."""
         if not texts:
             return []

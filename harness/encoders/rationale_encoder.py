@@ -13,6 +13,7 @@ from harness.encoders import rationale, rationale_stats
 from harness.encoders.base import CausalLM, Counters, Vectors
 from harness.encoders.batching import default_budget, for_each_batch
 from harness.encoders.dense import load_causal
+from harness.encoders.prefix_attention import SharedPrefix
 from harness.errors import HarnessError
 from harness.hub import Located
 from harness.prompts import Role
@@ -108,12 +109,40 @@ class RationaleEncoder:
         texts, written, tokens, cut = (list(column) for column in zip(*seen, strict=True)) if seen else ([], [], [], [])
         return rationale_stats.describe(texts, written, tokens, cut) | {"from_cache": from_cache}
 
+    @property
+    def shared_prefix(self) -> SharedPrefix:
+        """Keys and values of the prompt's prefix."""
+        return self._prefix
+
+    def write(self, texts: Sequence[str], *, prompt: str | None) -> list[Entry]:
+        """Return each text's rationale (`about`: its `ids`, whether it was `cut`) with its vector, in order.
+
+        Of `shuffled-rationale` the vector is that of the text with its own rationale: `encode` has the other.
+        """
+        return self._plain(texts, prompt)
+
     def encode(self, texts: Sequence[str], *, role: Role | None, prompt: str | None) -> Vectors:
         """Return the vector of each text with its rationale, (n, d) float32; `prompt` stands before the text."""
         plain = self._plain(texts, prompt)
         if self.spec.ablation != "shuffled-rationale":
             return np.stack([entry.vector for entry in plain]) if plain else np.zeros((0, 1), dtype=np.float32)
-        return self._shuffled([f"{prompt or ''}{text}" for text in texts], [entry.about["ids"] for entry in plain])
+        partners = self.partners(texts, prompt)
+        return self._mixed([f"{prompt or ''}{text}" for text in texts], [plain[one].about["ids"] for one in partners])
+
+    def partners(self, texts: Sequence[str], prompt: str | None) -> list[int]:
+        """Return whose rationale each text gets under `shuffled-rationale`: what is left when only the length is right.
+
+        The partner is the next text in the order of a seeded hash, so it depends on the set of texts, not their order.
+
+        Raises:
+            HarnessError: there is no other text.
+        """
+        if len(texts) < 2:
+            raise HarnessError("ablation shuffled-rationale needs two texts at least: there is no other rationale")
+        hashes = [sha256_text(f"{self._seed}\0{prompt or ''}{text}") for text in texts]
+        order = sorted(range(len(texts)), key=hashes.__getitem__)
+        partner = {index: order[(place + 1) % len(order)] for place, index in enumerate(order)}
+        return [partner[index] for index in range(len(texts))]
 
     def _plain(self, texts: Sequence[str], prompt: str | None) -> list[Entry]:
         """Return each text's rationale and vector, from the cache or written now."""
@@ -132,17 +161,10 @@ class RationaleEncoder:
             self._seen.append((text, self.tokenizer.decode(ids), len(ids), bool(entry.about["cut"])))
         return found
 
-    def _shuffled(self, texts: list[str], written: list[list[int]]) -> Vectors:
-        """Return vectors of each text with the rationale of another: what is left when only the length is right.
-
-        The partner is the next text in the order of a seeded hash, so it depends on the set of texts, not their order.
-        """
-        if len(texts) < 2:
-            raise HarnessError("ablation shuffled-rationale needs two texts at least: there is no other rationale")
-        order = sorted(range(len(texts)), key=lambda index: sha256_text(f"{self._seed}\0{texts[index]}"))
-        partner = {index: order[(place + 1) % len(order)] for place, index in enumerate(order)}
+    def _mixed(self, texts: list[str], written: list[list[int]]) -> Vectors:
+        """Return the vector of each text with the rationale that is given for it."""
         own = [ids[: self.max_text_tokens] for ids in rationale.tokenise(self.tokenizer, texts)]
-        rows = [[*own[index], *self.template.suffix, *written[partner[index]]] for index in range(len(texts))]
+        rows = [[*ids, *self.template.suffix, *other] for ids, other in zip(own, written, strict=True)]
         vectors = np.zeros((len(rows), int(self.model.config.get_text_config().hidden_size)), dtype=np.float32)
 
         def pool_batch(batch: list[int]) -> None:
