@@ -41,7 +41,8 @@ class TokenStates:
     @property
     def vector(self) -> Vectors:
         """Their mean, (h,) float32."""
-        return self.states.mean(axis=0, dtype=np.float64).astype(np.float32)
+        mean: Vectors = self.states.mean(axis=0, dtype=np.float64).astype(np.float32)
+        return mean
 
 
 def token_states(encoder: Encoder, texts: Sequence[str], *, prompt: str | None = None) -> list[TokenStates]:
@@ -110,18 +111,23 @@ def _of_rationales(encoder: RationaleEncoder, texts: Sequence[str], prompt: str 
             about = entries[partner].about
             row = [*ids, *suffix, *about["ids"]]
             states = states_of_ids(encoder.model, encoder.shared_prefix, row)
-            parts: list[Part] = ["text"] * len(ids) + ["header"] * len(suffix) + ["rationale"] * len(about["ids"])
+            parts = _parts(len(ids), len(suffix), len(about["ids"]))
             start = len(ids) + len(suffix) if encoder.spec.ablation == "rationale-only" else 0
             found.append(
                 TokenStates(
                     ids=tuple(row[start:]),
-                    parts=tuple(parts[start:]),
+                    parts=parts[start:],
                     states=states[start:],
                     rationale_ids=tuple(about["ids"]),
                     is_cut=bool(about["cut"]),
                 )
             )
     return found
+
+
+def _parts(text: int, header: int, rationale: int) -> tuple[Part, ...]:
+    counts: tuple[tuple[Part, int], ...] = (("text", text), ("header", header), ("rationale", rationale))
+    return tuple(part for part, count in counts for _ in range(count))
 
 
 def _of_texts(encoder: MeanPoolEncoder, texts: Sequence[str], prompt: str | None) -> list[TokenStates]:
@@ -136,7 +142,7 @@ def _of_texts(encoder: MeanPoolEncoder, texts: Sequence[str], prompt: str | None
         found.append(
             TokenStates(
                 ids=tuple(ids),
-                parts=("text",) * len(ids),
+                parts=_parts(len(ids), 0, 0),
                 states=states.float().cpu().numpy(),
                 rationale_ids=(),
             )
