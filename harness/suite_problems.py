@@ -47,6 +47,7 @@ WANTED = {
 BOUNDS = {
     "greater_than": "more than {gt:g}",
     "greater_than_equal": "{ge:g} or more",
+    "less_than": "less than {lt:g}",
     "too_short": "a list with at least {min_length} element",
     "string_too_long": "at most {max_length} characters",
 }
@@ -98,17 +99,29 @@ def _follows_from_encoder(one: dict[str, Any], tree: Node, encoders: Collection[
 
 def _problem(one: dict[str, Any], tree: Node) -> Problem:
     loc: Loc = one["loc"]
-    kind: str = one["type"]
     node = tree.nearest(_steps(loc))
-    label = _label(loc)
+    return worded(one, node, label=_label(loc), above=_label(loc[:-1]), keys=_valid_keys(loc[:-1]))
+
+
+def worded(one: dict[str, Any], node: Node, *, label: str, above: str, keys: Collection[str]) -> Problem:
+    """Return one of pydantic's complaints as a problem at `node`.
+
+    Args:
+        one: from `ValidationError.errors()`.
+        node: the value complained of, or the nearest there is.
+        label: how the value is called.
+        above: how the mapping that holds it is called.
+        keys: what that mapping may hold.
+    """
+    kind: str = one["type"]
     value = one.get("input")
     if kind == "extra_forbidden":
-        keys = _valid_keys(loc[:-1])
+        key = one["loc"][-1]
         return problem(
-            node, f"unknown key {loc[-1]!r}; valid: {listing(keys, most=40)}{did_you_mean(loc[-1], keys)}", at_key=True
+            node, f"unknown key {key!r}; valid: {listing(keys, most=40)}{did_you_mean(key, keys)}", at_key=True
         )
     if kind == "missing":
-        return problem(node, f"{_label(loc[:-1])}: missing key {loc[-1]!r}")
+        return problem(node, f"{above}: missing key {one['loc'][-1]!r}")
     if kind == "literal_error":
         choices = [part.strip(" '") for part in one["ctx"]["expected"].replace(" or ", ", ").split(", ")]
         return problem(node, f"{label}: {value!r} is not one of {listing(choices)}{did_you_mean(value, choices)}")

@@ -1,0 +1,137 @@
+"""Training configurations: every problem at once with its position, unused sections refused, a faithful round trip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from suites_support import python, write
+
+from grace.config import TrainConfig
+from grace.config_load import config_of, load_config, to_yaml
+from harness.errors import InputError
+
+PLAIN = {
+    "version": 1,
+    "name": "mine",
+    "objective": "infonce",
+    "model": "folder",
+    "data": {"path": "triplets.jsonl"},
+    "optimiser": {"lr": 1e-3},
+    "max_text_tokens": 32,
+    "batch_size": 4,
+    "steps": 2,
+}
+
+
+def problems_of(**changes: object) -> str:
+    """Return what is wrong with the plain configuration once `changes` are made."""
+    with pytest.raises(InputError) as caught:
+        config_of(PLAIN | changes)
+    return str(caught.value)
+
+
+def test_every_problem_is_reported_with_line_and_column(tmp_path):
+    """A typo, a wrong choice, a wrong type and a missing end come together, near misses suggested."""
+    file = write(
+        tmp_path / "mine.yaml",
+        "version: 1\nname: mine\nobjective: infonse\nmodel: x\nmax_text_tokens: 8\nbatch_size: two\n"
+        "data: {path: a.jsonl, colums: {}}\noptimiser: {lr: -1}\n",
+    )
+    with pytest.raises(InputError) as caught:
+        load_config(file)
+    lines = str(caught.value).splitlines()
+    assert [line.split(": ")[0].removeprefix(f"{tmp_path}/") for line in lines] == [
+        "mine.yaml:1:1",
+        "mine.yaml:3:12",
+        "mine.yaml:6:13",
+        "mine.yaml:7:23",
+        "mine.yaml:8:17",
+    ]
+    assert "nothing ends the training" in lines[0]
+    assert "did you mean 'infonce'" in lines[1]
+    assert "expected a whole number, got 'two'" in lines[2]
+    assert "unknown key 'colums'" in lines[3]
+    assert "did you mean 'columns'" in lines[3]
+    assert "expected more than 0, got -1" in lines[4]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"grace": {"tau": 0.2}}, "grace: objective infonce does not use it"),
+        ({"objective": "grace", "max_new_tokens": 4, "infonce": {}}, "infonce: objective grace does not use it"),
+        ({"objective": "grace", "max_new_tokens": 4, "retain_weight": 1}, "retain_weight: objective grace does not"),
+        ({"max_new_tokens": 4}, "max_new_tokens: objective infonce does not use it"),
+        ({"objective": "infonce-rationale"}, "missing key 'max_new_tokens'"),
+        ({"objective": "simcse"}, "reads single texts"),
+        ({"data": {"path": "a.txt.gz"}}, "a text file has single texts"),
+        ({"data": {"path": "a.bin"}}, "ends in none of"),
+        ({"data": {"path": "a.jsonl", "dataset": "a/b"}}, "exclude each other"),
+        ({"data": {"path": "a.jsonl", "split": "train"}}, "data.split: belongs to a 'dataset'"),
+        ({"data": {}}, "give 'path' (a file) or 'dataset'"),
+        ({"data": {"path": "a.jsonl", "columns": {"query": "q"}}}, "give 'query' and 'positive'"),
+        ({"data": {"path": "a.jsonl", "columns": {"text": "t", "query": "q"}}}, "excludes query"),
+        ({"batch_size": 1}, "leaves no other row"),
+        ({"batch_size": 4, "accumulation": 3}, "no multiple of 3"),
+        ({"adapter": {"dropout": 0.1}}, "dropout is off in every objective but simcse"),
+        ({"adapter": {"kind": "full", "r": 4}}, "full training has no adapter"),
+        ({"adapter": "half"}, "'half' is not one of lora, full"),
+        ({"steps": None}, "nothing ends the training"),
+        ({"candidate": {"kind": "rationale"}}, "needs candidate.max_new_tokens"),
+        (
+            {"objective": "grace", "max_new_tokens": 4, "grace": {"infonce_temperature": 0.1}},
+            "not used while infonce_weight",
+        ),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(changes, message):
+    """A setting without an effect would be believed to have one."""
+    assert message in problems_of(**changes)
+
+
+def test_the_saved_configuration_reads_back_equal(tmp_path):
+    """What is saved beside a candidate makes the same run again."""
+    config = config_of(PLAIN | {"adapter": "full", "retain_weight": 2.5})
+    again = load_config(write(tmp_path / "saved.yaml", to_yaml(config))).config
+    assert again == config
+    assert "grace" not in config.plain()
+    grace = config_of(PLAIN | {"objective": "grace", "max_new_tokens": 4})
+    assert load_config(write(tmp_path / "saved.yaml", to_yaml(grace))).config == grace
+
+
+def test_paths_are_relative_to_the_file_and_overrides_to_the_working_directory(tmp_path):
+    """A configuration finds its data wherever it is called from."""
+    plain = to_yaml(config_of(PLAIN)).replace(str(Path("triplets.jsonl").resolve()), "../triplets.jsonl")
+    file = write(tmp_path / "deep" / "mine.yaml", plain)
+    assert load_config(file).config.data.path == str(tmp_path / "triplets.jsonl")
+    loaded = load_config(file, ["data.path=here.jsonl", "optimiser.lr=0.5", "infonce.temperature=0.1"]).config
+    assert (loaded.data.path, loaded.optimiser.lr, loaded.infonce.temperature) == (
+        str(Path("here.jsonl").resolve()),
+        0.5,
+        0.1,
+    )
+
+
+def test_supervision_follows_from_the_data():
+    """A text file or a `text` column is unsupervised; all else has queries and positives."""
+    simcse = config_of(PLAIN | {"objective": "simcse", "data": {"path": "a.txt.gz"}})
+    column = config_of(PLAIN | {"objective": "simcse", "data": {"dataset": "a/b", "columns": {"text": "t"}}})
+    assert [one.data.is_supervised for one in (config_of(PLAIN), simcse, column)] == [True, False, False]
+    assert config_of(PLAIN).data.resolved_columns.negative == ("negative",)
+
+
+def test_reading_a_configuration_imports_no_engine():
+    """A wrong file is refused at once."""
+    done = python("import sys, grace.config_load; print({'torch', 'transformers', 'trl', 'peft'} & set(sys.modules))")
+    assert done.stdout.strip() == "set()", done.stderr
+
+
+def test_the_candidate_follows_the_objective():
+    """Training over rationales gives a rationale encoder unless said otherwise."""
+    plain = PLAIN | {"objective": "grace", "max_new_tokens": 8}
+    assert config_of(plain).candidate_kind == "rationale"
+    assert config_of(plain | {"candidate": {"kind": "mean-pool"}}).candidate_kind == "mean-pool"
+    assert config_of(PLAIN).candidate_kind == "mean-pool"
+    assert isinstance(config_of(PLAIN), TrainConfig)
+    assert not Path("folder").exists()
