@@ -44,6 +44,10 @@ class ItemStatistic:
     """What each item is called; two cells pair up only when these are equal."""
     statistic: Statistic
     """(B, n) counts -> (B,) scores, 0 to 1 (or -1 to 1)."""
+    scores: Floats | None = None
+    """(n,) scores whose mean the metric is; None where it is no mean over items."""
+    merits: Floats | None = None
+    """(n,) what is counted as win, tie or loss an item, more is better; None where an item has nothing of the kind."""
 
     @property
     def n(self) -> int:
@@ -59,17 +63,33 @@ def of_columns(kind: str, columns: Mapping[str, Any]) -> ItemStatistic | None:
         columns: column name -> values of one part, split and subset.
     """
     if kind == "STS":
-        statistic = spearman_statistic(_floats(columns["gold"]), _floats(columns["cosine"]))
-        return ItemStatistic(items=tuple(columns["item"]), statistic=statistic)
+        gold, cosine = _floats(columns["gold"]), _floats(columns["cosine"])
+        merits = -np.abs(_ranks(cosine) - _ranks(gold))  # the nearer a pair's rank to that of its gold score
+        return ItemStatistic(items=tuple(columns["item"]), statistic=spearman_statistic(gold, cosine), merits=merits)
     if kind == "PairClassification":
-        return ItemStatistic(items=tuple(columns["item"]), statistic=_best_average_precision(columns))
+        ranks = _ranks(_floats(columns["similarity"]))
+        merits = np.where(_floats(columns["label"]) > 0, ranks, -ranks)  # pairs that match high up, others low
+        return ItemStatistic(items=tuple(columns["item"]), statistic=_best_average_precision(columns), merits=merits)
     if kind == "Clustering":
         return None if "experiment" in columns else _over_sets(columns)
     if "nll" in columns and "tokens" in columns:  # nats per token: long texts weigh more
-        statistic = ratio_statistic(_floats(columns["nll"]), _floats(columns["tokens"]))
-        return ItemStatistic(items=tuple(columns["item"]), statistic=statistic)
+        nats, tokens = _floats(columns["nll"]), _floats(columns["tokens"])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            merits = np.where(tokens > 0, nats / tokens, 0.0)  # less is better: the score says so
+        return ItemStatistic(items=tuple(columns["item"]), statistic=ratio_statistic(nats, tokens), merits=merits)
     items = columns["query" if kind in ("Retrieval", "Reranking") else "item"]
-    return ItemStatistic(items=tuple(items), statistic=mean_statistic(_floats(columns["score"])))
+    return _mean_of(items, _floats(columns["score"]))
+
+
+def _mean_of(items: Sequence[Any], scores: Floats) -> ItemStatistic:
+    return ItemStatistic(items=tuple(items), statistic=mean_statistic(scores), scores=scores, merits=scores)
+
+
+def _ranks(values: Floats) -> Floats:
+    from scipy.stats import rankdata
+
+    found: Floats = rankdata(values).astype(np.float64)
+    return found
 
 
 def _floats(values: Sequence[Any]) -> Floats:
@@ -94,4 +114,4 @@ def _over_sets(columns: Mapping[str, Any]) -> ItemStatistic:
     labels, clusters = np.asarray(columns["label"]), np.asarray(columns["cluster"])
     names = sorted(set(sets.tolist()))
     values = [float(v_measure_score(labels[sets == name], clusters[sets == name])) for name in names]
-    return ItemStatistic(items=tuple(names), statistic=mean_statistic(_floats(values)))
+    return _mean_of(names, _floats(values))

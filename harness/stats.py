@@ -46,6 +46,21 @@ def bootstrap(
         seed: of the resampling.
         samples: bootstrap samples.
     """
+    values = bootstrap_values(parts, seed=seed, samples=samples)
+    if values is None:
+        return None
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return Interval(stderr=float(values.std(ddof=1)), low=float(low), high=float(high))
+
+
+def bootstrap_values(
+    parts: list[tuple[int, Statistic]], *, seed: int = 0, samples: int = BOOTSTRAP_SAMPLES
+) -> Floats | None:
+    """Return (samples,) means of `parts` over resampled items, without those that have no value.
+
+    None where a part has under two items, or most samples have no value. Arguments are those of `bootstrap`.
+    """
     if not parts or any(n < 2 for n, _ in parts):
         return None
     rng = np.random.default_rng(seed)
@@ -54,13 +69,9 @@ def bootstrap(
         step = max(1, CHUNK_CELLS // n)
         drawn = [statistic(resamples(n, rng, min(step, samples - start))) for start in range(0, samples, step)]
         total += np.concatenate(drawn)
-    values = total / len(parts)
+    values: Floats = total / len(parts)
     values = values[np.isfinite(values)]
-    if len(values) < samples // 2:
-        return None
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return Interval(stderr=float(values.std(ddof=1)), low=float(low), high=float(high))
+    return values if len(values) >= samples // 2 else None
 
 
 def mean_statistic(values: Floats) -> Statistic:

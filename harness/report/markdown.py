@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.compare import Difference
 from harness.item_stats import UNITS
+from harness.paired import Difference
 from harness.plan import PlannedTask
 from harness.report import ability
 from harness.report.table import AxisSummary, CellView, Mean, Report, ordered_types

@@ -14,7 +14,8 @@ from typing import Literal
 
 from harness.candidates import Candidate
 from harness.catalogue import EMBEDDING_TYPES, Axis
-from harness.compare import Difference, mean_difference
+from harness.compare import without_interval
+from harness.paired import Difference, adjusted, mean_difference
 from harness.plan import Cell, Plan, PlannedTask
 from harness.results import Failure, Result, Score
 
@@ -109,15 +110,10 @@ class Report:
     candidates: dict[str, Candidate | None]
     """None for a candidate that is not there."""
     differences: dict[tuple[str, str], Difference]
-    """(model, task) -> difference to the baseline, where both have a score."""
+    """(model, task) -> difference to the baseline, where both have a score; `q_value` over all of them."""
     unverified: tuple[str, ...] = ()
     """Sources that nothing vouches for."""
     warnings: tuple[str, ...] = field(default=())
-
-
-def without_interval(score: Score, base: Score) -> Difference:
-    """Return the bare difference: for callers without a results folder to resample from."""
-    return Difference(value=score.score - base.score, stderr=None, low=None, high=None, n=min(score.n, base.n))
 
 
 def build(plan: Plan, results: Mapping[str, Result], compare: Comparer = without_interval) -> Report:
@@ -271,7 +267,7 @@ def _differences(
         base = views[baseline, task].score if baseline and model != baseline else None
         if view.score and base and views[str(baseline), task].cell.task.label == view.cell.task.label:
             found[model, task] = compare(view.score, base)
-    return found
+    return adjusted(found)
 
 
 def _mean(values: Sequence[float | None]) -> Mean:
