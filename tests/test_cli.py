@@ -357,7 +357,7 @@ def test_report_is_written_from_what_is_stored(folder, command):
     done = command("report", "mine.yaml", "--hub", "hub", "--offline", cwd=folder)
     assert "Traceback" not in done.stderr
     written = {path.name for path in (folder / "reports" / "out" / "mine").iterdir()}
-    assert written >= {"report.md", "scores.csv", "metrics.csv"}
+    assert written >= {"report.md", "index.html", "scores.csv", "metrics.csv"}
     scores = (folder / "reports/out/mine/scores.csv").read_text(encoding="utf-8").splitlines()
     assert any(line.startswith("base,embedding,STS,BIOSSES,cosine_spearman,81.25,") for line in scores)
 

@@ -9,16 +9,17 @@ from pathlib import Path
 from harness.compare import difference
 from harness.digests import write_atomically
 from harness.plan import Plan
-from harness.report import csv_files, markdown, table
+from harness.report import csv_files, html, markdown, table
 from harness.results import Result
 from harness.store import Store
 
 
 def write_report(plan: Plan, results: Mapping[str, Result], store: Store, folder: Path) -> list[Path]:
-    """Write report.md, scores.csv and metrics.csv below `folder`; return their paths."""
+    """Write report.md, index.html, scores.csv and metrics.csv below `folder`; return their paths."""
     report = table.build(plan, results, partial(difference, store))
     files = {
         "report.md": markdown.render(report),
+        "index.html": html.render(report),
         "scores.csv": csv_files.scores_csv(report),
         "metrics.csv": csv_files.metrics_csv(report),
     }

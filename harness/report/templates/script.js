@@ -1,0 +1,72 @@
+"use strict";
+(() => {
+  document.documentElement.classList.add("js");
+
+  const value = (cell) => {
+    const text = cell.dataset.v ?? cell.textContent.trim();
+    const number = Number(text.replace("%", ""));
+    return { empty: text === "" || text === "-", number: text !== "" && !Number.isNaN(number) ? number : null, text };
+  };
+  // Numbers before words; what is missing stays last in either direction.
+  const compare = (a, b, sign) => {
+    if (a.empty || b.empty) return a.empty - b.empty;
+    if (a.number !== null && b.number !== null) return sign * (a.number - b.number);
+    if (a.number !== null || b.number !== null) return a.number !== null ? -1 : 1;
+    return sign * a.text.localeCompare(b.text, "en", { numeric: true });
+  };
+  const sortRows = (table, column, sign) => {
+    const body = table.tBodies[0];
+    const rows = [...body.rows].map((row, place) => ({ row, place, key: value(row.cells[column]) }));
+    rows.sort((a, b) => compare(a.key, b.key, sign) || a.place - b.place);
+    body.append(...rows.map((one) => one.row));
+  };
+  for (const table of document.querySelectorAll("table.sortable")) {
+    const heads = [...table.tHead.rows[0].cells];
+    heads.forEach((head, column) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.append(...head.childNodes);
+      head.append(button);
+      button.addEventListener("click", () => {
+        const first = head.classList.contains("num") ? "descending" : "ascending";
+        const other = first === "descending" ? "ascending" : "descending";
+        const next = head.getAttribute("aria-sort") === first ? other : first;
+        heads.forEach((one) => one.removeAttribute("aria-sort"));
+        head.setAttribute("aria-sort", next);
+        sortRows(table, column, next === "ascending" ? 1 : -1);
+      });
+    });
+  }
+
+  const states = {
+    clear: (row) => row.querySelector(".up, .down"),
+    ahead: (row) => row.querySelector(".up"),
+    behind: (row) => row.querySelector(".down"),
+    gap: (row) => row.querySelector(".error, .missing"),
+  };
+  const tasks = document.querySelector('[data-for="task-table"]');
+  if (tasks) {
+    const table = document.getElementById("task-table");
+    const rows = [...table.tBodies[0].rows];
+    const words = new Map(rows.map((row) => [row, [0, 1, 2].map((n) => row.cells[n].textContent).join(" ").toLowerCase()]));
+    const field = (name) => tasks.querySelector(`[data-filter="${name}"]`).value;
+    const show = () => {
+      const wanted = field("text").toLowerCase().split(/\s+/).filter(Boolean);
+      const type = field("type");
+      const state = states[field("state")];
+      let shown = 0;
+      for (const row of rows) {
+        const fits = wanted.every((word) => words.get(row).includes(word)) && (!type || row.dataset.type === type) && (!state || state(row));
+        row.hidden = !fits;
+        shown += fits ? 1 : 0;
+      }
+      tasks.querySelector("output").textContent = shown === rows.length ? `${shown} tasks` : `${shown} of ${rows.length} tasks`;
+    };
+    tasks.addEventListener("input", (event) => {
+      const column = event.target.dataset.column;
+      if (column === undefined) return show();
+      for (const cell of table.querySelectorAll(`.c${column}`)) cell.hidden = !event.target.checked;
+    });
+    show();
+  }
+})();
