@@ -9,8 +9,8 @@ from cells_support import make_failure, make_score
 
 from harness.candidates import Candidate
 from harness.catalogue import TaskInfo, catalogue
-from harness.compare import Difference
 from harness.hub import Located
+from harness.paired import Difference
 from harness.plan import Cell, Plan, PlannedTask
 from harness.report.table import Report, build
 from harness.results import Result, Score

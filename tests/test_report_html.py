@@ -9,7 +9,7 @@ import re
 import pytest
 from report_support import TRAINING, invented
 
-from harness.compare import Difference
+from harness.paired import Difference
 from harness.report import charts, contamination, costs, html, html_view, published
 from harness.report.table import Report
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.compare import NORMAL_QUANTILE, Difference
+from harness.paired import NORMAL_QUANTILE, Difference
 from harness.plan import PlannedTask
 from harness.report import ability
 from harness.report.charts import Estimate, Point
