@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from harness import humaneval
 from harness.catalogue import TaskInfo
 from harness.digests import sha256_file, sha256_files, visible_files
 from harness.errors import InputError
@@ -20,7 +21,7 @@ from harness.hub import Gap, Located, Sources, locate_dataset
 from harness.suite import AbilityRef, AbilitySettings
 from harness.yaml_source import display_path
 
-NOT_BUILT = ("fever", "humaneval")
+NOT_BUILT = ("fever",)
 """Tasks that suites name and this release cannot run."""
 NLL_MAX_TEXT_TOKENS = 1024
 BUILDERS = ("json", "csv", "parquet", "text", "arrow")
@@ -47,8 +48,8 @@ def resolve(reference: AbilityRef, tasks: Mapping[str, TaskInfo]) -> Resolved:
         return _resolve_file(reference, Path(reference.file))
     info = tasks[reference.name]
     settings = _settings(info.ability or {"defaults": {}}, reference)
-    if reference.allow_code_execution:
-        settings["allow_code_execution"] = True
+    if reference.name in humaneval.TASKS:
+        settings |= humaneval.settings_of(reference)
     return Resolved(info, tuple(reference.subtasks or info.subsets), settings)
 
 
@@ -64,6 +65,8 @@ def locate(reference: AbilityRef, resolved: Resolved, sources: Sources) -> Locat
         return Gap(what=f"task {info.name}", why="not part of this release", command="see CHANGELOG.md")
     if reference.file is not None:
         return _locate_file(reference, Path(reference.file), info, sources)
+    if info.name in humaneval.TASKS:
+        return humaneval.locate(sources)
     if info.dataset is None:
         return Gap(what=f"data of {info.name}", why="the suite names none", command="give `file` or `dataset`")
     shots = info.ability.get("fewshot_split") if info.ability and resolved.settings.get("num_fewshot") else None
@@ -152,6 +155,9 @@ def _resolve_file(reference: AbilityRef, path: Path) -> Resolved:
     if not path.is_file():  # a gap, named with the others
         return Resolved(_info(reference, reference.type or OWN_TYPE, "unknown", dataset=str(path)), ("default",), {})
     config = own_task(path)
+    if config.get("unsafe_code"):
+        what = "`unsafe_code`: it runs model-written programs in this process, which is never done here"
+        raise InputError([f"{display_path(path)}: {what}; HumanEval in a sandbox is the task `humaneval`"])
     metrics = [str(one.get("metric")) for one in config.get("metric_list") or [] if isinstance(one, dict)]
     generates = config.get("output_type", "generate_until") == "generate_until"
     if reference.metric is not None and metrics and reference.metric not in metrics:

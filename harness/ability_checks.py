@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness import humaneval
 from harness.catalogue import TaskInfo, catalogue
 from harness.suite_problems import Problem, problem
 from harness.yaml_source import Node, did_you_mean, listing
@@ -11,6 +12,7 @@ from harness.yaml_source import Node, did_you_mean, listing
 NLL = "lm_nll"
 OF_NLL = ("dataset", "config", "split", "column", "max_text_tokens")
 OF_FILES = ("type", "metric")
+OF_CODE = ("allow_code_execution", "repeats", "pass_at", "timeout_seconds", "memory_mib")
 
 
 def check(tree: Node) -> Iterator[Problem]:
@@ -39,13 +41,14 @@ def _check_entry(entry: Node, name: Node) -> Iterator[Problem]:
     elif entry.get("file") is not None:
         if name.value in known:
             yield problem(name, f"task {name.value!r} of the catalogue has no file; give your own another name")
-        yield from _refuse(entry, (*OF_NLL, "subtasks"), "an lm-eval task file")
+        yield from _refuse(entry, (*OF_NLL, *OF_CODE, "subtasks"), "an lm-eval task file")
     elif name.value not in known:
         near = did_you_mean(str(name.value), known, most=3)
         own = f"{listing([*known, NLL])}, or `file:` with an lm-eval task of your own"
         yield problem(name, f"unknown ability task {name.value!r}; valid: {own}{near}")
     else:
-        yield from _refuse(entry, (*OF_NLL, *OF_FILES), f"task {name.value!r}")
+        of_others = (*OF_NLL, *OF_FILES, *(() if name.value in humaneval.TASKS else OF_CODE))
+        yield from _refuse(entry, of_others, f"task {name.value!r}")
         yield from _check_catalogue_task(entry, known[str(name.value)])
 
 
@@ -56,7 +59,7 @@ def _check_nll(entry: Node, name: Node) -> Iterator[Problem]:
     if entry.get("column") is None:
         yield problem(name, f"task {name.value!r}: lm_nll needs `column`, the one that holds the texts")
     of_prompts = ("num_fewshot", "chat_template", "filter", "until", "max_gen_toks", "generation", "subtasks")
-    yield from _refuse(entry, (*of_prompts, *OF_FILES), "lm_nll")
+    yield from _refuse(entry, (*of_prompts, *OF_FILES, *OF_CODE), "lm_nll")
 
 
 def _check_catalogue_task(entry: Node, task: TaskInfo) -> Iterator[Problem]:
@@ -67,6 +70,24 @@ def _check_catalogue_task(entry: Node, task: TaskInfo) -> Iterator[Problem]:
             has = f"valid: {listing(task.subsets)}" if len(task.subsets) > 1 else "it is no group"
             yield problem(subtask, f"task {task.name!r} has no subtask {subtask.value!r}; {has}{near}")
     yield from _check_filter(entry, task)
+    if task.name in humaneval.TASKS:
+        yield from _check_code_task(entry, task)
+
+
+def _check_code_task(entry: Node, task: TaskInfo) -> Iterator[Problem]:
+    """Yield what cannot be: examples that the data set lacks, k above n, or n answers that are all the same."""
+    shots, repeats, pass_at = (entry.get(key) for key in ("num_fewshot", "repeats", "pass_at"))
+    if shots is not None and shots.value:
+        yield problem(shots, f"task {task.name!r} has no examples to show: num_fewshot is 0, not {shots.value!r}")
+    answers = repeats.value if repeats is not None and isinstance(repeats.value, int) else 1
+    for k in pass_at.items() if pass_at is not None and isinstance(pass_at.value, list) else ():
+        if isinstance(k.value, int) and k.value > answers:
+            yield problem(k, f"pass@{k.value} needs at least {k.value} answers a problem; `repeats` is {answers}")
+    generation = entry.get("generation")
+    how = generation.plain() if generation is not None else {}
+    if answers > 1 and repeats is not None and not humaneval.samples(how if isinstance(how, dict) else {}):
+        sampled = "generation: {do_sample: true, temperature: 0.2, top_p: 0.95}"
+        yield problem(repeats, f"{answers} greedy answers are {answers} times the same one; say {sampled}, for one")
 
 
 def _check_filter(entry: Node, task: TaskInfo) -> Iterator[Problem]:

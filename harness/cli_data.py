@@ -79,13 +79,13 @@ def doctor(
     if hub is not None and not hub.is_dir():
         raise InputError([f"--hub {hub}: no such folder; harness fetch {suite} --hub {hub} makes and fills it"])
     needs, spelling = _needs(suite, override, models, tasks)
-    from harness.doctor import engine_checks, examine, surroundings
+    from harness.doctor import engine_checks, examine, sandbox_check, surroundings
     from harness.hub import Sources
 
     sources = Sources(hub=hub.resolve() if hub else None, offline=offline)
     around = surroundings(sources)
     checks = examine(needs, sources, fetch_command=f"harness fetch {spelling} --hub {hub or 'DIR'}")
-    checks += engine_checks()
+    checks += [*sandbox_check(needs), *engine_checks()]
     is_complete = all(check.status == "ok" for check in checks)
     if as_json:
         _print_json({"complete": is_complete, "checks": [one.row() for one in checks], "notes": needs.notes} | around)

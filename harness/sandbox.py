@@ -25,7 +25,7 @@ from harness import sandbox_child
 from harness.errors import EnvironmentGapError
 from harness.sandbox_pool import MEMORY_BYTES, End, Limits, Sandbox
 
-__all__ = ["Limits", "Outcome", "available", "run_program", "run_programs"]
+__all__ = ["Limits", "Outcome", "available", "run_program", "run_programs", "version"]
 
 TRIAL_SECONDS = 20.0
 INSTALL = (
@@ -101,6 +101,12 @@ def available() -> str | None:
     except EnvironmentGapError as error:
         return str(error)
     return None if outcome.passed else f"the sandbox does not work: an empty program ended with {outcome.reason!r}"
+
+
+def version() -> str:
+    """Return what makes the sandbox, such as `bubblewrap 0.8.0`; raises EnvironmentGapError where it is not there."""
+    told = subprocess.run([_bubblewrap(), "--version"], capture_output=True, text=True, check=True)
+    return told.stdout.strip()
 
 
 def _run(code: str, limits: Limits) -> Outcome:

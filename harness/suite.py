@@ -207,6 +207,15 @@ class AbilityRef(AbilitySettings):
     limit: Annotated[int, Field(gt=0)] | None = None
     """The first so many items of each part."""
     allow_code_execution: bool = False
+    """HumanEval: whether programs that the model writes may be run, in the sandbox."""
+    repeats: Annotated[int, Field(gt=0)] | None = None
+    """HumanEval: answers a problem; None: 1. More than one needs `generation` with do_sample and a temperature."""
+    pass_at: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=1)] | None = None
+    """HumanEval: each k of the pass@k to report, at most `repeats`; pass@1 always is."""
+    timeout_seconds: Annotated[float, Field(gt=0)] | None = None
+    """HumanEval: wall clock of each program; None: 3."""
+    memory_mib: Annotated[int, Field(ge=64)] | None = None
+    """HumanEval: address space of each program; None: 1024."""
 
     @property
     def is_nll(self) -> bool:

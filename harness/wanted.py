@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
-from harness import wheels
+from harness import humaneval, wheels
 from harness.ability import NOT_BUILT, reads_own_files
 from harness.candidates import Candidate, MissingCandidate
 from harness.hub import Gap
@@ -51,6 +51,8 @@ class Wanted:
     """Task labels or model names."""
     is_own: bool = False
     """True: a folder or file of the user's; nothing to fetch."""
+    is_humaneval: bool = False
+    """True: the wheel with HumanEval's problems, for which the hub's dataset in a local hub does as well."""
 
     def __str__(self) -> str:
         """Return how people name it: `dataset mteb/sts12-sts`, `model org/name`, `wheel name==version`."""
@@ -70,6 +72,8 @@ class Needs:
     """What no download can supply: own files that are not there, broken references."""
     notes: tuple[str, ...]
     """Models that bring their own weights or are not trained yet."""
+    runs_code: tuple[str, ...] = ()
+    """Tasks that run model-written programs, and so need a sandbox."""
 
 
 def needs_of(plan: Plan) -> Needs:
@@ -87,7 +91,10 @@ def needs_of(plan: Plan) -> Needs:
             _add(found, wanted)
     own = tuple(one for one in found.values() if one.is_own)
     repositories = tuple(one for one in found.values() if not one.is_own)
-    return Needs(repositories=repositories, own_models=own, gaps=tuple(gaps.values()), notes=tuple(notes))
+    code = tuple(task.label for task in plan.tasks if task.name in humaneval.TASKS)
+    return Needs(
+        repositories=repositories, own_models=own, gaps=tuple(gaps.values()), notes=tuple(notes), runs_code=code
+    )
 
 
 def _is_candidate(plan: Plan, wanted_by: Sequence[str]) -> bool:
@@ -119,6 +126,17 @@ def _joined(first: Sequence[T], second: Sequence[T]) -> tuple[T, ...]:
 
 def _of_task(task: PlannedTask) -> list[Wanted]:
     """Return the repositories of a task; of an ability task all files, since its subtasks are named by the engine."""
+    if task.name in humaneval.TASKS:
+        return [
+            Wanted(
+                kind="wheels",
+                repo=humaneval.WHEEL,
+                revision=None,
+                sha256=humaneval.WHEEL_SHA256,
+                wanted_by=(task.label,),
+                is_humaneval=True,
+            )
+        ]
     return [
         Wanted(
             kind="datasets",

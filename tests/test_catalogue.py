@@ -9,7 +9,7 @@ from suites_support import ENGINES, REPOSITORY, python
 
 from harness.catalogue import DEFAULT_BENCHMARK, EMBEDDING_TYPES, Member, TaskInfo, catalogue
 
-ABILITY = {"gsm8k", "mmlu", "bbh", "triviaqa", "fever", "humaneval"}
+ABILITY = {"gsm8k", "mmlu", "bbh", "triviaqa", "fever", "humaneval", "humaneval_instruct"}
 
 
 def info(**changes: object) -> TaskInfo:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from harness.backends import Job, Outcome
+from harness.backends import Job, Outcome, humaneval
 from harness.backends import lm_eval_items as items
 from harness.backends.lm_eval_tasks import FEWSHOT_SEED, gold_answer, load_tasks, quiet
 from harness.digests import sha256_text
 from harness.encoders.batching import CPU_BATCH_TOKENS
 from harness.errors import HarnessError
+from harness.humaneval import TASKS as CODE_TASKS
 
 if TYPE_CHECKING:
     from harness.encoders.checked import CheckedEncoder
@@ -47,14 +48,28 @@ def evaluate(job: Job, encoder: CheckedEncoder) -> Outcome:
         lm = language_model(encoder, tasks, chat_template=planned.settings["chat_template"])
         loaded = time.perf_counter()
         answered = _ask(lm, tasks, job)
+    parts, code_facts = _score(answered, tasks, lm, planned.settings)
+    seconds = {"load_data": round(loaded - started, 3), "ask": round(time.perf_counter() - loaded, 3)}
+    outcome = _outcome(job, parts, tasks, lm, seconds)
+    if code_facts:
+        outcome.facts["ability"]["code"] = code_facts
+    return outcome
+
+
+def _score(
+    answered: dict[str, Any], tasks: dict[str, Any], lm: Any, settings: dict[str, Any]
+) -> tuple[list[items.PartItems], dict[str, Any]]:
+    """Return the items of each part and, where answers are programs, how they ended."""
+    if set(tasks) <= set(CODE_TASKS):
+        scored = [humaneval.score(name, answered["samples"][name], lm.traces, settings) for name in tasks]
+        return [one.items for one in scored], scored[0].facts
     parts = [
         items.part_items(
             part, task, answered["samples"][task.task_name], answered["results"][task.task_name], lm.traces
         )
         for part, task in tasks.items()
     ]
-    seconds = {"load_data": round(loaded - started, 3), "ask": round(time.perf_counter() - loaded, 3)}
-    return _outcome(job, parts, tasks, lm, seconds)
+    return parts, {}
 
 
 def language_model(encoder: CheckedEncoder, tasks: dict[str, Any], *, chat_template: bool) -> Any:
@@ -75,7 +90,9 @@ def language_model(encoder: CheckedEncoder, tasks: dict[str, Any], *, chat_templ
         inside.model,
         inside.tokenizer,
         batch_tokens=int(encoder.describe().get("batch_tokens", CPU_BATCH_TOKENS)),
-        gold_of=lambda request: gold_answer(by_name[request.task_name], request.doc, chat_template=chat_template),
+        gold_of=lambda request: gold_answer(
+            by_name[request.task_name], request.doc, request.args[0], chat_template=chat_template
+        ),
         on_done=encoder.progress,
     )
 

@@ -11,6 +11,9 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
+from harness.backends import humaneval
+from harness.humaneval import TASKS as CODE_TASKS
+
 FOLDERS = {"gsm8k": "gsm8k", "mmlu": "mmlu/default", "bbh": "bbh/cot_fewshot", "triviaqa": "triviaqa"}
 """Task -> its folder below `lm_eval/tasks`: reading all of them takes twelve seconds."""
 GROUPS = {"mmlu": "mmlu_", "bbh": "bbh_cot_fewshot_"}
@@ -46,14 +49,14 @@ MMLU_ITEMS = {
 
 LATER: dict[str, dict[str, Any]] = {
     "fever": {"type": "Verification", "main_score": "acc", "dataset": "fever/fever", "items": 9999},
-    "humaneval": {"type": "Code", "main_score": "pass@1", "dataset": "openai/openai_humaneval", "items": 164},
 }
-"""Tasks that lm-eval lacks or runs unprotected: named in suites, not part of this release."""
+"""Tasks that lm-eval lacks: named in suites, not part of this release."""
 
 
 def build() -> dict[str, Any]:
     """Return `{"version", "tasks"}` as plain JSON."""
     tasks = {name: describe(name) for name in FOLDERS} | {name: _later(row) for name, row in LATER.items()}
+    tasks |= {name: humaneval.describe(name) for name in CODE_TASKS}
     return {"version": version("lm-eval"), "tasks": tasks}
 
 

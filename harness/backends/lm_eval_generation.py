@@ -174,7 +174,8 @@ def _score_golds(lm: SharedPrefixLM, batch: Batch, past: Past | None, mask: torc
     """Fill in the nats of each gold answer after its prompt."""
     from harness.backends.lm_eval_model import padded_right
 
-    if not any(batch.golds) or batch.traces[0].gold_nll is not None:  # the same document again, for repeats
+    wanted = zip(batch.golds, batch.traces, strict=True)
+    if not any(gold and trace.gold_nll is None for gold, trace in wanted):  # none, or the same again for repeats
         return
     if past is None:
         _score_golds_apart(lm, batch)

@@ -12,9 +12,7 @@ from harness.results import Metric, Unit
 from harness.stats import Interval, Statistic, bootstrap, mean_statistic
 
 POINTS = 100.0
-POINT_METRICS = frozenset(
-    {"acc", "acc_norm", "acc_bytes", "acc_mutual_info", "exact_match", "f1", "mcc", "contains", "pass@1"}
-)
+POINT_METRICS = frozenset({"acc", "acc_norm", "acc_bytes", "acc_mutual_info", "exact_match", "f1", "mcc", "contains"})
 """Metrics from 0 to 1 (mcc from -1), shown in points; others keep lm-eval's unit."""
 EXTRACTION_FAILED = "[invalid]"
 """What lm-eval's regex filters give where nothing matched."""
@@ -131,7 +129,7 @@ def _answer_columns(sample: Mapping[str, Any], trace: Any) -> dict[str, Any]:
 
 def unit_of(metric: str) -> Unit:
     """Return the unit of a metric of lm-eval: points where it lies between 0 and 1, its own otherwise."""
-    return "points" if metric in POINT_METRICS else "raw"
+    return "points" if metric in POINT_METRICS or metric.startswith("pass@") else "raw"
 
 
 def pooled(parts: Sequence[PartItems], key: str) -> float:

@@ -19,9 +19,10 @@ from unittest.mock import patch
 import yaml
 
 from harness import ability
-from harness.backends import Job
+from harness.backends import Job, humaneval
 from harness.backends.lm_eval_catalogue import task_folder
 from harness.hub import Located
+from harness.humaneval import TASKS as CODE_TASKS
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,8 @@ def load_tasks(job: Job) -> dict[str, Any]:
     place = job.data[planned.info.name]
     if reference is not None and reference.file is not None:
         found = {planned.name: _own_task(Path(reference.file), str(planned.settings["task"]), place)}
+    elif planned.name in CODE_TASKS:
+        found = {planned.name: humaneval.load(planned.name, place)}
     else:
         found = _shipped_tasks(planned.name, planned.info.ability or {}, planned.subsets, place)
     for task in found.values():
@@ -43,7 +46,7 @@ def load_tasks(job: Job) -> dict[str, Any]:
     return found
 
 
-def gold_answer(task: Any, doc: Any, *, chat_template: bool) -> str | None:
+def gold_answer(task: Any, doc: Any, prompt: str, *, chat_template: bool) -> str | None:
     """Return the gold answer as it follows the prompt: the dataset's solution or target, the first of several.
 
     With a chat template the answer opens a turn of its own, so that no delimiter stands before it (as lm-eval does for
@@ -57,6 +60,8 @@ def gold_answer(task: Any, doc: Any, *, chat_template: bool) -> str | None:
         target = target[0] if target else None
     if target is None or target == "":
         return None
+    if task.task_name in CODE_TASKS:
+        return humaneval.gold_after(prompt, str(target))
     return str(target) if chat_template else f"{task.config.target_delimiter}{target}"
 
 
@@ -125,4 +130,6 @@ def _apply(task: Any, settings: dict[str, Any]) -> None:
     if settings["output_type"] == "generate_until":
         generation = {"until": list(settings["until"]), "max_gen_toks": settings["max_gen_toks"]}
         task.set_config("generation_kwargs", {**settings["generation"], **generation})
+    if "repeats" in settings:
+        task.set_config("repeats", settings["repeats"])
     task.set_fewshot_seed(FEWSHOT_SEED)

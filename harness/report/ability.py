@@ -60,10 +60,22 @@ def notes(report: Report) -> list[str]:
     if any(facts_of(score).get("gold_nll") is not None for score in scores):
         lines.append(
             "Gold answer: nats per token of the dataset's own answer after the same prompt (GSM8K: the worked "
-            "solution, MMLU: the right letter, BBH: the target), lower is better; it still moves where the score "
-            "sits at chance."
+            "solution, MMLU: the right letter, BBH: the target, HumanEval: the canonical solution), lower is better; "
+            "it still moves where the score sits at chance."
         )
+    lines += [
+        programs_note(view.cell.model, view.cell.task.label, code)
+        for view in report.cells.values()
+        if view.score and (code := facts_of(view.score).get("code"))
+    ]
     return lines
+
+
+def programs_note(model: str, task: str, code: dict[str, Any]) -> str:
+    """Return how the programs of one cell ended, and what they were run with."""
+    ends = ", ".join(f"{count} {kind}" for kind, count in code["outcomes"].items())
+    limits = f"{code['timeout_seconds']:g} s and {code['memory_mib']} MiB each, Python {code['python']}"
+    return f"Programs of {model}/{task}: {ends}, of {code['programs']} ({limits})."
 
 
 def _row(view: CellView, score: Score) -> list[str]:
