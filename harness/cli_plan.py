@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import InputError
+from harness.humaneval import withheld
 
 if TYPE_CHECKING:
     from harness.cost import CellCost, Pace, Totals
@@ -41,7 +42,7 @@ def show(
         pace = {name: asdict(one) if one else None for name, one in paces.items()}
         _print_json({"suite": plan.suite.name, "cells": rows, "totals": sums, "paces": pace, "gaps": gap_rows(plan)})
         return
-    _print_plan(loaded, plan, rows)
+    _print_plan(loaded, plan, store, rows)
     _print_cost(plan, paces, summed)
 
 
@@ -100,7 +101,7 @@ def gap_rows(plan: Plan) -> list[dict[str, Any]]:
     ]
 
 
-def _print_plan(loaded: LoadedSuite, plan: Plan, rows: list[dict[str, Any]]) -> None:
+def _print_plan(loaded: LoadedSuite, plan: Plan, store: Store, rows: list[dict[str, Any]]) -> None:
     print(f"{loaded.spelling}: {len(plan.candidates)} model(s) x {len(plan.tasks)} task(s) = {len(rows)} cell(s)")
     print("status: " + ", ".join(f"{count} {status}" for status, count in tally(rows, "status").items()))
     print(f"\n  {'type':18} {'task':40} {'items':>9} {'texts':>10} {'unique':>10} {'tokens in':>11}  status")
@@ -114,6 +115,8 @@ def _print_plan(loaded: LoadedSuite, plan: Plan, rows: list[dict[str, Any]]) -> 
     for gap, wanted in plan.gaps:
         names = ", ".join(wanted[:6]) + (f" and {len(wanted) - 6} more" if len(wanted) > 6 else "")
         print(f"\nnot there: {gap.what}: {gap.why} (wanted by {names})\n    get it: {gap.command}")
+    for refused in withheld(plan, store):
+        print(f"\nwould not run: task {refused.task}: {refused.reason}")
 
 
 def _print_cost(plan: Plan, paces: dict[str, Pace | None], summed: Totals) -> None:

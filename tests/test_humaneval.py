@@ -186,6 +186,30 @@ def test_every_kind_of_answer_has_its_outcome():
     assert columns["reasons"][1][0].startswith("failed: AssertionError")
 
 
+ESCAPES = {
+    "string to the end": "    return ''\n\n'''",
+    "docstring to the end": '    return ""\n\n"""',
+    "bracket to the end": "    return ''\n(",
+    "never true": "    return ''\nif False:",
+    "continued line": "    return ''\nif False: \\",
+    "leaves at once": "    return ''\nimport sys\nsys.exit(0)",
+    "interrupts": "    return ''\nraise KeyboardInterrupt",
+    "handles its failure": "    return ''\nimport os, sys\nsys.excepthook = lambda *args: os._exit(0)",
+    "leaves when asked": "    import os\n    os._exit(0)",
+    "prints a verdict": "    print('ok')\n    return ''",
+}
+
+
+@pytest.mark.usefixtures("_needs_sandbox")
+def test_no_completion_gets_around_the_check():
+    """What stands between body and check cannot swallow it, skip it or end before it."""
+    outcomes = scored([[answer] for answer in ESCAPES.values()]).items.columns["reasons"]
+    assert not [name for name, reason in zip(ESCAPES, outcomes, strict=True) if reason == ["passed"]]
+    kinds = {name: backend.outcome_kind(reason[0]) for name, reason in zip(ESCAPES, outcomes, strict=True)}
+    assert kinds["handles its failure"] == kinds["prints a verdict"] == "wrong result"
+    assert kinds["interrupts"] == "KeyboardInterrupt"
+
+
 @pytest.mark.usefixtures("_needs_sandbox")
 def test_several_answers_give_every_pass_at_k():
     """Two right of four: pass@1 a half, pass@2 5/6, pass@4 1; order within a problem is kept."""
