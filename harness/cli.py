@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness import cli_data
+from harness import cli_data, cli_gate
 from harness.errors import ExitCode, HarnessError, InputError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 cli_data.add_to(app)
+cli_gate.add_to(app)
 
 SuiteArgument = Annotated[str, typer.Argument(metavar="SUITE", help="A suite file, or the name of a shipped one.")]
 ResultsOption = Annotated[Path, typer.Option("--results", help="Where results are kept.")]

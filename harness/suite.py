@@ -21,6 +21,7 @@ NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.+@=-]*$"
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=80)]
 Sha256 = Annotated[str, Field(pattern=SHA256_PATTERN)]
+Points = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Strict(BaseModel):
@@ -265,6 +266,37 @@ class Tasks(Strict):
     custom: list[CustomRef] = []
 
 
+class Gate(Strict):
+    """One condition that results must meet: exactly one of `floor`, `max_drop`, `max_change`, `min_gain`, in points."""
+
+    name: str | None = None
+    """How reports call it; None: made of the condition."""
+    axis: Literal["embedding", "ability"] | None = None
+    """Only tasks of this axis."""
+    type: str | None = None
+    """Only tasks of this type, such as STS."""
+    task: str | None = None
+    """Only this task."""
+    models: Annotated[list[Name], BeforeValidator(_listed, json_schema_input_type=Name | list[Name])] = []
+    """Only these models; none: every model but the one compared with."""
+    each: bool = False
+    """Judge every task on its own; otherwise the mean over the tasks."""
+    floor: Points | None = None
+    """The score is at least this (where less is better: at most)."""
+    max_drop: Annotated[Points, Field(ge=0)] | None = None
+    """The score is at most so far below the reference."""
+    max_change: Annotated[Points, Field(ge=0)] | None = None
+    """The score is at most so far from the reference, either way: for scores that should not move."""
+    min_gain: Points | None = None
+    """The score is at least so far above the reference."""
+    against: str | None = None
+    """The model that is the reference; None: for min_gain the suite's baseline, otherwise the file of `--baseline`."""
+    test: Literal["non-inferiority"] | None = None
+    """With max_drop: the whole 95 % interval of the difference lies above -max_drop, not only the difference."""
+    allow_limited: bool = False
+    """Judge limited cells too; otherwise a limited cell fails the gate."""
+
+
 class Suite(Strict):
     """One evaluation: models x tasks."""
 
@@ -284,6 +316,8 @@ class Suite(Strict):
     baseline: str | None = None
     """The model that differences are taken to; None takes the first."""
     tasks: Tasks = Tasks()
+    gates: list[Gate] = []
+    """What `harness gate` holds the results against."""
 
     def baseline_name(self) -> str | None:
         """Return the baseline's name: the one named, else the first model, else None."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 
-from harness import ability_checks
+from harness import ability_checks, gate_checks
 from harness.catalogue import EMBEDDING_TYPES, OTHER_SPLITS, Axis, TaskInfo, catalogue
 from harness.suite import BUILT_IN_ENCODERS
 from harness.suite_problems import Problem, problem
@@ -20,7 +20,7 @@ ROLES = ("query", "document")
 
 def check(tree: Node) -> list[Problem]:
     """Return every problem of models, names and tasks in the merged `tree`."""
-    return [*_check_models(tree), *_check_tasks(tree), *ability_checks.check(tree)]
+    return [*_check_models(tree), *_check_tasks(tree), *ability_checks.check(tree), *gate_checks.check(tree)]
 
 
 def known_encoders() -> list[str]:

@@ -29,6 +29,7 @@ KEYS_AT: tuple[tuple[tuple[str, ...], type[BaseModel]], ...] = (
     (("models", "*", "rationale", "ability", "*"), suite.AbilitySettings),
     (("models", "*", "candidate", "ability", "*"), suite.AbilitySettings),
     (("tasks", "custom", "*"), suite.CustomRef),
+    (("gates", "*"), suite.Gate),
 )
 WANTED = {
     "int_type": "a whole number",
@@ -36,6 +37,7 @@ WANTED = {
     "int_from_float": "a whole number",
     "float_type": "a number",
     "float_parsing": "a number",
+    "finite_number": "a finite number",
     "string_type": "text",
     "bool_type": "true or false",
     "bool_parsing": "true or false",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli import app, run_app
 from harness.hub import Sources
 from harness.plan import Plan, make_plan
 from harness.suite_load import LoadedSuite, load_suite
@@ -36,6 +37,26 @@ def harness(*arguments: object, cwd: Path, python: tuple[str, ...] = ()) -> subp
     environment = kept | _environment(cwd) | {"COLUMNS": "120", "NO_COLOR": "1", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, *python, "-m", "harness.cli", *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+class Command:
+    """The command in this process: as `main` runs it, but for the fifth of a second that each new process costs."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        """Keep what the command may change, so that it is put back."""
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+        monkeypatch.setenv("COLUMNS", "120")
+        for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"):
+            monkeypatch.setenv(name, "1")
+
+    def __call__(self, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+        """Run the command in `cwd`, caches inside it, and return what it said and how it ended."""
+        isolate(self._monkeypatch, cwd)
+        self._monkeypatch.chdir(cwd)
+        self._monkeypatch.setattr(sys, "argv", ["harness", *arguments])
+        code = run_app(app)
+        said = self._capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, code, said.out, said.err)
 
 
 def python(code: str, *, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from suites_support import biosses, harness, isolate, suite_file, weights
+from suites_support import Command, biosses, harness, isolate, suite_file, weights
 
 from harness.catalogue import catalogue
-from harness.cli import app, run_app
 from harness.hub import Sources
 from harness.plan import make_plan
 from harness.results import Failure, Score
@@ -41,26 +38,6 @@ def folder(tmp_path, monkeypatch):
     weights(tmp_path / "weights")
     biosses(tmp_path / "hub")
     return tmp_path
-
-
-class Command:
-    """The command in this process: as `main` runs it, but for the fifth of a second that each new process costs."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        """Keep what the command may change, so that it is put back."""
-        self._monkeypatch, self._capsys = monkeypatch, capsys
-        monkeypatch.setenv("COLUMNS", "120")
-        for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"):
-            monkeypatch.setenv(name, "1")
-
-    def __call__(self, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-        """Run the command in `cwd`, caches inside it, and return what it said and how it ended."""
-        isolate(self._monkeypatch, cwd)
-        self._monkeypatch.chdir(cwd)
-        self._monkeypatch.setattr(sys, "argv", ["harness", *arguments])
-        code = run_app(app)
-        said = self._capsys.readouterr()
-        return subprocess.CompletedProcess(arguments, code, said.out, said.err)
 
 
 @pytest.fixture
