@@ -79,6 +79,9 @@ class Data(Strict):
     """None: the line itself of text files, else query, positive, negative."""
     limit: Count | None = None
     """The first so many rows that can be used."""
+    bad_rows: Literal["error", "skip"] = "error"
+    """What happens to a row with an empty text, or with a negative equal to its positive; skipped rows are counted and
+    written to the run's skipped.jsonl."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Of the order in which rows are visited; a new order each epoch."""
 

@@ -86,6 +86,28 @@ def _with_adapter(model: Any, tokenizer: Any, adapter: Located, device: str) -> 
     return wrapped.get_base_model()
 
 
+def prefix_ids(tokenizer: Any, prompt: str | None) -> list[int]:
+    """Return the ids in front of every text: the tokenizer's own beginning, then the prompt."""
+    begin = tokenizer("", add_special_tokens=True)["input_ids"]
+    end = tokenizer.eos_token_id
+    begin = [token for token in begin if token != end]  # some tokenizers close what they open
+    if not prompt:
+        return list(begin)
+    return [*begin, *tokenizer(prompt, add_special_tokens=False)["input_ids"]]
+
+
+def text_ids(tokenizer: Any, texts: Sequence[str], most: int, counters: Counters) -> list[list[int]]:
+    """Return each text's ids, cut to `most`; a text without tokens becomes one end-of-text token; both are counted."""
+    if not texts:
+        return []
+    clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]  # lone surrogates
+    encoded = tokenizer(clean, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    empty = [tokenizer.eos_token_id]
+    counters.truncated_texts += sum(len(ids) > most for ids in encoded)
+    counters.empty_texts += sum(not ids for ids in encoded)
+    return [ids[:most] or empty for ids in encoded]
+
+
 class MeanPoolEncoder:
     """A causal language model as an encoder, with or without a PEFT adapter."""
 
@@ -149,24 +171,11 @@ class MeanPoolEncoder:
 
     def prefix_ids(self, prompt: str | None) -> list[int]:
         """Return the ids in front of every text: the tokenizer's own beginning, then the prompt."""
-        begin = self.tokenizer("", add_special_tokens=True)["input_ids"]
-        end = self.tokenizer.eos_token_id
-        begin = [token for token in begin if token != end]  # some tokenizers close what they open
-        if not prompt:
-            return list(begin)
-        return [*begin, *self.tokenizer(prompt, add_special_tokens=False)["input_ids"]]
+        return prefix_ids(self.tokenizer, prompt)
 
     def text_ids(self, texts: Sequence[str], prefix_length: int) -> list[list[int]]:
         """Return each text's ids, cut to the limit; a text without tokens becomes one end-of-text token, counted."""
-        if not texts:
-            return []
-        clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]  # lone surrogates
-        encoded = self.tokenizer(clean, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-        most = max(self.max_text_tokens - prefix_length, 1)
-        empty = [self.tokenizer.eos_token_id]
-        self._counters.truncated_texts += sum(len(ids) > most for ids in encoded)
-        self._counters.empty_texts += sum(not ids for ids in encoded)
-        return [ids[:most] or empty for ids in encoded]
+        return text_ids(self.tokenizer, texts, max(self.max_text_tokens - prefix_length, 1), self._counters)
 
     def _pooled(self, rows: list[list[int]], start: int) -> Vectors:
         import torch

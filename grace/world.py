@@ -1,0 +1,97 @@
+"""The processes of one run: who this is, sums and gathers over all; one process needs no torch.distributed.
+
+`accelerate launch -m grace train ...` and `torchrun -m grace train ...` both say who is who in RANK and WORLD_SIZE.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """This process among those of the run."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes files and shows progress."""
+        return self.rank == 0
+
+    def total(self, values: Sequence[float], device: str) -> list[float]:
+        """Return the sum of each value over all processes."""
+        import torch
+
+        # mps has no float64, and the counts here are small enough for float32 there
+        summed = torch.tensor(values, dtype=torch.float32 if device == "mps" else torch.float64, device=device)
+        if self.size > 1:
+            torch.distributed.all_reduce(summed)
+        found: list[float] = summed.tolist()
+        return found
+
+    def wait(self) -> None:
+        """Wait until every process is here."""
+        import torch
+
+        if self.size > 1:
+            torch.distributed.barrier()
+
+    def gathered(self, own: torch.Tensor) -> torch.Tensor:
+        """Return the rows (n, ...) of all processes in rank order; the own part keeps its gradient, the rest has none.
+
+        Processes may have different numbers of rows.
+        """
+        import torch
+
+        if self.size == 1:
+            return own
+        counts = [torch.zeros(1, dtype=torch.long, device=own.device) for _ in range(self.size)]
+        torch.distributed.all_gather(counts, torch.tensor([len(own)], device=own.device))
+        most = max(int(count) for count in counts)
+        padded = own.detach().new_zeros((most, *own.shape[1:]))
+        padded[: len(own)] = own.detach()
+        parts = [torch.zeros_like(padded) for _ in range(self.size)]
+        torch.distributed.all_gather(parts, padded)
+        rows = [part[: int(count)] for part, count in zip(parts, counts, strict=True)]
+        rows[self.rank] = own
+        return torch.cat(rows)
+
+    def sum_gradients(self, parameters: Sequence[torch.Tensor]) -> None:
+        """Add up each parameter's gradient over all processes, in one message."""
+        import torch
+
+        if self.size == 1:
+            return
+        with_gradient = [one for one in parameters if one.grad is not None]
+        flat = torch.cat([one.grad.reshape(-1) for one in with_gradient if one.grad is not None])
+        torch.distributed.all_reduce(flat)
+        start = 0
+        for one in with_gradient:
+            assert one.grad is not None  # noqa: S101 - chosen so above
+            one.grad.copy_(flat[start : start + one.numel()].view_as(one))
+            start += one.numel()
+
+
+def join(device: str) -> World:
+    """Join the other processes that the launcher started, where there are any."""
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        return World()
+    import torch
+
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    return World(rank=torch.distributed.get_rank(), size=size)
+
+
+def local_device(device: str) -> str:
+    """Return `device`, and for cuda under a launcher the GPU that is this process's."""
+    return f"cuda:{os.environ['LOCAL_RANK']}" if device == "cuda" and "LOCAL_RANK" in os.environ else device

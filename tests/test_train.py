@@ -1,0 +1,161 @@
+"""Contrastive training on a tiny model: what moves, what stays, and that the candidate is what was trained."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from grace_support import Quiet, chat_model, jsonl, plain_config, session_of, triplets
+from suites_support import write
+
+import harness
+from grace.contrastive import ContrastiveStep
+from grace.errors import TrainingFailedError
+from grace.inputs import make_inputs
+from grace.packed import packed_attention_on
+from grace.train import train
+from harness.errors import InputError
+
+TEXTS = ["the cat sat", "rain fell on the roof all night long", "card"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model with a chat template, triplets, and single texts."""
+    root = tmp_path_factory.mktemp("training")
+    chat_model(root / "model")
+    jsonl(root / "triplets.jsonl", triplets())
+    write(root / "texts.txt", "".join(f"{row['query']}\n" for row in triplets()))
+    return root
+
+
+VARIANTS = {
+    "infonce": {},
+    "retain": {"retain_weight": 0.5},
+    "rationale": {"objective": "infonce-rationale", "max_new_tokens": 6},
+    "full": {"adapter": "full", "retain_weight": 0.5, "optimiser": {"lr": 0.001, "weight_decay": 0.01}},
+    "simcse": {"objective": "simcse"},
+}
+
+
+def changes_of(folder: Path, variant: str) -> dict:
+    """Return what differs from plain InfoNCE."""
+    data = {"data": {"path": str(folder / "texts.txt")}} if variant == "simcse" else {}
+    return VARIANTS[variant] | data
+
+
+@pytest.mark.parametrize("variant", list(VARIANTS))
+def test_the_candidate_embeds_as_the_model_did_in_training(folder, tmp_path, variant):
+    """Trained weights move and no other does; the exported candidate's vectors are those of the training pass."""
+    session = session_of(folder, tmp_path / "out", **changes_of(folder, variant))
+    trained = session.trained
+    before = {name: one.detach().clone() for name, one in trained.model.named_parameters()}
+    from grace.candidate import write_candidate
+    from grace.infonce import train_contrastive
+
+    finished = train_contrastive(session, resume=False)
+    assert finished.steps == 2
+    moved = {name for name, one in trained.model.named_parameters() if not torch.equal(one, before[name])}
+    assert moved == set(trained.parameters())
+    assert all("lora_" in name for name in moved) or variant == "full"
+    write_candidate(session.run, session.config, trained, session.data, facts={"steps": 2, "seconds": 0.0})
+
+    encoder = harness.load({"candidate": str(tmp_path / "out"), "device": "cpu"})
+    inputs = make_inputs(session.config, trained)
+    if variant == "rationale":
+        # In training the base writes the rationale; the candidate writes its own. Compare on the candidate's.
+        from harness.encoders import rationale
+
+        template = rationale.render_template(trained.tokenizer)
+        with rationale.prefix_attention_on(trained.model):
+            prefix = rationale.run_prefix(trained.model, template)
+            own = rationale.tokenise(trained.tokenizer, TEXTS)
+            sampling = rationale.Sampling(max_new_tokens=6)
+            ends = rationale.end_tokens(trained.model, trained.tokenizer, template)
+            written = rationale.generate(
+                trained.model, prefix, list(zip(TEXTS, own, strict=True)), template, ends, sampling
+            )
+        rows = [[*ids, *template.suffix, *one.ids] for ids, one in zip(own, written, strict=True)]
+    else:
+        rows = inputs.rows(TEXTS, 0)
+    step = ContrastiveStep(session, inputs)
+    trained.model.eval()
+    with packed_attention_on(trained.model):
+        vectors = np.zeros((len(TEXTS), 32), dtype=np.float32)
+        for part in step._parts(rows, 0):
+            vectors[part.places] = step._encode(part, with_graph=False).vectors.numpy()
+    np.testing.assert_allclose(encoder.encode(TEXTS), vectors, atol=1e-5)
+
+
+@pytest.mark.parametrize("variant", list(VARIANTS))
+def test_accumulation_leaves_the_gradient_as_it_is(folder, tmp_path, variant):
+    """A batch of 4 in one piece, in 2 parts and in 4 has one loss and one gradient; so has any token budget."""
+    found = []
+    for number, changes in enumerate(({}, {"accumulation": 2}, {"accumulation": 4}, {"batch_tokens": 20})):
+        options = changes_of(folder, variant) | changes
+        if variant == "simcse":  # parts draw their own dropout: without noise the parts can be compared
+            options |= {"simcse": {"attention_dropout": 1e-12}}
+        session = session_of(folder, tmp_path / str(number), **options)
+        torch.manual_seed(0)
+        for one in session.trained.parameters().values():  # a fresh adapter's B is zero, and A has no gradient yet
+            one.data += 0.05 * torch.randn_like(one)
+        step = ContrastiveStep(session, make_inputs(session.config, session.trained))
+        metrics = step.gradients(session.data.rows[:4], step=0, epoch=0)
+        found.append((metrics["loss"], {n: p.grad for n, p in session.trained.parameters().items()}))
+    for loss, gradients in found[1:]:
+        assert loss == pytest.approx(found[0][0], rel=1e-5)
+        for name, gradient in gradients.items():
+            torch.testing.assert_close(gradient, found[0][1][name], atol=2e-5, rtol=2e-4)
+
+
+def test_a_part_that_is_run_again_drops_the_same(folder, tmp_path):
+    """SimCSE in parts with graphs kept, and with each part run twice: the same dropout, so the same gradient."""
+    gradients = []
+    for number, changes in enumerate(({"batch_tokens": 12}, {"batch_tokens": 12, "accumulation": 2})):
+        session = session_of(folder, tmp_path / str(number), **changes_of(folder, "simcse"), **changes)
+        torch.manual_seed(0)
+        for one in session.trained.parameters().values():
+            one.data += 0.05 * torch.randn_like(one)
+        step = ContrastiveStep(session, make_inputs(session.config, session.trained))
+        metrics = step.gradients(session.data.rows[:4], step=0, epoch=0)
+        assert metrics["loss"] > 0
+        gradients.append([one.grad for one in session.trained.parameters().values()])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-4)
+
+
+def test_the_run_leaves_metrics_and_provenance(folder, tmp_path):
+    """One row a step; the candidate names objective, data and configuration."""
+    outcome = train(plain_config(folder, retain_weight=1.0), tmp_path / "out", progress=Quiet())
+    rows = [json.loads(line) for line in (outcome.path / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [1, 2]
+    assert rows[0]["kl"] == pytest.approx(0.0, abs=1e-6)  # a fresh adapter changes nothing
+    assert rows[1]["kl"] > 0
+    assert rows[1]["loss"] == pytest.approx(rows[1]["info_nce"] + rows[1]["kl"])
+    assert {"lr", "grad_norm", "tokens_per_second", "tokens_per_text", "accuracy"} <= rows[0].keys()
+    candidate = (outcome.path / "candidate.yaml").read_text()
+    for told in ("objective: infonce", "config_sha256", "data_identity", "steps: 2", "git:"):
+        assert told in candidate
+    assert "config.yaml" in (outcome.path / "README.md").read_text()
+    assert str(folder / "model") in (outcome.path / "adapter" / "adapter_config.json").read_text()
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_names_the_rows(folder, tmp_path):
+    """Nothing good follows from NaN."""
+    config = plain_config(folder, optimiser={"lr": 1e30, "max_grad_norm": None}, steps=5)
+    with pytest.raises(TrainingFailedError, match=r"(?s)step \d: loss nan.*triplets.jsonl:\d+"):
+        train(config, tmp_path / "out", progress=Quiet())
+
+
+def test_a_directory_is_not_taken_twice_and_a_resumed_run_keeps_its_settings(folder, tmp_path):
+    """Another configuration in the same directory would make a candidate that no configuration makes."""
+    train(plain_config(folder), tmp_path / "out", progress=Quiet())
+    with pytest.raises(InputError, match="holds a run already; go on with --resume"):
+        train(plain_config(folder), tmp_path / "out", progress=Quiet())
+    with pytest.raises(InputError, match=r"(?s)seed was 3, now 4.*may change only"):
+        train(plain_config(folder, seed=4), tmp_path / "out", resume=True, progress=Quiet())
+    longer = train(plain_config(folder, steps=3), tmp_path / "out", resume=True, progress=Quiet())
+    assert longer.finished.steps == 3
