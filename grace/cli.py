@@ -1,19 +1,23 @@
-"""The `grace` command; training commands are added here as they are built."""
+"""The `grace` command: each command stands in a `cli_*.py` of its own and is added here."""
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
+from grace import cli_train
+
 app = typer.Typer(
     name="grace",
-    help="Train the candidates that `harness` judges. This release has no training command yet: see CHANGELOG.md.",
+    help="Train the candidates that `harness` judges, look into them, and take them elsewhere.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command()(cli_train.train)
 
 
 @app.callback(invoke_without_command=True)
@@ -30,5 +34,11 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line; a user's mistake ends with its exit code and no traceback."""
+    from harness.cli import run_app
+
+    sys.exit(run_app(app))
+
+
+if __name__ == "__main__":
+    main()
