@@ -8,14 +8,25 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from harness.digests import write_atomically
 from harness.item_stats import ItemStatistic, of_columns
-from harness.paired import Difference, Estimate, Part, of_means, of_proportions, of_statistics
+from harness.paired import (
+    Difference,
+    Estimate,
+    Part,
+    Spread,
+    of_proportions,
+    of_spread,
+    of_statistics,
+    spread_of_means,
+    spread_of_ratios,
+)
 from harness.results import Score
+from harness.stats import Floats
 from harness.store import Store
 
 COMPARISON_VERSION = 2
@@ -40,7 +51,7 @@ def difference(store: Store, score: Score, base: Score) -> Difference:
     path = store.folder("comparisons") / name
     if path.is_file():
         return Difference(**json.loads(path.read_text(encoding="utf-8")))
-    found = _paired(plain, _statistics(store, score), _statistics(store, base), score)
+    found = _paired(plain, statistics_of(store, score), statistics_of(store, base), score)
     write_atomically(path, json.dumps(asdict(found)).encode("utf-8"))
     return found
 
@@ -57,7 +68,7 @@ def without_interval(score: Score, base: Score) -> Difference:
     )
 
 
-def _statistics(store: Store, score: Score) -> Statistics | None:
+def statistics_of(store: Store, score: Score) -> Statistics | None:
     """Return (part, split, subset) -> statistic of a cell's items; None where its type has none."""
     table = store.items_of(score)
     if table is None:
@@ -77,16 +88,11 @@ def _statistics(store: Store, score: Score) -> Statistics | None:
 
 def _paired(plain: Difference, own: Statistics | None, base: Statistics | None, score: Score) -> Difference:
     """Return `plain` with its interval, p-value and counts; ability parts weigh by their size, others alike."""
-    if own is None or base is None or set(own) != set(base):
+    parts = paired_parts(own, base, by_size=score.axis == "ability")
+    if parts is None:
         return plain
-    if any(own[name].items != base[name].items for name in own):
-        return plain
-    names = list(own)
-    total = sum(one.n for one in own.values())
-    by_size = score.axis == "ability"
-    weights = {name: own[name].n / total if by_size else 1 / len(own) for name in names}
-    counted = _counts(plain, [(own[name].merits, base[name].merits) for name in names])
-    estimate = _estimate([(own[name], base[name], weights[name]) for name in names])
+    counted = _counts(plain, [(one.merits, other.merits) for one, other, _ in parts])
+    estimate = _estimate(parts)
     if estimate is None:
         return counted
     scale = POINTS if score.unit == "points" else 1.0
@@ -100,16 +106,60 @@ def _paired(plain: Difference, own: Statistics | None, base: Statistics | None, 
     )
 
 
+def paired_parts(
+    own: Statistics | None, base: Statistics | None, *, by_size: bool
+) -> list[tuple[ItemStatistic, ItemStatistic, float]] | None:
+    """Return (own, base, weight) of each part, weights summing to 1; None where the items are not the same."""
+    if not own or not base or set(own) != set(base) or any(own[name].items != base[name].items for name in own):
+        return None
+    total = sum(one.n for one in own.values())
+    return [(own[name], base[name], own[name].n / total if by_size else 1 / len(own)) for name in own]
+
+
 def _estimate(parts: Sequence[tuple[ItemStatistic, ItemStatistic, float]]) -> Estimate | None:
-    scored = [Part(own.scores, base.scores, w) for own, base, w in parts if own.scores is not None is not base.scores]
-    if len(scored) < len(parts):
+    pooled = pooled_scores(parts)
+    if pooled is None:
         return of_statistics([(own.n, _minus(own, base, weight * len(parts))) for own, base, weight in parts])
-    own, base = (np.concatenate([part[side] for part in scored]) for side in (0, 1))
-    sizes = [len(part.own) for part in scored]
-    alike = all(abs(part.weight - size / sum(sizes)) < SAME for part, size in zip(scored, sizes, strict=True))
-    if alike and np.isin(own, (0.0, 1.0)).all() and np.isin(base, (0.0, 1.0)).all():
+    if pooled.is_binary:
+        own, base = pooled.own, pooled.base
         return of_proportions(int((own > base).sum()), int((own < base).sum()), len(own))
-    return of_means(scored)
+    return of_spread(pooled.spread, pooled.scale)
+
+
+class Pooled(NamedTuple):
+    """The item scores of all parts of two cells."""
+
+    own: Floats
+    """(n,)"""
+    base: Floats
+    """(n,)"""
+    is_binary: bool
+    """Whether every item is right or wrong and weighs alike."""
+    spread: Spread | None
+    """None where a part has under two items, or two cells do not weigh their items alike."""
+    scale: float
+    """The size of a whole win: 1, or for a ratio what an item of the baseline's contributes on average."""
+
+
+def pooled_scores(parts: Sequence[tuple[ItemStatistic, ItemStatistic, float]]) -> Pooled | None:
+    """Return the paired item scores of (own, base, weight) parts; None where the metric has none."""
+    own = [one.scores for one, _, _ in parts if one.scores is not None]
+    base = [one.scores for _, one, _ in parts if one.scores is not None]
+    if not len(parts) == len(own) == len(base):
+        return None
+    n = sum(len(one) for one in own)
+    together = np.concatenate(own), np.concatenate(base)
+    sizes = [(one.sizes, other.sizes) for one, other, _ in parts]
+    if any(one is not None or other is not None for one, other in sizes):
+        if any(one is None or other is None or not np.array_equal(one, other) for one, other in sizes):
+            return None  # other tokens: nats per token are not paired then
+        tokens = [one for one, _ in sizes if one is not None]
+        scale = float(together[1].sum() / max(1.0, sum(float(one.sum()) for one in tokens)))
+        return Pooled(*together, False, spread_of_ratios(own, base, tokens), scale)
+    weighs_alike = all(abs(weight - one.n / n) < SAME for one, _, weight in parts)
+    is_binary = weighs_alike and all(bool(np.isin(one, (0.0, 1.0)).all()) for one in together)
+    spread = spread_of_means([Part(one, other, part[2]) for one, other, part in zip(own, base, parts, strict=True)])
+    return Pooled(*together, is_binary, spread, 1.0)
 
 
 def _counts(plain: Difference, merits: Sequence[tuple[Any, Any]]) -> Difference:

@@ -45,7 +45,9 @@ class ItemStatistic:
     statistic: Statistic
     """(B, n) counts -> (B,) scores, 0 to 1 (or -1 to 1)."""
     scores: Floats | None = None
-    """(n,) scores whose mean the metric is; None where it is no mean over items."""
+    """(n,) scores whose mean (with `sizes`: sum over sum of sizes) the metric is; None where it is neither."""
+    sizes: Floats | None = None
+    """(n,) such as tokens; None where each item weighs alike."""
     merits: Floats | None = None
     """(n,) what is counted as win, tie or loss an item, more is better; None where an item has nothing of the kind."""
 
@@ -74,9 +76,13 @@ def of_columns(kind: str, columns: Mapping[str, Any]) -> ItemStatistic | None:
         return None if "experiment" in columns else _over_sets(columns)
     if "nll" in columns and "tokens" in columns:  # nats per token: long texts weigh more
         nats, tokens = _floats(columns["nll"]), _floats(columns["tokens"])
-        with np.errstate(invalid="ignore", divide="ignore"):
-            merits = np.where(tokens > 0, nats / tokens, 0.0)  # less is better: the score says so
-        return ItemStatistic(items=tuple(columns["item"]), statistic=ratio_statistic(nats, tokens), merits=merits)
+        return ItemStatistic(
+            items=tuple(columns["item"]),
+            statistic=ratio_statistic(nats, tokens),
+            scores=nats,
+            sizes=tokens,
+            merits=nats,  # less is better: the score says so
+        )
     items = columns["query" if kind in ("Retrieval", "Reranking") else "item"]
     return _mean_of(items, _floats(columns["score"]))
 

@@ -99,37 +99,90 @@ def of_proportions(wins: int, losses: int, n: int) -> Estimate:
     return Estimate(stderr, limits.low, limits.high, mcnemar(wins, losses), "score interval, exact McNemar")
 
 
-def of_means(parts: Sequence[Part]) -> Estimate | None:
-    """Return the estimate for a mean of item scores; None where a part has under two items.
+class Spread(NamedTuple):
+    """A mean of differences over items, its standard error and how well that is known."""
 
-    Student's t with Welch's degrees of freedom over the parts. Where fewer than ten items differ the interval is
-    widened to hold the score interval of as many whole wins and losses as differ, scaled by the largest difference (by
-    1, the range of a score, where none differs): three changed items have a t interval that is too sure of itself.
-    """
-    from scipy.stats import t as student
+    value: float
+    stderr: float
+    freedom: float
+    """Degrees of freedom; 1 where nothing differs."""
+    apart: Floats
+    """(n,) what each item adds to n times the value."""
 
+
+def spread_of_means(parts: Sequence[Part]) -> Spread | None:
+    """Return the spread of a mean over parts, by Welch's formula; None where a part has under two items."""
     if not parts or any(len(part.own) < 2 for part in parts):
         return None
     apart = [part.own - part.base for part in parts]
     value = sum(part.weight * float(one.mean()) for part, one in zip(parts, apart, strict=True))
     terms = [part.weight**2 * float(one.var(ddof=1)) / len(one) for part, one in zip(parts, apart, strict=True)]
+    n = sum(len(one) for one in apart)
+    each = np.concatenate([n * part.weight / len(one) * one for part, one in zip(parts, apart, strict=True)])
+    return Spread(value, math.sqrt(sum(terms)), _freedom(terms, [len(one) for one in apart]), each)
+
+
+def spread_of_ratios(own: Sequence[Floats], base: Sequence[Floats], sizes: Sequence[Floats]) -> Spread | None:
+    """Return the spread of sum(own) / sum(sizes) - sum(base) / sum(sizes), items pooled over parts.
+
+    Linearised (Cochran 1977, 6.4): an item adds what it has beyond the ratio times its size.
+
+    Args:
+        own: (n_p,) of each part, such as nats of one model.
+        base: (n_p,) of the other.
+        sizes: (n_p,) such as tokens, the same for both.
+
+    Returns:
+        The spread, or None where a part has under two items or all sizes are 0.
+    """
+    total = sum(float(one.sum()) for one in sizes)
+    if not own or total <= 0 or any(len(one) < 2 for one in own):
+        return None
+    n = sum(len(one) for one in own)
+    apart = [one - other for one, other in zip(own, base, strict=True)]
+    value = sum(float(one.sum()) for one in apart) / total
+    each = [(one - value * size) * n / total for one, size in zip(apart, sizes, strict=True)]
+    terms = [(len(one) / n) ** 2 * float(one.var(ddof=1)) / len(one) for one in each]
+    return Spread(
+        value, math.sqrt(sum(terms)), _freedom(terms, [len(one) for one in each]), n / total * np.concatenate(apart)
+    )
+
+
+def _freedom(terms: Sequence[float], sizes: Sequence[int]) -> float:
+    """Return Welch's degrees of freedom of a sum of variances."""
     variance = sum(terms)
-    stderr = math.sqrt(variance)
-    if variance > 0:
-        freedom = variance**2 / sum(term**2 / (len(one) - 1) for term, one in zip(terms, apart, strict=True))
-        reach = float(student.ppf(0.5 + CONFIDENCE / 2, freedom)) * stderr
-        p_value = 2 * float(student.sf(abs(value) / stderr, freedom))
-    else:
-        reach, p_value = 0.0, 1.0
+    if not variance:
+        return 1.0
+    return variance**2 / sum(term**2 / (size - 1) for term, size in zip(terms, sizes, strict=True))
+
+
+def of_spread(spread: Spread | None, scale: float) -> Estimate | None:
+    """Return Student's estimate of a spread.
+
+    Where fewer than ten items differ the interval is widened to hold the score interval of as many whole wins and
+    losses as differ, scaled by the largest difference (by `scale` where none differs): three changed items have a t
+    interval that is too sure of itself.
+    """
+    from scipy.stats import t as student
+
+    if spread is None:
+        return None
+    value, stderr = spread.value, spread.stderr
+    reach = float(student.ppf(0.5 + CONFIDENCE / 2, spread.freedom)) * stderr
+    p_value = 2 * float(student.sf(abs(value) / stderr, spread.freedom)) if stderr else 1.0
     low, high = value - reach, value + reach
-    together = np.concatenate([len(parts) * part.weight * one for part, one in zip(parts, apart, strict=True)])
-    wins, losses = int((together > 0).sum()), int((together < 0).sum())
+    wins, losses = int((spread.apart > 0).sum()), int((spread.apart < 0).sum())
     if wins + losses < FEW:
-        scale = float(np.abs(together).max()) or 1.0
-        limits = tango(wins, losses, len(together))
-        low, high = min(low, scale * limits.low), max(high, scale * limits.high)
+        limits = tango(wins, losses, len(spread.apart))
+        largest = float(np.abs(spread.apart).max()) or scale
+        low, high = min(low, largest * limits.low), max(high, largest * limits.high)
         p_value = max(p_value, mcnemar(wins, losses))
     return Estimate(stderr, low, high, p_value, "t")
+
+
+def of_means(parts: Sequence[Part]) -> Estimate | None:
+    """Return the estimate for a mean of item scores from 0 to 1; None where a part has under two items."""
+    return of_spread(spread_of_means(parts), 1.0)
 
 
 def of_statistics(parts: Sequence[tuple[int, Statistic]]) -> Estimate | None:

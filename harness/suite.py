@@ -297,6 +297,16 @@ class Gate(Strict):
     """Judge limited cells too; otherwise a limited cell fails the gate."""
 
 
+class Retention(Strict):
+    """What counts as keeping an ability: margins of the report, part of no cell's key."""
+
+    margin: Annotated[float, Field(gt=0, lt=100)] = 0.5
+    """Points: a loss of this much or more must be excluded."""
+    nats_margin: Annotated[float, Field(gt=0)] = 0.01
+    """Nats per token, where the task is one of likelihood or the baseline sits at chance: 0.01 is a perplexity of the
+    right answer that is 1 % higher."""
+
+
 class Suite(Strict):
     """One evaluation: models x tasks."""
 
@@ -318,6 +328,7 @@ class Suite(Strict):
     tasks: Tasks = Tasks()
     gates: list[Gate] = []
     """What `harness gate` holds the results against."""
+    retention: Retention = Retention()
 
     def baseline_name(self) -> str | None:
         """Return the baseline's name: the one named, else the first model, else None."""

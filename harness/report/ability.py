@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness.report.table import CellView, Report
 from harness.results import Score, Unit
+
+if TYPE_CHECKING:
+    from harness.report.table import CellView, Report
 
 DIGITS: dict[Unit, int] = {"points": 2, "nats": 4, "raw": 4}
 """Decimals: a hundredth of a point, a ten-thousandth of a nat."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from harness.item_stats import UNITS
 from harness.paired import Difference
 from harness.plan import PlannedTask
-from harness.report import ability
+from harness.report import ability, retention
 from harness.report.table import AxisSummary, CellView, Mean, Report, ordered_types
 from harness.results import Unit
 
@@ -57,9 +57,11 @@ def _axis(report: Report, axis: AxisSummary) -> str:
             over += f" Left out: {', '.join(missing[:10])}{', ...' if len(missing) > 10 else ''}."
     if axis.apart:
         over += f" In no mean: {'; '.join(f'{task} ({why})' for task, why in axis.apart.items())}."
-    parts = [f"## {name}", _verdict(report, axis), _standings(report, axis), over]
+    parts = [f"## {name}", *(retention.sentences(report) if axis.axis == "ability" else ())]
+    parts += [_verdict(report, axis), _standings(report, axis), over]
     parts += [_summary(report, axis), "### By task", _by_task(report, axis)]
     if axis.axis == "ability":
+        parts += retention.section(report)
         parts += ["### Beside the scores", table(ability.HEADER, ability.rows(report)), *ability.notes(report)]
     return "\n\n".join(parts)
 

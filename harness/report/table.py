@@ -17,7 +17,9 @@ from harness.catalogue import EMBEDDING_TYPES, Axis
 from harness.compare import without_interval
 from harness.paired import Difference, adjusted, mean_difference
 from harness.plan import Cell, Plan, PlannedTask
+from harness.report.retention import Weigher, retention_of, without_evidence
 from harness.results import Failure, Result, Score
+from harness.retention import AxisRetention
 
 Comparer = Callable[[Score, Score], Difference]
 Status = Literal["ok", "error", "missing", "n/a"]
@@ -111,18 +113,26 @@ class Report:
     """None for a candidate that is not there."""
     differences: dict[tuple[str, str], Difference]
     """(model, task) -> difference to the baseline, where both have a score; `q_value` over all of them."""
+    retention: tuple[AxisRetention, ...] = ()
+    """Whether each model kept the baseline's general ability; empty without a baseline or results to compare."""
     unverified: tuple[str, ...] = ()
     """Sources that nothing vouches for."""
     warnings: tuple[str, ...] = field(default=())
 
 
-def build(plan: Plan, results: Mapping[str, Result], compare: Comparer = without_interval) -> Report:
+def build(
+    plan: Plan,
+    results: Mapping[str, Result],
+    compare: Comparer = without_interval,
+    weigh: Weigher = without_evidence,
+) -> Report:
     """Return the report over a plan and whatever results there are.
 
     Args:
         plan: models, tasks and cells.
         results: str(cell) -> result.
         compare: gives the difference of two scores of one task with its paired interval.
+        weigh: gives what the items of two ability scores of one task say of retention.
     """
     suite = plan.suite
     views = {(cell.model, cell.task.name): _view(cell, results.get(str(cell))) for cell in plan.cells}
@@ -146,6 +156,7 @@ def build(plan: Plan, results: Mapping[str, Result], compare: Comparer = without
         axes=axes,
         candidates={one.name: one if isinstance(one, Candidate) else None for one in plan.candidates},
         differences=_differences(views, baseline, compare),
+        retention=retention_of(suite.retention, plan.tasks, models, views, baseline, weigh),
         unverified=_unverified(views.values()),
         warnings=_warnings(plan, views.values()),
     )

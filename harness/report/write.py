@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.compare import difference
 from harness.digests import write_atomically
+from harness.evidence import evidence
 from harness.plan import Plan
 from harness.report import csv_files, html, markdown, table
 from harness.results import Result
@@ -16,7 +17,7 @@ from harness.store import Store
 
 def write_report(plan: Plan, results: Mapping[str, Result], store: Store, folder: Path) -> list[Path]:
     """Write report.md, index.html, scores.csv and metrics.csv below `folder`; return their paths."""
-    report = table.build(plan, results, partial(difference, store))
+    report = table.build(plan, results, partial(difference, store), partial(evidence, store))
     files = {
         "report.md": markdown.render(report),
         "index.html": html.render(report),
