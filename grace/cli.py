@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from grace import cli_train
+from grace import cli_encode, cli_explain, cli_train
 
 app = typer.Typer(
     name="grace",
@@ -18,6 +18,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(cli_train.train)
+app.command()(cli_explain.explain)
+app.command()(cli_encode.encode)
 
 
 @app.callback(invoke_without_command=True)

@@ -71,6 +71,10 @@ class CheckedEncoder:
         Raises:
             EncoderOutputError: wrong type, shape or dtype, a value that is not finite, or a zero vector.
         """
+        return self.checked(texts, lambda unique: self.inner.encode(unique, role=role, prompt=prompt))
+
+    def checked(self, texts: Sequence[str], encode: Callable[[list[str]], Vectors]) -> Vectors:
+        """Encode `texts` by `encode`, which gets each distinct one once; returns and raises as `encode` does."""
         started = time.perf_counter()
         places: dict[str, int] = {}
         rows = np.fromiter((places.setdefault(text, len(places)) for text in texts), dtype=np.int64, count=len(texts))
@@ -84,7 +88,7 @@ class CheckedEncoder:
             self.progress(count)
 
         counters.on_batch = on_batch
-        vectors = self.inner.encode(unique, role=role, prompt=prompt)
+        vectors = encode(unique)
         self._check(vectors, unique)
         counters.texts += len(texts)
         counters.unique_texts += len(unique)

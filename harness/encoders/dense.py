@@ -143,6 +143,10 @@ class MeanPoolEncoder:
         """Return the model, adapter active, and its tokenizer."""
         return CausalLM(self.model, self.tokenizer)
 
+    def follow(self, device: str) -> None:
+        """Go on where another has moved the model to."""
+        self.device = device
+
     def describe(self) -> dict[str, Any]:
         """Return device, dtype, dimension, length limit and number of parameters."""
         return {

@@ -114,6 +114,12 @@ class RationaleEncoder:
         """Keys and values of the prompt's prefix."""
         return self._prefix
 
+    def follow(self, device: str) -> None:
+        """Go on where another has moved the model to: the prefix's keys and values are made there."""
+        self.device = device
+        with rationale.prefix_attention_on(self.model):
+            self._prefix = rationale.run_prefix(self.model, self.template)
+
     def write(self, texts: Sequence[str], *, prompt: str | None) -> list[Entry]:
         """Return each text's rationale (`about`: its `ids`, whether it was `cut`) with its vector, in order.
 

@@ -33,10 +33,12 @@ class TokenStates:
     """(n,)"""
     states: NDArray[np.float32]
     """(n, h), after the final norm; the vector is their mean."""
-    rationale_ids: tuple[int, ...]
-    """The rationale, whether or not it takes part (`ablation: text-only`); empty where the encoder writes none."""
+    rationale_ids: tuple[int, ...] | None
+    """The rationale, whether or not it takes part; None where the encoder writes none."""
     is_cut: bool = False
     """Whether the length limit ended the rationale."""
+    is_text_cut: bool = False
+    """Whether the length limit cut the text."""
 
     @property
     def vector(self) -> Vectors:
@@ -103,12 +105,12 @@ def _of_rationales(encoder: RationaleEncoder, texts: Sequence[str], prompt: str 
 
     entries = encoder.write(texts, prompt=prompt)
     suffix, most = list(encoder.template.suffix), encoder.max_text_tokens
-    own = [ids[:most] for ids in rationale.tokenise(encoder.tokenizer, [f"{prompt or ''}{text}" for text in texts])]
+    whole = rationale.tokenise(encoder.tokenizer, [f"{prompt or ''}{text}" for text in texts])
     partners = encoder.partners(texts, prompt) if encoder.spec.ablation == "shuffled-rationale" else range(len(texts))
     found = []
     with rationale.prefix_attention_on(encoder.model):
-        for ids, partner in zip(own, partners, strict=True):
-            about = entries[partner].about
+        for uncut, partner in zip(whole, partners, strict=True):
+            about, ids = entries[partner].about, uncut[:most]
             row = [*ids, *suffix, *about["ids"]]
             states = states_of_ids(encoder.model, encoder.shared_prefix, row)
             parts = _parts(len(ids), len(suffix), len(about["ids"]))
@@ -120,6 +122,7 @@ def _of_rationales(encoder: RationaleEncoder, texts: Sequence[str], prompt: str 
                     states=states[start:],
                     rationale_ids=tuple(about["ids"]),
                     is_cut=bool(about["cut"]),
+                    is_text_cut=len(uncut) > most,
                 )
             )
     return found
@@ -135,7 +138,9 @@ def _of_texts(encoder: MeanPoolEncoder, texts: Sequence[str], prompt: str | None
 
     prefix = encoder.prefix_ids(prompt)
     found = []
-    for ids in encoder.text_ids(texts, len(prefix)):
+    for text in texts:
+        before = encoder.counters.truncated_texts
+        (ids,) = encoder.text_ids([text], len(prefix))
         row = torch.tensor([[*prefix, *ids]], device=encoder.device)
         with torch.inference_mode():
             states = encoder.model.base_model(input_ids=row, use_cache=False).last_hidden_state[0, len(prefix) :]
@@ -144,7 +149,8 @@ def _of_texts(encoder: MeanPoolEncoder, texts: Sequence[str], prompt: str | None
                 ids=tuple(ids),
                 parts=_parts(len(ids), 0, 0),
                 states=states.float().cpu().numpy(),
-                rationale_ids=(),
+                rationale_ids=None,
+                is_text_cut=encoder.counters.truncated_texts > before,
             )
         )
     return found

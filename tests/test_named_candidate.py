@@ -1,0 +1,73 @@
+"""What a user types for a model: the three forms, overrides, and what is said of each mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from suites_support import isolate, suite_file, weights
+
+from harness.encoders.named import named_candidate
+from harness.errors import EnvironmentGapError, InputError
+from harness.hub import Sources
+from harness.suite import MeanPoolSpec, RationaleSpec
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A working directory with weights, a suite over them, and a candidate directory."""
+    isolate(monkeypatch, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    weights(tmp_path / "weights")
+    suite_file(tmp_path, "models: [{name: base-3.2, encoder: mean-pool, model: weights, max_text_tokens: 9}]\n")
+    run = tmp_path / "runs" / "My run"
+    run.mkdir(parents=True)
+    (run / "candidate.yaml").write_text("version: 1\nkind: mean-pool\nbase: {model: weights}\n", encoding="utf-8")
+
+
+def test_three_forms_name_the_same_model() -> None:
+    """A suite's model, an entry in braces and a candidate directory give candidates of one fingerprint."""
+    of_suite = named_candidate("mine.yaml:base-3.2", Sources(), ["max_text_tokens="])
+    inline = named_candidate("{encoder: mean-pool, model: weights}", Sources())
+    directory = named_candidate("runs/My run", Sources())
+    assert of_suite.fingerprint() == inline.fingerprint() == directory.fingerprint()
+    assert (of_suite.name, inline.name, directory.name) == ("base-3.2", "model", "My-run")
+
+
+def test_suites_values_are_kept_and_overrides_win() -> None:
+    """What the suite says holds, an override replaces it, and a nested value is reached by dots."""
+    found = named_candidate("mine.yaml:base-3.2", Sources())
+    assert isinstance(found.spec, MeanPoolSpec)
+    assert found.spec.max_text_tokens == 9
+    changed = named_candidate("mine.yaml:base-3.2", Sources(), ["encoder=rationale", "generation.max_new_tokens=8"])
+    assert isinstance(changed.spec, RationaleSpec)
+    assert changed.spec.generation.max_new_tokens == 8
+    assert changed.spec.max_text_tokens == 9
+
+
+@pytest.mark.parametrize(
+    ("reference", "override", "words"),
+    [
+        ("mine.yaml:base", [], "no model 'base'; did you mean 'base-3.2'?"),
+        ("nine:base", [], "neither a file nor a shipped suite"),
+        ("weights", [], "holds no candidate.yaml"),
+        ("runs/none", [], "no such directory"),
+        ("org/name", [], "'{encoder: mean-pool, model: org/name}'"),
+        ("wheel:a==1/b", [], "'{encoder: mean-pool, model: wheel:a==1/b}'"),
+        ("{encoder: mean-pol, model: weights}", [], "did you mean 'mean-pool'"),
+        ("{encoder: mean-pool", [], "CANDIDATE:1:"),
+        ("mine.yaml:base-3.2", ["max_text_token=3"], "did you mean 'max_text_tokens'"),
+        ("mine.yaml:base-3.2", ["dtype"], "expected key=value"),
+    ],
+)
+def test_mistakes_say_what_to_type(reference: str, override: list[str], words: str) -> None:
+    """Each mistake names the value and what is valid."""
+    with pytest.raises(InputError) as caught:
+        named_candidate(reference, Sources(), override)
+    assert words in str(caught.value)
+
+
+def test_weights_that_are_not_there_are_a_gap() -> None:
+    """A path that does not exist is the environment's lack, exit code 4."""
+    with pytest.raises(EnvironmentGapError, match="no such folder"):
+        named_candidate("{encoder: mean-pool, model: ./nowhere/x}", Sources())
