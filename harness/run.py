@@ -213,7 +213,19 @@ def _score(
         "hardware": environment.hardware(),
         "peak_memory_bytes": environment.peak_memory_bytes(),
     }
+    if outcome.examples:
+        provenance["rationale_samples"] = _keep_rationales(cell, encoder, outcome, store)
     return store.put_score(_as_score(cell, outcome, provenance), outcome.items, outcome.unit)
+
+
+def _keep_rationales(cell: Cell, encoder: CheckedEncoder, outcome: Outcome, store: Store) -> dict[str, Any] | None:
+    """Store what the model wrote about the examples, before the score names the file; None for other encoders."""
+    from harness import rationale_records, rationale_samples
+
+    content = rationale_samples.samples(encoder.inner, outcome.examples)
+    if content is None:
+        return None
+    return store.put_side(cell.task.name, str(cell.key), rationale_records.SUFFIX, content)
 
 
 def _as_score(cell: Cell, outcome: Outcome, provenance: dict[str, Any]) -> Score:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -71,6 +71,24 @@ class Store:
         write_atomically(self._path(score.task, score.key, "json"), to_json(score).encode("utf-8"))
         self._path(score.task, score.key, "failure.json").unlink(missing_ok=True)
         return score
+
+    def put_side(self, task: str, key: str, suffix: str, content: bytes) -> dict[str, Any]:
+        """Write a file beside a cell, before the cell itself; returns name, sha256 and size for its provenance."""
+        path = self._path(task, key, suffix)
+        write_atomically(path, content)
+        return {"name": path.name, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+
+    def side_of(self, score: Score, about: Mapping[str, Any]) -> bytes:
+        """Return a file that `put_side` wrote.
+
+        Raises:
+            InputError: the file is missing or its sha256 is not the one the cell names.
+        """
+        path = self.root / "cells" / score.task / str(about["name"])
+        content = path.read_bytes() if path.exists() else b""
+        if hashlib.sha256(content).hexdigest() != about["sha256"]:
+            raise InputError([f"{path}: not the file the cell {score.key} was committed with; run the cell again"])
+        return content
 
     def put_failure(self, failure: Failure) -> None:
         """Record that a cell failed."""

@@ -10,7 +10,7 @@ import pytest
 from chromium_support import Page, browser
 from report_support import invented
 
-from harness.report import html
+from harness.report import html, rationale_view
 
 WIDTHS = (360, 820, 1400)
 
@@ -148,3 +148,102 @@ def test_paper_shows_everything(page: Page, large: Path, tmp_path: Path) -> None
     hidden = page.evaluate("['nav', '.controls'].map(name => getComputedStyle(document.querySelector(name)).display)")
     page.call("Emulation.setEmulatedMedia", media="")
     assert hidden == ["none", "none"]
+
+
+HOSTILE = "</i><script>window.ran = 1; alert(1)</script><img src=x onerror='window.ran = 2; alert(2)'>"
+
+
+def read_example(item: int, error: float, text: str, rationale: str) -> rationale_view.ExampleView:
+    """Return an example as it would come from a side file."""
+
+    def side(words: str) -> dict[str, object]:
+        tokens = [[words, 0.3, "t"], ["header", 0.1, "h"], [rationale, -0.2, "r"], ["quiet", 0.0, "r"]]
+        return {"text": words, "is_text_cut": False, "rationale": rationale, "is_cut": True, "tokens": tokens}
+
+    raw = {"part": "p", "split": "test", "subset": "default", "item": item, "why": "random", "error": error}
+    raw |= {"gold": 4.0, "predicted": 0.75, "texts": [side(text), side(f"{text} too")], "documents": []}
+    other = {("p", "test", "default", str(item)): rationale_view.ItemResult(0.5, 0.25)}
+    return rationale_view._example(raw, {}, [("other", other)])
+
+
+@pytest.fixture(scope="module")
+def readable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page with three items to read, one of them full of markup."""
+    texts = [(1, 0.2, "a known pair", "it is known"), (2, 0.9, "the worst", "far off"), (3, 0.5, HOSTILE, HOSTILE)]
+    examples = tuple(read_example(*one) for one in texts)
+    cell = rationale_view.CellExamples(
+        model="model-1",
+        task="STSBenchmark",
+        type="STS",
+        is_pairs=True,
+        error_said="by rank",
+        examples=examples,
+        stored=24,
+        baseline="model-0",
+        n=100,
+        fixed=1,
+        broken=0,
+        flips_fixed=(rationale_view.Flip(item="3", texts=(HOSTILE, HOSTILE), base_error=0.9, error=0.1),),
+    )
+    path = tmp_path_factory.mktemp("readable") / "index.html"
+    path.write_text(html.render(invented(2, 8), html.RationalePart(cells=[cell])), encoding="utf-8")
+    return path
+
+
+def shown(page: Page) -> list[str]:
+    """Return the errors of the items that are to be seen, in order."""
+    found: list[str] = page.evaluate(
+        "[...document.querySelectorAll('.example:not([hidden])')].map(one => one.dataset.error)"
+    )
+    return found
+
+
+def test_what_a_model_wrote_runs_nothing(page: Page, readable: Path) -> None:
+    """A script and an image with a handler, in text, rationale and flips, are words on the page."""
+    page.console.clear()
+    page.requests.clear()
+    page.open(readable)
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+    page.evaluate("new Promise(done => setTimeout(done, 200))")
+    assert page.evaluate("window.ran === undefined")
+    assert page.evaluate("document.images.length + document.querySelectorAll('body script').length") == 1
+    assert page.evaluate("document.querySelector('#rationales').textContent.includes('onerror=')")
+    assert (page.dialogs, page.console, set(page.requests)) == ([], [], {readable.resolve().as_uri()})
+
+
+def test_the_policy_alone_stops_what_slips_through(page: Page, readable: Path, tmp_path: Path) -> None:
+    """With the escaping undone by hand nothing runs either, and no image is fetched."""
+    broken = tmp_path / "broken.html"
+    broken.write_text(readable.read_text(encoding="utf-8").replace("<main", f"{HOSTILE}<main", 1), encoding="utf-8")
+    page.dialogs.clear()
+    page.open(broken)
+    assert page.evaluate("document.images.length") == 1
+    assert page.evaluate("window.ran === undefined")
+    assert page.dialogs == []
+    assert page.console != []  # the browser says what it has blocked
+    page.console.clear()
+
+
+def test_a_known_pair_can_be_read(page: Page, readable: Path) -> None:
+    """Both texts, both rationales, gold and predicted similarity, sums of shares, and the other model's figures."""
+    page.open(readable)
+    said = page.evaluate("document.querySelector('.example[data-error=\"0.2\"]').textContent")
+    for part in ("a known pair", "a known pair too", "it is known", "0.750", "+0.300", "-0.200", "other", "0.500"):
+        assert part in said
+    assert page.evaluate("document.querySelector('.example .words i').title") == "+0.3000"
+
+
+def test_items_are_sorted_and_found(page: Page, readable: Path) -> None:
+    """By error either way; a word of a rationale finds its item."""
+    page.open(readable)
+    choose_in = (
+        "(() => { const one = document.querySelector('[data-for=examples] [data-filter=NAME]'); one.value = 'VALUE';"
+        " one.dispatchEvent(new Event('input', {bubbles: true})); })()"
+    )
+    page.evaluate(choose_in.replace("NAME", "sort").replace("VALUE", "error"))
+    assert shown(page) == ["0.2", "0.5", "0.9"]
+    page.evaluate(choose_in.replace("NAME", "sort").replace("VALUE", "-error"))
+    assert shown(page) == ["0.9", "0.5", "0.2"]
+    page.evaluate(choose_in.replace("NAME", "text").replace("VALUE", "far off"))
+    assert shown(page) == ["0.9"]
+    assert page.evaluate("document.querySelector('[data-for=examples] output').textContent") == "1 of 3 items"

@@ -51,6 +51,8 @@ class Outcome:
     lower_is_better: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
     """For provenance: prompts used, phases, what a limit kept."""
+    examples: tuple[Any, ...] = ()
+    """Items to be read, as `harness.backends.mteb_examples.Example`; for encoders that write rationales."""
 
 
 Backend = Callable[[Job, CheckedEncoder], Outcome]

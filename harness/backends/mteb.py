@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.backends import Job, Outcome
+from harness.backends.mteb_examples import Example, choose
 from harness.backends.mteb_items import Capture, SubsetItems
 from harness.backends.mteb_texts import texts_of
 from harness.catalogue import catalogue
@@ -41,6 +42,8 @@ class _Part:
     items: list[SubsetItems]
     kept: dict[str, Any]
     """What a limit left of the data."""
+    examples: list[Example]
+    """Items to be read."""
 
 
 def evaluate(job: Job, encoder: CheckedEncoder) -> Outcome:
@@ -91,8 +94,9 @@ def _evaluate_part(name: str, job: Job, encoder: CheckedEncoder, model: MtebMode
     items = [
         capture.items(split, scores["hf_subset"], scores) for split, rows in result.scores.items() for scores in rows
     ]
+    examples = choose(task, name, items, job.seed, model.prompts_used)
     task.unload_data()
-    return _Part(name=name, result=result, items=items, kept=kept)
+    return _Part(name=name, result=result, items=items, kept=kept, examples=examples)
 
 
 def _make_task(planned: PlannedTask, name: str, place: Located) -> Any:
@@ -129,6 +133,7 @@ def _outcome(task: PlannedTask, parts: list[_Part], model: MtebModel) -> Outcome
         items=pa.concat_tables(tables, promote_options="permissive") if tables and not missing else None,
         items_missing="; ".join(missing) or None,
         unit=subsets[0][1].unit,
+        examples=tuple(example for part in parts for example in part.examples),
         facts={
             "prompts": model.prompts_used,
             "phases": _phases(parts),

@@ -42,4 +42,9 @@ def _columns(task: Any, kind: str) -> tuple[str, ...]:
 def _documents(corpus: Any) -> Iterator[str]:
     titles = corpus["title"] if "title" in corpus.column_names else [""] * len(corpus)
     for title, text in zip(titles, corpus["text"], strict=True):
-        yield f"{title or ''} {text}".strip()
+        yield joined(title, text)
+
+
+def joined(title: str | None, text: str) -> str:
+    """Return a document as mteb has it encoded."""
+    return f"{title or ''} {text}".strip()

@@ -10,7 +10,8 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -20,6 +21,8 @@ from markupsafe import Markup, escape
 from harness.item_stats import UNITS
 from harness.report import ability, charts, contamination, html_view, published
 from harness.report.costs import costs
+from harness.report.rationale_view import CellExamples
+from harness.report.rationales import STATS_HEADER, STATS_LEGEND, Credit
 from harness.report.table import Report, ordered_types
 from harness.results import Score
 
@@ -28,7 +31,23 @@ PICTURE_SIZES = {"wide": (1180, 440), "middle": (760, 420), "narrow": (340, 380)
 _DOCUMENT_TEXT = re.compile(r"\*\*(.+?)\*\*|`(.+?)`")
 
 
-def render(report: Report) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RationalePart:
+    """What the page says of rationales."""
+
+    credits: Sequence[Credit] = ()
+    stats: Sequence[Sequence[str]] = ()
+    cells: Sequence[CellExamples] = ()
+    stats_header: Sequence[str] = STATS_HEADER
+    stats_legend: str = STATS_LEGEND
+
+    @property
+    def has_any(self) -> bool:
+        """Whether any model of the report wrote rationales."""
+        return bool(self.credits or self.stats or self.cells)
+
+
+def render(report: Report, rationales: RationalePart | None = None) -> str:
     """Return the page."""
     records = contamination.records(report)
     marks = contamination.marks_by_cell(records)
@@ -54,7 +73,7 @@ def render(report: Report) -> str:
             ability_rows=ability.rows(report),
             ability_notes=ability.notes(report),
             costs=costs(report),
-            rationales={"has_any": False},
+            rationales=rationales or RationalePart(),
             records=records,
             published=published,
             provenance=[_provenance(report, model) for model in report.models],

@@ -313,7 +313,8 @@ def _reach(scores: Sequence[Score | None]) -> float | None:
     errors = [score.stderr if score else None for score in scores]
     if not errors or any(error is None for error in errors):
         return None
-    return NORMAL_QUANTILE * math.sqrt(sum(error * error for error in errors if error is not None)) / len(errors)
+    squares = math.fsum(error * error for error in errors if error is not None)
+    return NORMAL_QUANTILE * math.sqrt(squares) / len(errors)
 
 
 def _task_row(report: Report, task: PlannedTask, marks: Mapping[tuple[str, str], Sequence[Mark]]) -> TaskRow:

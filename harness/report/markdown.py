@@ -27,9 +27,10 @@ def signed(value: float | None) -> str:
     return NOT_THERE if value is None else f"{value:+.{POINT_DIGITS}f}"
 
 
-def render(report: Report) -> str:
-    """Return the report as Markdown."""
-    parts = [_head(report), *(_axis(report, axis) for axis in report.axes), _models(report), _problems(report)]
+def render(report: Report, *, beside: Sequence[str] = ()) -> str:
+    """Return the report as Markdown; `beside` holds further sections, which stand after the axes."""
+    axes = [_axis(report, axis) for axis in report.axes]
+    parts = [_head(report), *axes, *beside, _models(report), _problems(report)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

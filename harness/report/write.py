@@ -10,17 +10,20 @@ from harness.compare import difference
 from harness.digests import write_atomically
 from harness.evidence import evidence
 from harness.plan import Plan
-from harness.report import csv_files, html, markdown, table
+from harness.report import csv_files, html, markdown, rationale_view, rationales, table
 from harness.results import Result
 from harness.store import Store
 
 
 def write_report(plan: Plan, results: Mapping[str, Result], store: Store, folder: Path) -> list[Path]:
     """Write report.md, index.html, scores.csv and metrics.csv below `folder`; return their paths."""
-    report = table.build(plan, results, partial(difference, store), partial(evidence, store))
+    compare = partial(difference, store)
+    report = table.build(plan, results, compare, partial(evidence, store))
+    verdicts, stats = rationales.credits_of(report, compare), rationales.stats_rows(report)
+    examples = rationale_view.build(report, store)
     files = {
-        "report.md": markdown.render(report),
-        "index.html": html.render(report),
+        "report.md": markdown.render(report, beside=[rationales.markdown_section(verdicts, stats)]),
+        "index.html": html.render(report, html.RationalePart(credits=verdicts, stats=stats, cells=examples)),
         "scores.csv": csv_files.scores_csv(report),
         "metrics.csv": csv_files.metrics_csv(report),
     }

@@ -69,4 +69,37 @@
     });
     show();
   }
+
+  const reader = document.querySelector('[data-for="examples"]');
+  if (reader) {
+    const groups = [...document.querySelectorAll(".examples")];
+    const examples = groups.flatMap((group) => [...group.querySelectorAll(".example")].map((node) => ({ node, group })));
+    for (const one of examples) one.words = one.node.textContent.toLowerCase();
+    const field = (name) => reader.querySelector(`[data-filter="${name}"]`).value;
+    const sort = () => {
+      const order = field("sort");
+      const name = order.replace("-", "");
+      const sign = order.startsWith("-") ? -1 : 1;
+      const key = (one) => ({ empty: one.node.dataset[name] === "", number: Number(one.node.dataset[name]), text: "" });
+      for (const group of groups) {
+        const own = examples.filter((one) => one.group === group).sort((a, b) => compare(key(a), key(b), sign));
+        const after = own.length ? group.querySelector(":scope > .legend") : null;
+        for (const one of own) group.insertBefore(one.node, after);
+      }
+    };
+    const show = () => {
+      const wanted = field("text").toLowerCase().split(/\s+/).filter(Boolean);
+      const cell = field("cell");
+      let shown = 0;
+      for (const one of examples) {
+        const fits = (!cell || one.group.dataset.cell === cell) && wanted.every((word) => one.words.includes(word));
+        one.node.hidden = !fits;
+        shown += fits ? 1 : 0;
+      }
+      for (const group of groups) group.hidden = !group.querySelector(".example:not([hidden])");
+      reader.querySelector("output").textContent = shown === examples.length ? `${shown} items` : `${shown} of ${examples.length} items`;
+    };
+    reader.addEventListener("input", (event) => (event.target.dataset.filter === "sort" ? sort() : show()));
+    show();
+  }
 })();

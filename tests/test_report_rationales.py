@@ -1,0 +1,141 @@
+"""Whether rationales earn their cost, and what they look like: sentences and figures over scores made by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from report_support import invented_parts
+
+from harness.candidates import Candidate
+from harness.paired import Difference
+from harness.plan import Plan
+from harness.report import rationales
+from harness.report.rationales import STATS_HEADER, credits_of, markdown_section, stats_rows
+from harness.report.table import Report, build
+from harness.results import Result, Score
+from harness.suite import MeanPoolSpec, RationaleSpec
+
+KINDS = ("none", "shuffled-rationale", "text-only", "mean-pool")
+
+
+def spec_of(name: str, kind: str) -> MeanPoolSpec | RationaleSpec:
+    """Return the model entry of a variant."""
+    if kind == "mean-pool":
+        return MeanPoolSpec(name=name, encoder="mean-pool", model="models/invented")
+    return RationaleSpec.model_validate(
+        {"name": name, "encoder": "rationale", "model": "models/invented", "ablation": kind}
+    )
+
+
+def report_of(points: dict[str, float], *, drop: tuple[str, ...] = (), facts: dict[str, Any] | None = None) -> Report:
+    """Return a report whose models are variants of one, each with its own score on two tasks."""
+    plan, results = invented_parts(len(points), 7)
+    names = {f"model-{place}": kind for place, kind in enumerate(points)}
+    candidates = []
+    for one in plan.candidates:
+        assert isinstance(one, Candidate)
+        spec = spec_of(one.name, names[one.name])
+        candidates.append(replace(one, spec=spec, kind=spec.encoder, training={}, selected_on=None))
+    plan = Plan(
+        suite=plan.suite, cells=plan.cells, candidates=tuple(candidates), tasks=plan.tasks, datasets={}, gaps=()
+    )
+    base = next(one for one in results.values() if isinstance(one, Score))
+    made: dict[str, Result] = {}
+    for cell in plan.cells:
+        if names[cell.model] not in drop and cell.task.axis == "embedding":
+            provenance = base.provenance | {"rationales": facts or {}}
+            made[str(cell)] = replace(
+                base,
+                key=str(cell.key),
+                model=cell.model,
+                task=cell.task.name,
+                score=points[names[cell.model]],
+                provenance=provenance,
+            )
+    return build(plan, made)
+
+
+def half(own: Score, base: Score) -> Difference:
+    """Return the difference with an interval of one point either way."""
+    value = own.score - base.score
+    return Difference(value=value, stderr=0.5, low=value - 1, high=value + 1, n=10)
+
+
+def verdict(points: dict[str, float], **options: Any) -> Any:
+    """Return the one credit of a report."""
+    found = credits_of(report_of(points, **options), half)
+    assert [one.model for one in found] == ["model-0"]
+    return found[0]
+
+
+def test_rationales_that_beat_everything_earn_their_cost() -> None:
+    """Clearly above another text's rationale and above the text alone."""
+    one = verdict({"none": 50, "shuffled-rationale": 40, "text-only": 45, "mean-pool": 44})
+    assert one.is_earned is True
+    assert one.sentence.startswith("The rationales of model-0 earn their cost: +10.00 [")
+    assert [variant.ablation for variant in one.variants] == list(KINDS)
+
+
+def test_beating_another_texts_rationale_is_not_enough() -> None:
+    """Where the text alone does better, they carry something and do not earn their cost."""
+    one = verdict({"none": 50, "shuffled-rationale": 40, "text-only": 60})
+    assert one.is_earned is False
+    assert "carry something (+10.00 [" in one.sentence
+    assert "-10.00 [" in one.sentence
+
+
+@pytest.mark.parametrize(
+    ("shuffled", "earned", "said"), [(50.2, None, "nothing that can be seen"), (60, False, "do harm")]
+)
+def test_without_a_gain_there_is_no_credit(shuffled: float, earned: bool | None, said: str) -> None:
+    """An interval over 0 earns nothing, one below it is harm."""
+    one = verdict({"none": 50, "shuffled-rationale": shuffled})
+    assert (one.is_earned, said in one.sentence) == (earned, True)
+
+
+def test_without_the_ablation_nothing_is_known() -> None:
+    """No shuffled variant, or one without scores: no verdict, and what to add."""
+    for one in (verdict({"none": 50}), verdict({"none": 50, "shuffled-rationale": 1}, drop=("shuffled-rationale",))):
+        assert one.is_earned is None
+        assert "is not known" in one.sentence
+        assert "`ablation: shuffled-rationale`" in one.sentence
+
+
+def test_only_the_same_model_is_a_variant() -> None:
+    """Another length of rationale is another model: it is no ablation of this one."""
+    report = report_of({"none": 50, "shuffled-rationale": 40})
+    other = report.candidates["model-1"]
+    assert other is not None
+    longer = RationaleSpec.model_validate({**other.spec.model_dump(), "generation": {"max_new_tokens": 7}})
+    report.candidates["model-1"] = replace(other, spec=longer)
+    assert credits_of(report, half)[0].is_earned is None
+
+
+def test_figures_are_weighted_by_rationales() -> None:
+    """Two tasks of ten rationales each: shares are means, lengths span both."""
+    facts = {
+        "rationales": 10,
+        "tokens_generated": 100,
+        "tokens_quantiles": {"0": 2.0, "0.25": 3.0, "0.5": 8.0, "0.75": 9.0, "1": 16.0},
+        "empty": 0.1,
+        "truncated": 0.5,
+        "without_think": 1.0,
+        "distinct_2": 0.75,
+        "overlap_with_text": 0.25,
+        "duplicates": 0.0,
+    }
+    rows = stats_rows(report_of({"none": 50}, facts=facts))
+    assert rows == [["model-0", "20", "2 / 8 / 16", "10.0%", "50.0%", "100.0%", "0.75", "25.0%", "0.0%"]]
+    assert len(STATS_HEADER) == len(rows[0])
+
+
+def test_report_md_has_a_section_only_where_there_are_rationales() -> None:
+    """The sentence, the variants and the figures; nothing at all for other suites."""
+    found = credits_of(report_of({"none": 50, "shuffled-rationale": 40}), half)
+    said = markdown_section(found, [])
+    assert said.startswith("## Rationales\n\nThe rationales of model-0 earn their cost")
+    assert "| text and another text's rationale | model-1 | 2 | 40.00 | 50.00 | +10.00 [" in said
+    assert markdown_section([], []) == ""
+    assert set(rationales.ABLATIONS) >= set(KINDS)
