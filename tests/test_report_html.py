@@ -84,6 +84,9 @@ def test_cards_hold_every_model_and_their_means(report: Report) -> None:
     assert [card.is_baseline for card in cards] == [True, False, False]
     assert all(line.difference is None for line in cards[0].lines)
     assert [line.axis for line in cards[1].lines if line.difference] == ["embedding", "ability"]
+    assert cards[0].verdict is None
+    assert cards[1].verdict == report.retention[0].verdict
+    assert f"general ability {cards[1].verdict}" in cards[1].sentence
     assert ("bad", "1 failed") in cards[2].badges
     assert ("warn", "1 missing") in cards[2].badges
 

@@ -19,7 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from harness.item_stats import UNITS
-from harness.report import ability, charts, contamination, html_view, published
+from harness.report import ability, charts, contamination, html_view, published, retention
 from harness.report.costs import costs
 from harness.report.rationale_view import CellExamples
 from harness.report.rationales import STATS_HEADER, STATS_LEGEND, Credit
@@ -72,6 +72,9 @@ def render(report: Report, rationales: RationalePart | None = None) -> str:
             ability_header=ability.HEADER,
             ability_rows=ability.rows(report),
             ability_notes=ability.notes(report),
+            retention_header=retention.HEADER,
+            retention_rows=retention.rows(report),
+            retention_legend=retention.LEGEND,
             costs=costs(report),
             rationales=rationales or RationalePart(),
             records=records,

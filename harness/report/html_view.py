@@ -13,6 +13,7 @@ from harness.report.charts import Estimate, Point
 from harness.report.contamination import Mark
 from harness.report.table import AxisSummary, CellView, Report, Standing, ordered_types
 from harness.results import Score, Unit
+from harness.retention import AxisRetention, Verdict
 
 AXIS_NAMES = {"embedding": "embedding", "ability": "general ability"}
 
@@ -43,6 +44,8 @@ class Card:
     is_baseline: bool
     note: str | None
     sentence: str
+    verdict: Verdict | None
+    """On general ability; None for the baseline and for models without ability scores."""
     lines: tuple[AxisLine, ...]
     badges: tuple[tuple[str, str], ...]
     """(kind, text): what to know before believing it."""
@@ -188,13 +191,15 @@ def figures(value: float, low: float | None, high: float | None, unit: Unit = "p
 def _card(report: Report, model: str, index: int, marks: Mapping[tuple[str, str], Sequence[Mark]]) -> Card:
     lines = tuple(_axis_line(report, axis, model) for axis in report.axes)
     is_baseline = model == report.baseline
+    kept = next((one for one in report.retention if one.model == model), None)
     candidate = report.candidates.get(model)
     return Card(
         model=model,
         index=index,
         is_baseline=is_baseline,
         note=candidate.note if candidate else None,
-        sentence=_baseline_sentence(lines) if is_baseline else _sentence(lines),
+        sentence=_baseline_sentence(lines) if is_baseline else _sentence(lines, kept),
+        verdict=kept.verdict if kept else None,
         lines=lines,
         badges=_badges(report, model, marks),
     )
@@ -233,12 +238,14 @@ def _baseline_sentence(lines: Sequence[AxisLine]) -> str:
     return f"The baseline: {' and '.join(said)}." if said else "The baseline; it has no scores yet."
 
 
-def _sentence(lines: Sequence[AxisLine]) -> str:
+def _sentence(lines: Sequence[AxisLine], kept: AxisRetention | None) -> str:
     """Return what became of a model on each axis, with how sure that is."""
     said = []
     for line in lines:
         name = AXIS_NAMES[line.axis]
-        if line.mean is None:
+        if line.axis == "ability" and kept is not None:
+            said.append(_retention(kept))
+        elif line.mean is None:
             said.append(f"{name}: {line.reason}")
         elif line.difference is None:
             said.append(f"{name}: {line.mean:.2f} points, with no baseline score to compare with")
@@ -246,6 +253,14 @@ def _sentence(lines: Sequence[AxisLine]) -> str:
             said.append(_change(name, line.difference))
     text = "; ".join(said)
     return (text[:1].upper() + text[1:] + ".") if text else "No scores."
+
+
+def _retention(kept: AxisRetention) -> str:
+    """Return the verdict with the change and what is excluded."""
+    if kept.loss is None or kept.upper is None:
+        return f"general ability {kept.verdict}"
+    change = f"{0.0 - kept.loss:+.2f} points, a loss above {kept.upper:.2f} is excluded, the margin is {kept.margin:g}"
+    return f"general ability {kept.verdict} ({change})"
 
 
 def _change(name: str, difference: Difference) -> str:

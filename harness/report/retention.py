@@ -65,12 +65,17 @@ def sentences(report: Report) -> list[str]:
     return [_sentence(one) + limited for one in report.retention]
 
 
+def rows(report: Report) -> list[list[str]]:
+    """Return a row a model and ability task, as `HEADER` says."""
+    return [_row(one.model, task) for one in report.retention for task in one.tasks]
+
+
 def section(report: Report) -> list[str]:
     """Return the heading, table and legend of retention as Markdown blocks; nothing where there is none."""
     from harness.report.markdown import table
 
-    rows = [_row(one.model, task) for one in report.retention for task in one.tasks]
-    return ["### Retention", table(HEADER, rows), LEGEND] if rows else []
+    found = rows(report)
+    return ["### Retention", table(HEADER, found), LEGEND] if found else []
 
 
 def _judged(task: str, score: Score, base: Score, settings: Retention, weigh: Weigher) -> TaskRetention:
