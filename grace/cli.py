@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from grace import cli_encode, cli_explain, cli_train
+from grace import cli_encode, cli_explain, cli_export, cli_train
 
 app = typer.Typer(
     name="grace",
@@ -20,6 +20,7 @@ app = typer.Typer(
 app.command()(cli_train.train)
 app.command()(cli_explain.explain)
 app.command()(cli_encode.encode)
+app.command()(cli_export.export)
 
 
 @app.callback(invoke_without_command=True)

@@ -1,0 +1,200 @@
+"""`grace export`: sentence-transformers gives the harness's vectors, from a directory that stands alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from candidates_support import GraceCommand, candidate_directory, chat_model
+from cells_support import make_score, save_tiny_model
+from sentence_transformers import SentenceTransformer
+from suites_support import isolate
+
+from harness.encoders import load
+from harness.encoders.named import named_candidate
+from harness.hub import Sources
+from harness.results import to_json
+
+TEXTS = ["the cat sat on the mat", "a 🙂 and <|im_end|> inside", "rain", "the moon " * 60]
+WRITES = "{generation: {max_new_tokens: 5, temperature: 1.0}, max_text_tokens: 40}"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a tiny chat model."""
+    return chat_model(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def grace(model: Path, tmp_path: Path, monkeypatch, capsys) -> GraceCommand:
+    """Return the command, in a working directory of its own."""
+    isolate(monkeypatch, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return GraceCommand(monkeypatch, capsys)
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Return rows at length 1."""
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def harness_vectors(reference: str, prompt: str | None = None) -> np.ndarray:
+    """Return what the harness gives for `TEXTS`."""
+    return load(named_candidate(reference, Sources()), use_cache=False).encode(TEXTS, prompt=prompt)
+
+
+def test_plain_candidate_loads_with_sentence_transformers_alone(grace, model: Path, tmp_path: Path) -> None:
+    """Adapter merged, no trust asked for, the same ids and vectors; the base and the candidate may be gone."""
+    base = tmp_path / "base"
+    shutil.copytree(model, base)
+    candidate_directory(tmp_path / "run", base, kind="mean-pool", adapter=True, encoder="{max_text_tokens: 20}")
+    expected = harness_vectors("run")
+    ids = load(named_candidate("run", Sources())).inner.text_ids(TEXTS, 0)
+    said = grace("export", "run", "--out", "out")
+    assert said.code == 0, said.err
+    assert 'SentenceTransformer("out")' in said.out
+    shutil.rmtree(base)
+    shutil.rmtree(tmp_path / "run")
+    loaded = SentenceTransformer("out", device="cpu")
+    assert loaded.tokenizer.chat_template  # which sentence-transformers 6 would put every text through
+    assert [type(module).__module__.split(".")[0] for module in loaded] == ["sentence_transformers"] * 2
+    features = loaded.preprocess(TEXTS)
+    kept = [
+        row[mask.bool()].tolist() for row, mask in zip(features["input_ids"], features["attention_mask"], strict=True)
+    ]
+    assert kept == ids
+    assert np.abs(loaded.encode(TEXTS) - expected).max() < 1e-5 * np.abs(expected).max()
+    assert np.abs(unit(loaded.encode(TEXTS, batch_size=1)) - unit(expected)).max() < 1e-5
+    assert loaded.similarity_fn_name == "cosine"
+
+
+def test_rationale_candidate_loads_where_this_package_is(grace, model: Path, tmp_path: Path) -> None:
+    """The line that is printed loads it, the vectors are the harness's, and without trust it is refused."""
+    candidate_directory(tmp_path / "run", model, kind="rationale", adapter=True, encoder=WRITES)
+    said = grace("export", "run", "--out", "out")
+    assert said.code == 0, said.err
+    assert 'SentenceTransformer("out", trust_remote_code=True)' in said.out
+    loaded = SentenceTransformer("out", device="cpu", trust_remote_code=True)
+    assert np.abs(unit(loaded.encode(TEXTS)) - unit(harness_vectors("run"))).max() < 1e-5
+    assert np.abs(unit(loaded.encode(TEXTS, prompt="on: ")) - unit(harness_vectors("run", "on: "))).max() < 1e-5
+    with pytest.raises(ValueError, match="trust_remote_code"):
+        SentenceTransformer("out", device="cpu")
+    loaded.save("again")
+    again = SentenceTransformer("again", device="cpu", trust_remote_code=True)
+    assert np.array_equal(again.encode(TEXTS), loaded.encode(TEXTS))
+
+
+def test_prompts_and_leading_tokens_take_no_part(grace, tmp_path: Path) -> None:
+    """Where a prompt or a beginning-of-text token stands before a text, the export still gives the harness's mean."""
+    save_tiny_model(tmp_path / "bos", adds_bos=True)
+    candidate_directory(tmp_path / "run", tmp_path / "bos", kind="mean-pool", encoder="{prompts: {query: 'q: '}}")
+    said = grace("export", "run", "--out", "out", "--json")
+    assert said.code == 0, said.err
+    assert json.loads(said.out)["modules"] == "this package"
+    loaded = SentenceTransformer("out", device="cpu", trust_remote_code=True)
+    assert np.abs(unit(loaded.encode(TEXTS)) - unit(harness_vectors("run"))).max() < 1e-5
+    assert np.abs(unit(loaded.encode(TEXTS, prompt_name="query")) - unit(harness_vectors("run", "q: "))).max() < 1e-5
+
+
+@pytest.mark.parametrize("kind", ["mean-pool", "rationale"])
+def test_harness_runs_an_export_both_ways(grace, model: Path, tmp_path: Path, kind: str) -> None:
+    """As `encoder: sentence-transformers` and as a candidate directory the export has the candidate's vectors."""
+    candidate_directory(tmp_path / "run", model, kind=kind, encoder=WRITES if kind == "rationale" else "{}")
+    assert grace("export", "run", "--out", "out").code == 0
+    expected = unit(harness_vectors("run"))
+    entry = "{encoder: sentence-transformers, model: out, trust_remote_code: true}"
+    for reference in (entry, "out"):
+        assert np.abs(unit(harness_vectors(reference)) - expected).max() < 1e-5
+
+
+def test_seed_of_sampled_rationales_is_exported(grace, model: Path, tmp_path: Path) -> None:
+    """Another seed writes other rationales, and the export keeps the one it was made with."""
+    candidate_directory(tmp_path / "run", model, kind="rationale", encoder=WRITES)
+    assert grace("export", "run", "--out", "out", "--seed", 3).code == 0
+    found = SentenceTransformer("out", device="cpu", trust_remote_code=True).encode(TEXTS)
+    seeded = load(named_candidate("run", Sources()), seed=3, use_cache=False).encode(TEXTS)
+    assert np.abs(unit(found) - unit(seeded)).max() < 1e-5
+    assert np.abs(unit(found) - unit(harness_vectors("run"))).max() > 1e-3
+
+
+def test_card_says_where_it_comes_from_and_what_it_scored(grace, model: Path, tmp_path: Path) -> None:
+    """Base, training, selection and prompt are in the card, with the scores of this candidate and no other's."""
+    candidate_directory(tmp_path / "run", model, kind="rationale", encoder=WRITES)
+    fingerprint = named_candidate("run", Sources()).fingerprint()
+    own = make_score(task="STS12", score=61.25, provenance={"fingerprint": fingerprint})
+    other = make_score(task="STS13", score=12.5, provenance={"fingerprint": "f" * 64})
+    for record in (own, other):
+        folder = tmp_path / "results" / record.task
+        folder.mkdir(parents=True)
+        (folder / f"{record.key}.json").write_text(to_json(record), encoding="utf-8")
+    assert grace("export", "run", "--out", "out", "--results", "results").code == 0
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    for words in (
+        str(model),
+        "objective: infonce",
+        "STS-B validation",
+        "within <think></think> tags",
+        "61.25",
+        "48.00",
+    ):
+        assert words in card, words
+    assert "STS13" not in card
+    assert card.startswith("---\nlibrary_name: sentence-transformers\n")
+
+
+def test_full_folders_are_left_alone(grace, model: Path, tmp_path: Path) -> None:
+    """A folder that is not empty is refused unless forced; a failed export leaves nothing behind."""
+    candidate_directory(tmp_path / "run", model, kind="mean-pool")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("keep", encoding="utf-8")
+    said = grace("export", "run", "--out", "out")
+    assert said.code == 2
+    assert "--force" in said.err
+    assert (tmp_path / "out" / "mine.txt").exists()
+    assert grace("export", "run", "--out", "out", "--force").code == 0
+    assert not (tmp_path / "out" / "mine.txt").exists()
+
+
+def test_vectors_that_differ_are_not_handed_out(grace, model: Path, tmp_path: Path, monkeypatch) -> None:
+    """An export that would give other vectors is thrown away: here one that pools the last token."""
+    import grace.export as module
+
+    candidate_directory(tmp_path / "run", model, kind="mean-pool")
+    write = module._write_modules
+
+    def wrong(candidate, folder, seed):
+        found = write(candidate, folder, seed)
+        path = folder / "1_Pooling" / "config.json"
+        path.write_text(path.read_text(encoding="utf-8").replace('"mean"', '"lasttoken"'), encoding="utf-8")
+        return found
+
+    monkeypatch.setattr(module, "_write_modules", wrong)
+    said = grace("export", "run", "--out", "out")
+    assert said.code == 3
+    assert "nothing was written" in said.err
+    assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("{encoder: tf-idf}", "--out", "out"), 2, "cannot be exported"),
+        (("MODEL", "--out", "out", "--format", "sentence-transformer"), 2, "did you mean 'sentence-transformers'"),
+        (("MODEL", "--out", "out", "--results", "none"), 2, "no such folder"),
+        (("SHUFFLED", "--out", "out"), 2, "depends on the other texts"),
+        (("MODEL",), 2, "--out"),
+    ],
+)
+def test_mistakes_end_with_2(grace, model: Path, tmp_path: Path, arguments, code: int, words: str) -> None:
+    """Each mistake has one message, before anything loads."""
+    entries = {
+        "MODEL": "{encoder: mean-pool, model: " + str(model) + "}",
+        "SHUFFLED": "{encoder: rationale, ablation: shuffled-rationale, model: " + str(model) + "}",
+    }
+    said = grace("export", *[entries.get(argument, argument) for argument in arguments])
+    assert said.code == code
+    assert words in said.err
+    assert not (tmp_path / "out").exists()
