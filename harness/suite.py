@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SerializerFunctionWrapHandler,
+    Tag,
+    model_serializer,
+)
 
 EmbeddingType = Literal[
     "Retrieval", "Reranking", "Clustering", "PairClassification", "Classification", "STS", "Summarization"
@@ -106,6 +115,16 @@ class Generation(Strict):
     max_new_tokens: Annotated[int, Field(gt=0)] = 64
     temperature: Annotated[float, Field(ge=0)] = 0.0
     """0 decodes greedily."""
+    engine: Literal["transformers", "vllm"] = "transformers"
+    """What writes; vllm (an extra) has random numbers of its own and pools by a second pass, so it is in the key."""
+
+    @model_serializer(mode="wrap")
+    def _without_the_usual_engine(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave the default out: keys of before there was a choice stay what they were."""
+        plain: dict[str, Any] = handler(self)
+        if plain.get("engine") == "transformers":
+            del plain["engine"]
+        return plain
 
 
 class RationaleSpec(LoadedModel):

@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.cache import ContentCache, Entry
 from harness.digests import sha256_text
-from harness.encoders import rationale, rationale_stats
+from harness.encoders import rationale, rationale_stats, vllm_engine
 from harness.encoders.base import CausalLM, Counters, Vectors
 from harness.encoders.batching import default_budget, for_each_batch
 from harness.encoders.dense import load_causal
@@ -50,6 +50,7 @@ class RationaleEncoder:
         self._cache, self._seed = cache, seed
         self._name = f"{fingerprint}\0{seed}"
         self._counters = Counters()
+        self._vllm = vllm_engine.start(spec, weights, adapter) if spec.generation.engine == "vllm" else None
         loaded = load_causal(spec, weights, adapter)
         self.model, self.tokenizer, self.device = loaded.model, loaded.tokenizer, loaded.device
         self.template = rationale.render_template(self.tokenizer)
@@ -194,7 +195,7 @@ class RationaleEncoder:
 
         def encode_batch(batch: list[int]) -> None:
             rows = [(texts[index], ids[index]) for index in batch]
-            rollouts = rationale.generate(self.model, self._prefix, rows, self.template, self._ends, sampling)
+            rollouts = self._rollouts(rows, sampling)
             fresh = {index: self._entry(one) for index, one in zip(batch, rollouts, strict=True)}
             if self._cache:
                 self._cache.put({keys[index]: entry for index, entry in fresh.items()})
@@ -206,6 +207,15 @@ class RationaleEncoder:
         with rationale.prefix_attention_on(self.model):
             self._budget = for_each_batch(lengths, self._budget, encode_batch, self._counters)
         return [made[index] for index in range(len(texts))]
+
+    def _rollouts(self, rows: list[tuple[str, list[int]]], sampling: rationale.Sampling) -> list[rationale.Rollout]:
+        """Write about one batch of (text, its ids) and pool, inside `prefix_attention_on(model)`."""
+        if self._vllm is None or not sampling.max_new_tokens:
+            return rationale.generate(self.model, self._prefix, rows, self.template, self._ends, sampling)
+        pooled = vllm_engine.Pooling(model=self.model, prefix=self._prefix, template=self.template, ends=self._ends)
+        return vllm_engine.rollouts(
+            self._vllm, pooled, rows, sampling, want_text_sum=self.spec.ablation == "rationale-only"
+        )
 
     def _entry(self, one: rationale.Rollout) -> Entry:
         vector = one.vector
