@@ -3,6 +3,7 @@
     import harness
     vectors = harness.load({"encoder": "mean-pool", "model": "HuggingFaceTB/SmolLM2-135M-Instruct"}).encode(texts)
     outcome = harness.run("demo")
+    found = harness.compare("minilm", "tf-idf")
 
 Nothing heavy is imported before it is used.
 """
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.encoders.checked import CheckedEncoder
 
-__all__ = ["load", "run"]
+__all__ = ["compare", "load", "run"]
 
 
 def load(spec: Mapping[str, Any], *, hub: Path | None = None, offline: bool = False, seed: int = 0) -> CheckedEncoder:
@@ -46,7 +47,7 @@ def load(spec: Mapping[str, Any], *, hub: Path | None = None, offline: bool = Fa
 
 
 def __getattr__(name: str) -> Any:
-    """Import `harness.run` at its first use: the module is callable, as `harness.run(suite)`."""
-    if name == "run":
-        return import_module("harness.run")
+    """Import `harness.run` and `harness.compare` at first use: the modules are callable, as `harness.run(suite)`."""
+    if name in ("run", "compare"):
+        return import_module(f"harness.{name}")
     raise AttributeError(f"module 'harness' has no attribute {name!r}")

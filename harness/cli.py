@@ -7,12 +7,13 @@ import logging
 import os
 import sys
 import warnings
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness import cli_data, cli_gate
+from harness import cli_compare, cli_data, cli_gate
 from harness.errors import ExitCode, HarnessError, InputError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 cli_data.add_to(app)
+cli_compare.add_to(app)
 cli_gate.add_to(app)
 
 SuiteArgument = Annotated[str, typer.Argument(metavar="SUITE", help="A suite file, or the name of a shipped one.")]
@@ -46,6 +48,12 @@ LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="Scored 
 SetOption = Annotated[list[str] | None, typer.Option("-o", metavar="KEY=VALUE", help="Override a value of the suite.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 AvailableOption = Annotated[bool, typer.Option("--available", help="Run what can be run; show gaps as missing.")]
+
+
+class ReportFormat(StrEnum):
+    """What a report can also be written as."""
+
+    LATEX = "latex"
 
 
 @app.command()
@@ -102,6 +110,9 @@ def report(
     tasks: TasksOption = "",
     limit: LimitOption = None,
     override: SetOption = None,
+    form: Annotated[
+        ReportFormat | None, typer.Option("--format", help="Also write this: latex, as report.tex.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write the report from results on disk; runs nothing."""
@@ -111,7 +122,7 @@ def report(
     from harness.store import Store
 
     outcome = outcome_of(plan, Store(results))
-    files = _write(loaded, plan, outcome.results, Store(results), out)
+    files = _write(loaded, plan, outcome.results, Store(results), out, with_latex=form is not None)
     # What is missing lacks nothing for a report; a failed cell is worth an exit code.
     failed = any(result.status == "error" for result in outcome.results.values())
     code = ExitCode.CELLS_FAILED if failed else ExitCode.OK
@@ -302,10 +313,18 @@ def _quiet(results: Path) -> None:
     warnings.simplefilter("default")
 
 
-def _write(loaded: LoadedSuite, plan: Plan, results: dict[str, Result], store: Store, out: Path | None) -> list[Path]:
+def _write(
+    loaded: LoadedSuite,
+    plan: Plan,
+    results: dict[str, Result],
+    store: Store,
+    out: Path | None,
+    *,
+    with_latex: bool = False,
+) -> list[Path]:
     from harness.report.write import write_report
 
-    return write_report(plan, results, store, out or Path("reports/out") / loaded.suite.name)
+    return write_report(plan, results, store, out or Path("reports/out") / loaded.suite.name, with_latex=with_latex)
 
 
 def _show(plan: Plan, results: dict[str, Result], files: list[Path], as_json: bool, code: ExitCode) -> None:

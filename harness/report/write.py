@@ -10,13 +10,15 @@ from harness.compare import difference
 from harness.digests import write_atomically
 from harness.evidence import evidence
 from harness.plan import Plan
-from harness.report import csv_files, html, markdown, rationale_view, rationales, table
+from harness.report import csv_files, html, latex, markdown, rationale_view, rationales, table
 from harness.results import Result
 from harness.store import Store
 
 
-def write_report(plan: Plan, results: Mapping[str, Result], store: Store, folder: Path) -> list[Path]:
-    """Write report.md, index.html, scores.csv and metrics.csv below `folder`; return their paths."""
+def write_report(
+    plan: Plan, results: Mapping[str, Result], store: Store, folder: Path, *, with_latex: bool = False
+) -> list[Path]:
+    """Write report.md, index.html, scores.csv, metrics.csv and where asked report.tex below `folder`; return paths."""
     compare = partial(difference, store)
     report = table.build(plan, results, compare, partial(evidence, store))
     verdicts, stats = rationales.credits_of(report, compare), rationales.stats_rows(report)
@@ -27,6 +29,8 @@ def write_report(plan: Plan, results: Mapping[str, Result], store: Store, folder
         "scores.csv": csv_files.scores_csv(report),
         "metrics.csv": csv_files.metrics_csv(report),
     }
+    if with_latex:
+        files["report.tex"] = latex.render(report)
     for name, text in files.items():
         write_atomically(folder / name, text.encode("utf-8"))
     return [folder / name for name in files]
