@@ -171,7 +171,7 @@ class ContrastiveStep:
             scores = cosines(q, documents)
             nearest = scores.masked_fill(ignored, -2.0).argmax(dim=1) if ignored is not None else scores.argmax(dim=1)
             accuracy = (nearest == torch.arange(len(q), device=nearest.device)).float().mean()
-        return float(loss), float(accuracy)
+        return loss.item(), accuracy.item()
 
     def _retain(self, states: torch.Tensor, part: Part, weight: float) -> tuple[torch.Tensor, float]:
         """Return the gradient of weight x KL with respect to `states` (t, h), and the KL itself, summed over tokens.
@@ -192,7 +192,7 @@ class ContrastiveStep:
         for own, reference in zip(_chunks(leaf), base_logits, strict=True):
             kl = kl_to_base(_logits(trained.model, own), reference)
             (kl * weight).backward()  # type: ignore[no-untyped-call]
-            nats += float(kl)
+            nats += kl.item()
         assert leaf.grad is not None  # noqa: S101 - every token has a logit
         return leaf.grad, nats
 

@@ -75,6 +75,8 @@ def load_data(data: Data, sources: Sources, *, at_least: int = 2) -> TrainingDat
     """
     if data.path is not None:
         path = Path(data.path)
+        if not path.is_file():
+            raise InputError([f"data.path: {display_path(path)}: no such file; give another with -o data.path=FILE"])
         raw = _read_file(path, data)
         source, identity = display_path(path), {"sha256": sha256_file(path)}
     else:
@@ -174,8 +176,6 @@ def _short(value: object) -> str:
 
 
 def _read_file(path: Path, data: Data) -> Iterator[_Raw]:
-    if not path.is_file():
-        raise InputError([f"data.path: {display_path(path)}: no such file; relative to the configuration's folder"])
     kind = data.resolved_format
     try:
         yield from _READERS[str(kind)](path)

@@ -36,6 +36,10 @@ MAY_CHANGE = (
 """What a resumed run may say differently from its beginning."""
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""How systems say that there is no room: on the disk, in the quota, for a file so large."""
+
+
 class RunDir:
     """A run's directory; only the main process writes."""
 
@@ -145,15 +149,18 @@ class RunDir:
 @contextmanager
 def room_on_disk(path: Path) -> Iterator[None]:
     """Turn a full disk or a folder that cannot be written into a message with the way out."""
+    from safetensors import SafetensorError
+
     try:
         yield
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, SafetensorError) as error:
         # torch.save and safetensors report a failed write as errors of their own, with the cause in the text.
         code = error.errno if isinstance(error, OSError) else None
-        is_full = code in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error) or "os error 28" in str(error)
-        if not is_full and code not in (errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EFBIG):
+        text = str(error)
+        is_full = code in FULL or any(f"os error {one}" in text for one in FULL) or "PytorchStreamWriter" in text
+        if not is_full and code not in (errno.EACCES, errno.EROFS, errno.ENOTDIR):
             raise
-        what = "the disk is full" if is_full else f"cannot write: {error}"
+        what = f"the disk is full ({error})" if is_full else f"cannot write: {error}"
         raise EnvironmentGapError(
             [f"{path}: {what}; the last whole checkpoint is kept: make room and go on with --resume"]
         ) from error

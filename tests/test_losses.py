@@ -41,7 +41,7 @@ def test_info_nce_is_multiple_negatives_ranking_loss(negatives):
     ours = info_nce(columns[0], torch.cat(columns[1:]), temperature=0.05)
     reference.backward()
     ours.backward()
-    assert float(ours) == pytest.approx(float(reference), abs=1e-5)
+    assert ours.item() == pytest.approx(reference.item(), abs=1e-5)
     for one, other in zip(columns, others, strict=True):
         torch.testing.assert_close(one.grad, other.grad, atol=1e-5, rtol=1e-4)
 
@@ -63,7 +63,7 @@ def test_kl_by_hand_and_its_gradient():
     trained = torch.tensor([[math.log(3.0), 0.0]], requires_grad=True)
     loss = kl_to_base(trained, base)
     loss.backward()
-    assert float(loss) == pytest.approx(math.log(2) - math.log(3) / 2, abs=1e-6)
+    assert loss.item() == pytest.approx(math.log(2) - math.log(3) / 2, abs=1e-6)
     torch.testing.assert_close(trained.grad, torch.tensor([[0.25, -0.25]]))
     assert float(kl_to_base(base, base)) == 0.0
 
