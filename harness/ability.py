@@ -24,6 +24,8 @@ from harness.yaml_source import display_path
 NOT_BUILT = ("fever",)
 """Tasks that suites name and this release cannot run."""
 NLL_MAX_TEXT_TOKENS = 1024
+SAMPLING_VERSION = 1
+"""In the key of sampled answers: how they are drawn (backends/lm_eval_sampling.py)."""
 BUILDERS = ("json", "csv", "parquet", "text", "arrow")
 """What `dataset_path` says when the data are files."""
 OWN_TYPE = "Own"
@@ -55,7 +57,10 @@ def resolve(reference: AbilityRef, tasks: Mapping[str, TaskInfo]) -> Resolved:
 
 def overridden(settings: Mapping[str, Any], override: AbilitySettings | None) -> dict[str, Any]:
     """Return `settings` with what a model entry says differently."""
-    return {**settings, **_said(override)} if override else dict(settings)
+    merged = {**settings, **_said(override)} if override else dict(settings)
+    if (merged.get("generation") or {}).get("do_sample"):
+        merged["sampling_version"] = SAMPLING_VERSION
+    return merged
 
 
 def locate(reference: AbilityRef, resolved: Resolved, sources: Sources) -> Located | Gap:

@@ -29,5 +29,5 @@ def test_row_has_the_numbers_of_the_suite(name: str) -> None:
 
 
 def test_every_task_of_the_catalogue_that_can_run_has_a_row() -> None:
-    """FEVER's own page tells of it."""
+    """FEVER is described where it is defined."""
     assert set(ROWS) == {name for name in catalogue().of_axis("ability") if not name.startswith("fever")}

@@ -275,9 +275,8 @@ def plain(root):
         folder = Path(lm_eval.__file__).parent / "tasks/humaneval"
         manager = TaskManager(include_defaults=False, include_path=str(folder))
         where = {"dataset_path": str(root / "hub/datasets" / humaneval.DATASET)}
-        return manager.load([{"group": "plain", "task": [{"task": name, **where} for name in humaneval.TASKS]}])[
-            "tasks"
-        ]
+        tasks = [{"task": name, **where} for name in humaneval.TASKS]
+        return manager.load([{"group": "plain", "task": tasks}])["tasks"]
 
 
 @pytest.mark.parametrize("name", humaneval.TASKS)
@@ -370,6 +369,64 @@ def test_sampled_answers_give_pass_at_1_and_pass_at_k(ran):
         ("pass@1", "points"), ("pass@3", "points"), ("gold_nll", "nats"),
     }  # fmt: skip
     assert score.provenance["ability"]["code"]["programs"] == 3 * len(PROBLEMS)
+
+
+def test_answers_are_plain_lm_evals(ran, plain, root):
+    """The greedy ones, by lm-eval's own model class and its own task."""
+    from lm_eval.evaluator import evaluate
+    from lm_eval.models.huggingface import HFLM
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    task = plain["humaneval"]
+    task.set_config("generation_kwargs", {**task.config.generation_kwargs, "max_gen_toks": 8})
+    model = AutoModelForCausalLM.from_pretrained(root / "lm").eval()
+    lm = HFLM(pretrained=model, tokenizer=AutoTokenizer.from_pretrained(root / "lm"), batch_size=1)
+    theirs = evaluate(
+        lm, {"tasks": {"humaneval": task}, "groups": {}}, bootstrap_iters=0, confirm_run_unsafe_code=True
+    )["samples"]["humaneval"]
+    outcome, store = ran
+    ours = store.items_of(outcome.results["lm/humaneval"]).to_pylist()
+    assert [row["answers"] for row in ours] == [sample["resps"][0] for sample in theirs]
+    assert [row["prompt_hash"] for row in ours] == [sample["prompt_hash"] for sample in theirs]
+    assert any(row["answers"] != [""] for row in ours)
+
+
+@pytest.mark.usefixtures("_needs_sandbox")
+def test_sampled_answers_do_not_depend_on_their_neighbours(ran, root, tmp_path):
+    """One row a batch, fewer problems: the same answers; another seed: others."""
+    outcome, store = ran
+    suite = outcome.plan.suite
+    before = store.items_of(outcome.results["lm/humaneval_instruct"]).to_pylist()
+    model = suite.models[0].model_copy(update={"batch_tokens": 64})
+    answers = {}
+    for name, changed in (("small", {}), ("seed", {"seed": 1})):
+        own = suite.model_copy(update={"models": [model]} | changed)
+        options = RunOptions(results=tmp_path / name, sources=sources(root), tasks=("humaneval_instruct",), limit=2)
+        score = run(own, options).results["lm/humaneval_instruct"]
+        answers[name] = [row["answers"] for row in Store(tmp_path / name).items_of(score).to_pylist()]
+    assert answers["small"] == [row["answers"] for row in before[:2]]
+    assert answers["seed"] != answers["small"]
+
+
+@pytest.mark.usefixtures("_needs_sandbox")
+def test_every_solution_is_scored_where_batches_cut_through_repeats(ran, root, tmp_path, monkeypatch):
+    """Three rows a batch, two answers a problem: the third problem's come in a batch that begins with the second's."""
+    from transformers import AutoTokenizer
+
+    from harness.backends.lm_eval_model import SharedPrefixLM
+    from harness.backends.lm_eval_prefix import Family
+
+    monkeypatch.setattr(SharedPrefixLM, "families", lambda _, rows: [Family(0, list(range(len(rows))))])
+    tokenizer = AutoTokenizer.from_pretrained(root / "lm")
+    longest = max(len(tokenizer.encode(one["prompt"])) for one in PROBLEMS)
+    suite = suite_in(root, [ALLOWED | {"repeats": 2, "generation": SAMPLED}])
+    model = suite.models[0].model_copy(update={"batch_tokens": 3 * (longest + ALLOWED["max_gen_toks"])})
+    options = RunOptions(results=tmp_path, sources=sources(root))
+    score = run(suite.model_copy(update={"models": [model]}), options).results["lm/humaneval"]
+    outcome, store = ran
+    known = store.items_of(outcome.results["lm/humaneval"]).to_pylist()
+    found = Store(tmp_path).items_of(score).to_pylist()
+    assert [row["gold_nll"] for row in found] == [pytest.approx(row["gold_nll"], abs=1e-3) for row in known]
 
 
 def test_gold_nats_are_those_of_the_solution_after_the_prompt(ran, root):

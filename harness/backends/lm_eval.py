@@ -103,8 +103,9 @@ def _ask(lm: Any, tasks: dict[str, Any], job: Job) -> dict[str, Any]:
     from lm_eval.evaluator import evaluate as run_lm_eval
 
     settings = job.cell.task.settings
+    lm.seed = job.seed
     with torch.random.fork_rng():
-        torch.manual_seed(job.seed)  # read where the suite asks for sampled answers
+        torch.manual_seed(job.seed)  # for whatever draws beside the answers, which have numbers of their own
         answered: dict[str, Any] = run_lm_eval(
             lm=lm,
             task_dict={"tasks": {task.task_name: task for task in tasks.values()}, "groups": {}},

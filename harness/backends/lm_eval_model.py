@@ -93,6 +93,8 @@ class SharedPrefixLM(HFLM):  # type: ignore[misc]
         self._continuations: list[int] = []
         self.traces: dict[tuple[str, int, int], Trace] = {}
         self.work = Work()
+        self.seed = 0
+        """Of sampled answers."""
 
     def trace(self, request: Any) -> Trace:
         """Return what is known of a request, by task, document and place among the document's requests."""
