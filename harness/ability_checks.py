@@ -107,6 +107,8 @@ def _check_model(model: Node, tasks: dict[str, Node]) -> Iterator[Problem]:
             yield problem(node, f"no ability task {name!r} in the suite; it has: {listing(tasks)}{near}", at_key=True)
         elif name in known:
             yield from _check_filter(node, known[name])
+            if name in humaneval.TASKS:
+                yield from _check_code_task(node, known[name])
 
 
 def _refuse(entry: Node, keys: tuple[str, ...], what: str) -> Iterator[Problem]:

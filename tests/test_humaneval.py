@@ -532,6 +532,14 @@ def test_mistakes_in_an_entry_are_named(root, entry, message):
         suite_in(root, [entry])
 
 
+def test_a_model_cannot_bring_examples_of_its_own(root):
+    """lm-eval would take them, solutions and all, from the problems themselves."""
+    of_model = {"ability": {"humaneval": {"num_fewshot": 3}}}
+    (root / "few.yaml").write_text(suite_text(root / "lm", [ALLOWED], of_model=of_model), encoding="utf-8")
+    with pytest.raises(InputError, match="no examples"):
+        load_suite(root / "few.yaml")
+
+
 def test_a_file_of_the_users_that_runs_code_unprotected_is_refused(root):
     """lm-eval's `unsafe_code` runs programs in its own process."""
     (root / "own.yaml").write_text("task: own\nunsafe_code: true\ndataset_path: json\n", encoding="utf-8")
