@@ -68,6 +68,9 @@ def run(
     limit: LimitOption = None,
     available: AvailableOption = False,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes on this machine.")] = 1,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Write every rationale anew; neither read nor fill the cache.")
+    ] = False,
     override: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -88,6 +91,7 @@ def run(
         limit=limit,
         available=available,
         workers=workers,
+        use_cache=not no_cache,
     )
     try:
         outcome = run_suite(loaded.suite, options, reporter_for(sys.stderr))

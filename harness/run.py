@@ -44,6 +44,8 @@ class RunOptions:
     available: bool = False
     """Run what can be run and show the gaps as missing."""
     workers: int = 1
+    use_cache: bool = True
+    """Whether rationales and their vectors are looked up and kept by content; no score depends on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +125,9 @@ def outcome_of(plan: Plan, store: Store, *, ran: int = 0) -> RunOutcome:
     return RunOutcome(plan=plan, results=results, exit_code=worst(codes), ran=ran)
 
 
-def run_candidate(candidate: Candidate, cells: Sequence[Cell], plan: Plan, store: Store, reporter: Reporter) -> None:
+def run_candidate(
+    candidate: Candidate, cells: Sequence[Cell], plan: Plan, store: Store, reporter: Reporter, *, use_cache: bool = True
+) -> None:
     """Load a candidate once and run those of its `cells` that no other process finishes first."""
     waiting = list(cells)
     encoder: CheckedEncoder | None = None
@@ -137,7 +141,7 @@ def run_candidate(candidate: Candidate, cells: Sequence[Cell], plan: Plan, store
                 elif store.has_score(cell.task.name, cell.key):
                     reporter.finished(cell, store.get(cell.task.name, cell.key), 0.0)
                 else:
-                    encoder = _run_cell(cell, candidate, encoder, plan, store, reporter)
+                    encoder = _run_cell(cell, candidate, encoder, plan, store, reporter, use_cache)
         waiting = held
         if waiting:
             time.sleep(WAIT_SECONDS)
@@ -150,6 +154,7 @@ def _run_cell(
     plan: Plan,
     store: Store,
     reporter: Reporter,
+    use_cache: bool,
 ) -> CheckedEncoder | None:
     """Score one claimed cell and commit its score or failure; returns the encoder, loaded at the first need."""
     started = time.perf_counter()
@@ -162,7 +167,7 @@ def _run_cell(
             from harness import encoders
 
             reporter.phase(cell, "loading")
-            encoder = encoders.load(candidate, seed=plan.suite.seed)
+            encoder = encoders.load(candidate, seed=plan.suite.seed, use_cache=use_cache)
             load_seconds = time.perf_counter() - started
         reporter.phase(cell, "evaluating")
         result = _score(cell, candidate, encoder, plan, store, reporter, began, load_seconds)

@@ -10,10 +10,13 @@ import pytest
 import torch
 from cells_support import located, save_tiny_model, tiny_model, tiny_tokenizer
 
+import harness
 from harness.cache import ContentCache, Entry
 from harness.encoders import rationale, rationale_stats
 from harness.encoders.rationale_encoder import RationaleEncoder
 from harness.errors import HarnessError
+from harness.results import Score
+from harness.run import RunOptions
 from harness.suite import RationaleSpec
 
 CHATML = (
@@ -128,6 +131,24 @@ def test_pick_is_the_inverse_distribution_function() -> None:
     assert rationale.pick(logits[:1], 0.0, np.array([0.0])).tolist() == [2]
 
 
+def test_pick_agrees_with_one_sum_over_all_tokens() -> None:
+    """Two levels of sums choose what one cumulated sum does, over more tokens than a block has."""
+    rng = np.random.default_rng(1)
+    logits = rng.normal(scale=3.0, size=(600, 1000)).astype(np.float32)
+    draws = rng.random(600)
+    weights = np.exp(logits.astype(np.float64))
+    cumulated = weights.cumsum(axis=1) / weights.sum(axis=1, keepdims=True)
+    expected = (cumulated <= draws[:, None]).sum(axis=1)
+    assert rationale.pick(torch.from_numpy(logits), 1.0, draws).tolist() == expected.tolist()
+
+
+def test_pick_never_takes_a_token_without_probability() -> None:
+    """The largest draw there is falls on the last token that has any, not on padding or an underflown one."""
+    logits = torch.full((2, 700), -1e4)
+    logits[0, 3] = logits[1, 260] = logits[1, 299] = 0.0
+    assert rationale.pick(logits, 1.0, np.array([1 - 2**-53, 1 - 2**-53])).tolist() == [3, 299]
+
+
 def test_sampled_shares_follow_the_probabilities() -> None:
     """Over many draws each token comes up as often as its probability at the temperature says."""
     logits = torch.tensor([[0.0, 1.0, 2.0]]).repeat(4000, 1)
@@ -226,6 +247,18 @@ def test_the_model_has_its_own_attention_back() -> None:
     assert model.config._attn_implementation == before
 
 
+@pytest.mark.parametrize("family", ["llama", "qwen2", "gemma"])
+def test_parts_of_a_batch_change_nothing(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Texts read in parts, and attention in blocks of queries, give the same rationales and vectors."""
+    model, tokenizer, template = parts(family)
+    whole = write(model, tokenizer, template, TEXTS)
+    monkeypatch.setitem(rationale.PREFILL_TOKENS, "cpu", 1)
+    monkeypatch.setattr("harness.encoders.prefix_attention.SCORES_AT_ONCE", 1)
+    split = write(model, tokenizer, template, TEXTS)
+    assert [one.ids for one in whole] == [one.ids for one in split]
+    assert max(np.abs(a.vector - b.vector).max() for a, b in zip(whole, split, strict=True)) < 1e-5
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a tiny model whose tokenizer has a chat template."""
@@ -255,6 +288,33 @@ def test_second_call_generates_nothing(folder: Path, tmp_path: Path) -> None:
     assert np.array_equal(first, again)
     assert warm.counters.take()["tokens"] == 0
     assert warm.take_details()["from_cache"] == len(TEXTS)
+
+
+def test_a_second_task_over_the_same_texts_generates_nothing(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The counter of the second cell is 0 and its score the same; without the cache both write, to the same score."""
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    rows = [f"{a},{b},{n % 6}" for n, (a, b) in enumerate(zip(TEXTS, TEXTS[1:] + TEXTS[:1], strict=True))]
+    (tmp_path / "pairs.csv").write_text("sentence1,sentence2,score\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    suite = tmp_path / "suite.yaml"
+    suite.write_text(
+        f"version: 1\nname: twice\nmodels: [{{name: r, encoder: rationale, model: {folder}, device: cpu, "
+        "max_text_tokens: 32, generation: {max_new_tokens: 6, temperature: 1.0}}]\n"
+        "tasks: {custom: [{name: one, type: STS, path: pairs.csv}, {name: two, type: STS, path: pairs.csv}]}\n",
+        encoding="utf-8",
+    )
+    cells = {}
+    for name, use_cache in (("kept", True), ("anew", False)):
+        outcome = harness.run(suite, RunOptions(results=tmp_path / name, use_cache=use_cache))
+        cells[name] = [outcome.results[f"r/{task}"] for task in ("one", "two")]
+        assert all(isinstance(cell, Score) for cell in cells[name])
+    written = {name: [cell.provenance["counts"]["tokens"] for cell in found] for name, found in cells.items()}
+    assert written["kept"][0] > 0
+    assert written["kept"][1] == 0
+    assert written["anew"] == [2 * written["kept"][0]] * 2  # first and second sentences are two calls
+    assert cells["kept"][1].provenance["rationales"]["from_cache"] == 2 * len(TEXTS)
+    assert len({cell.score for found in cells.values() for cell in found}) == 1
 
 
 def test_ablations_pool_what_they_say(folder: Path) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 IMPLEMENTATION = "harness_prefix"
 """How transformers calls this attention."""
+SCORES_AT_ONCE = 1 << 26
+"""Attention scores held at once; longer texts are attended to in blocks of queries (256 MB in float32)."""
 
 
 class SharedPrefix:
@@ -41,7 +43,9 @@ class RowCache:
         self.slots = slots
         self.rows = rows
         self.lengths: torch.Tensor | None = None
-        """(b,) int64: own tokens of each row that are filled in; set by whoever feeds tokens."""
+        """(b,) int64: own tokens of each row that are filled in; set by whoever feeds tokens; None in the prefill."""
+        self.filling = slice(0, rows)
+        """The rows that the prefill is at: a batch is read in parts, so that its activations stay small."""
         self.keys: list[torch.Tensor] = []
         """A layer each: (b, key-value heads, slots, head size)."""
         self.values: list[torch.Tensor] = []
@@ -61,8 +65,8 @@ class RowCache:
             self.values.append(values.new_zeros((*shape[:3], values.shape[3])))
         own_keys, own_values = self.keys[layer_idx], self.values[layer_idx]
         if self.lengths is None:
-            own_keys[:, :, : keys.shape[2]] = keys
-            own_values[:, :, : keys.shape[2]] = values
+            own_keys[self.filling, :, : keys.shape[2]] = keys
+            own_values[self.filling, :, : keys.shape[2]] = values
             return keys, values
         rows = torch.arange(self.rows, device=keys.device)
         own_keys[rows, :, self.lengths] = keys[:, :, 0]
@@ -109,29 +113,50 @@ def prefix_attention(
     """
     import torch
 
+    b, heads, q = query.shape[:3]
+    shared = row_cache.prefix.layers[module.layer_idx] if row_cache is not None and len(row_cache.prefix) else None
+    total = key.shape[2] + (len(row_cache.prefix) if row_cache is not None else 0)
+    visible = _visible(query, key.shape[2], total - key.shape[2], row_cache, sliding_window)  # (b or 1, q, p+t)
+    query = query * (scaling if scaling is not None else query.shape[3] ** -0.5)
+    step = max(1, SCORES_AT_ONCE // (b * heads * total))
+    outs = [
+        _attend(query[:, :, start : start + step], key, value, shared, visible[:, start : start + step], softcap)
+        for start in range(0, q, step)
+    ]
+    return (outs[0] if len(outs) == 1 else torch.cat(outs, dim=1)), None
+
+
+def _attend(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    shared: tuple[torch.Tensor, torch.Tensor] | None,
+    visible: torch.Tensor,
+    softcap: float | None,
+) -> torch.Tensor:
+    """Return (b, q, heads, size) for scaled queries (b, heads, q, size); `shared`: keys and values of the prefix."""
+    import torch
+
     b, heads, q, size = query.shape
     kv = key.shape[1]
-    grouped = query.reshape(b, kv, heads // kv * q, size) * (scaling if scaling is not None else size**-0.5)
+    grouped = query.reshape(b, kv, heads // kv * q, size)
     scores = grouped @ key.transpose(2, 3)  # (b, kv, g*q, t)
-    prefix_length = 0
-    if row_cache is not None and len(row_cache.prefix):
-        prefix_keys, _values = row_cache.prefix.layers[module.layer_idx]
-        prefix_length = len(row_cache.prefix)
+    prefix = 0
+    if shared is not None:
+        prefix = shared[0].shape[1]
         flat = grouped.transpose(0, 1).reshape(kv, -1, size)  # (kv, b*g*q, size)
-        shared = (flat @ prefix_keys.transpose(1, 2)).view(kv, b, -1, prefix_length).transpose(0, 1)
-        scores = torch.cat([shared, scores], dim=3)  # (b, kv, g*q, p+t)
+        before = (flat @ shared[0].transpose(1, 2)).view(kv, b, -1, prefix).transpose(0, 1)
+        scores = torch.cat([before, scores], dim=3)  # (b, kv, g*q, p+t)
     if softcap is not None:
         scores = torch.tanh(scores / softcap) * softcap
-    visible = _visible(query, key.shape[2], prefix_length, row_cache, sliding_window)  # (b or 1, q, p+t)
-    by_query = scores.view(b, kv, heads // kv, q, -1).masked_fill(~visible[:, None, None], float("-inf"))
+    by_query = scores.view(b, kv, heads // kv, q, -1).masked_fill_(~visible[:, None, None], float("-inf"))
     weights = by_query.softmax(dim=-1, dtype=torch.float32).to(value.dtype).view(b, kv, heads // kv * q, -1)
-    mixed = weights[..., prefix_length:] @ value
-    if prefix_length and row_cache is not None:
-        prefix_values = row_cache.prefix.layers[module.layer_idx][1]
-        flat_weights = weights[..., :prefix_length].transpose(0, 1).reshape(kv, -1, prefix_length)
-        mixed = mixed + (flat_weights @ prefix_values).view(kv, b, -1, value.shape[3]).transpose(0, 1)
+    mixed = weights[..., prefix:] @ value
+    if shared is not None:
+        flat_weights = weights[..., :prefix].transpose(0, 1).reshape(kv, -1, prefix)
+        mixed += (flat_weights @ shared[1]).view(kv, b, -1, value.shape[3]).transpose(0, 1)
     out = mixed.view(b, kv, heads // kv, q, -1).reshape(b, heads, q, -1)
-    return out.transpose(1, 2).contiguous(), None
+    return out.transpose(1, 2).contiguous()
 
 
 def _visible(

@@ -19,6 +19,10 @@ from harness.hub import Located
 from harness.prompts import Role
 from harness.suite import RationaleSpec, Similarity
 
+CPU_BATCH_TOKENS = 32768
+"""Padded tokens a batch on a CPU, more than an encoder that only reads takes: a step of generation has one token a row,
+and a matrix product over few rows is far from the peak. Keys and values of SmolLM2-135M take 1.5 GB."""
+
 
 class RationaleEncoder:
     """Stateless functions of `rationale.py` behind the encoder protocol, with a cache by content."""
@@ -62,7 +66,7 @@ class RationaleEncoder:
             raise HarnessError(
                 f"prompt and rationale take {around} of {loaded.context_length} tokens: no room for text"
             )
-        self._budget = spec.batch_tokens or default_budget(self.device)
+        self._budget = spec.batch_tokens or (CPU_BATCH_TOKENS if self.device == "cpu" else default_budget(self.device))
         with rationale.prefix_attention_on(self.model):
             self._prefix = rationale.run_prefix(self.model, self.template)
         self._seen: list[tuple[str, str, int, bool]] = []

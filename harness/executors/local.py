@@ -24,7 +24,7 @@ POLL_SECONDS = 0.2
 def run_cells(plan: Plan, cells: Sequence[Cell], options: RunOptions, reporter: Reporter) -> None:
     """Run `cells`, candidates one after the other so that each is loaded once."""
     if options.workers <= 1:
-        _run_all(plan, cells, Store(options.results), reporter, first=0)
+        _run_all(plan, cells, options, reporter, first=0)
         return
     context = multiprocessing.get_context("spawn")  # torch and tokenizers do not survive a fork
     events: Any = context.Queue()
@@ -46,15 +46,16 @@ def run_cells(plan: Plan, cells: Sequence[Cell], options: RunOptions, reporter: 
             worker.join()
 
 
-def _run_all(plan: Plan, cells: Sequence[Cell], store: Store, reporter: Reporter, *, first: int) -> None:
+def _run_all(plan: Plan, cells: Sequence[Cell], options: RunOptions, reporter: Reporter, *, first: int) -> None:
     from harness.run import run_candidate
 
+    store = Store(options.results)
     candidates = [one for one in plan.candidates if isinstance(one, Candidate)]
     start = first % max(len(candidates), 1)
     for candidate in [*candidates[start:], *candidates[:start]]:
         own = [cell for cell in cells if cell.model == candidate.name]
         if own:
-            run_candidate(candidate, own, plan, store, reporter)
+            run_candidate(candidate, own, plan, store, reporter, use_cache=options.use_cache)
 
 
 def _work(plan: Plan, cells: list[Cell], options: RunOptions, events: Any, number: int, threads: int) -> None:
@@ -62,7 +63,7 @@ def _work(plan: Plan, cells: list[Cell], options: RunOptions, events: Any, numbe
 
     torch.set_num_threads(threads)
     with suppress(KeyboardInterrupt):  # the parent says so
-        _run_all(plan, cells, Store(options.results), _Sender(events), first=number)
+        _run_all(plan, cells, options, _Sender(events), first=number)
 
 
 def _relay(events: Any, reporter: Reporter) -> bool:
