@@ -59,6 +59,8 @@ class Bar:
     index: int
     is_baseline: bool
     value: float
+    reach: float | None
+    """Half its 95 % interval, in points."""
     left: float
     """Of the bar, in per cent of its track."""
     width: float
@@ -314,6 +316,7 @@ def _panel(
                 index=report.models.index(model),
                 is_baseline=model == report.baseline,
                 value=value,
+                reach=reach,
                 left=min(place(0.0), place(value)),
                 width=abs(place(value) - place(0.0)),
                 whisker=whisker,

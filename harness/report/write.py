@@ -10,7 +10,17 @@ from harness.compare import difference
 from harness.digests import write_atomically
 from harness.evidence import evidence
 from harness.plan import Plan
-from harness.report import csv_files, html, latex, markdown, rationale_view, rationales, table
+from harness.report import (
+    csv_files,
+    html,
+    html_view,
+    latex,
+    markdown,
+    pictures,
+    rationale_view,
+    rationales,
+    table,
+)
 from harness.results import Result
 from harness.store import Store
 
@@ -18,19 +28,23 @@ from harness.store import Store
 def write_report(
     plan: Plan, results: Mapping[str, Result], store: Store, folder: Path, *, with_latex: bool = False
 ) -> list[Path]:
-    """Write report.md, index.html, scores.csv, metrics.csv and where asked report.tex below `folder`; return paths."""
+    """Write report.md, index.html, the CSV files, pictures and where asked report.tex below `folder`; return paths."""
     compare = partial(difference, store)
     report = table.build(plan, results, compare, partial(evidence, store))
     verdicts, stats = rationales.credits_of(report, compare), rationales.stats_rows(report)
     examples = rationale_view.build(report, store)
+    drawn = pictures.draw(html_view.points_of(html_view.cards(report, {})), html_view.panels(report), report.baseline)
+    beside = [pictures.markdown_section(list(drawn)), rationales.markdown_section(verdicts, stats)]
     files = {
-        "report.md": markdown.render(report, beside=[rationales.markdown_section(verdicts, stats)]),
+        "report.md": markdown.render(report, beside=beside),
         "index.html": html.render(report, html.RationalePart(credits=verdicts, stats=stats, cells=examples)),
         "scores.csv": csv_files.scores_csv(report),
         "metrics.csv": csv_files.metrics_csv(report),
     }
     if with_latex:
         files["report.tex"] = latex.render(report)
-    for name, text in files.items():
-        write_atomically(folder / name, text.encode("utf-8"))
-    return [folder / name for name in files]
+    contents = {name: text.encode("utf-8") for name, text in files.items()}
+    contents |= {f"{pictures.FOLDER}/{name}": content for name, content in drawn.items()}
+    for name, content in contents.items():
+        write_atomically(folder / name, content)
+    return [folder / name for name in contents]
