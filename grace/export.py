@@ -18,9 +18,9 @@ from typing import Any, Literal
 import numpy as np
 import yaml
 
-from grace.export_card import Card, card
+from grace.export_card import Card, base_of, card
 from harness import encoders
-from harness.candidates import Candidate, CandidateFile, read_candidate_file
+from harness.candidates import Candidate, CandidateFile
 from harness.errors import EncoderOutputError, InputError
 from harness.hub import Located
 
@@ -83,13 +83,19 @@ def export(candidate: Candidate, out: Path, *, seed: int, results: Path | None =
         done = Exported(folder=out, modules=modules, is_merged=candidate.adapter is not None, difference=difference)
         about = Card(candidate=candidate, load_line=done.load_line, seed=seed, is_merged=done.is_merged)
         (partial / "README.md").write_text(card(about, results), encoding="utf-8")
-        partial.chmod(0o755)
+        _make_readable(partial)
         if out.exists():
             shutil.rmtree(out)
         partial.rename(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return done
+
+
+def _make_readable(folder: Path) -> None:
+    """Give the files the usual modes: a temporary folder and safetensors' writer keep them to their owner."""
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def check(candidate: Candidate, out: Path, *, force: bool) -> None:
@@ -169,14 +175,12 @@ def _prompts(spec: Any) -> dict[str, str]:
 def _candidate_file(candidate: Candidate) -> str:
     """Return the `candidate.yaml` of the export: the same options, over the weights that lie beside it."""
     spec: Any = candidate.spec
-    base = {"model": spec.model, "revision": spec.revision, "sha256": spec.sha256}
-    if candidate.directory is not None:
-        base = read_candidate_file(candidate.directory / "candidate.yaml").base.model_dump()
+    base = base_of(candidate)
     options = spec.model_dump(mode="json", exclude=HERE_ONLY | OF_THE_BASE, exclude_defaults=True)
     about = {
         "version": 1,
         "kind": candidate.kind,
-        "base": {name: value for name, value in base.items() if value is not None},
+        "base": base,
         "weights": ".",
         "encoder": options,
         "selected_on": candidate.selected_on,

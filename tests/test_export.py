@@ -58,6 +58,7 @@ def test_plain_candidate_loads_with_sentence_transformers_alone(grace, model: Pa
     assert 'SentenceTransformer("out")' in said.out
     shutil.rmtree(base)
     shutil.rmtree(tmp_path / "run")
+    assert {path.stat().st_mode & 0o777 for path in Path("out").rglob("*") if path.is_file()} == {0o644}
     loaded = SentenceTransformer("out", device="cpu")
     assert loaded.tokenizer.chat_template  # which sentence-transformers 6 would put every text through
     assert [type(module).__module__.split(".")[0] for module in loaded] == ["sentence_transformers"] * 2
