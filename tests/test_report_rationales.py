@@ -87,7 +87,7 @@ def test_beating_another_texts_rationale_is_not_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shuffled", "earned", "said"), [(50.2, None, "nothing that can be seen"), (60, False, "do harm")]
+    ("shuffled", "earned", "said"), [(50.2, None, "are not shown to earn"), (60, False, "do harm")]
 )
 def test_without_a_gain_there_is_no_credit(shuffled: float, earned: bool | None, said: str) -> None:
     """An interval over 0 earns nothing, one below it is harm."""

@@ -225,8 +225,6 @@ def _example(
     others: Sequence[tuple[str, Mapping[Place, ItemResult]]],
 ) -> ExampleView:
     place = _place(one)
-    shared = [side for side in (*one["texts"], *one["documents"]) if side.get("tokens")]
-    largest = max((abs(share) for side in shared for _, share, part in side["tokens"] if part != "x"), default=0.0)
     return ExampleView(
         item=str(one["item"]),
         why=one["why"],
@@ -235,22 +233,24 @@ def _example(
         error=one["error"],
         base_error=base[place].error if place in base else None,
         others=tuple((name, found[place]) for name, found in others if place in found),
-        sides=tuple(_side(side, largest) for side in one["texts"]),
+        sides=tuple(_side(side) for side in one["texts"]),
         documents=tuple(
             Found(
                 rank=rank,
                 id=side["id"],
                 score=side["score"],
                 relevance=side["relevance"],
-                side=_side(side, largest),
+                side=_side(side),
             )
             for rank, side in enumerate(one["documents"], 1)
         ),
     )
 
 
-def _side(side: Mapping[str, Any], largest: float) -> Side:
+def _side(side: Mapping[str, Any]) -> Side:
     tokens = side.get("tokens")
+    # Within a side: a long document has many small shares, and would otherwise look empty beside its query.
+    largest = max((abs(share) for _, share, part in tokens or () if part != "x"), default=0.0)
     sums = tuple(
         (said, sum(share for _, share, part in tokens if part == letter))
         for letter, said in PARTS.items()

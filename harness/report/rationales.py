@@ -148,7 +148,7 @@ def _credit(model: str, variants: Sequence[Variant]) -> Credit:
         earned = False
         sentence = f"The rationales of {model} do harm: {against} {over}{_listed(texts)}."
     else:
-        sentence = f"The rationales of {model} earn nothing that can be seen: {against} {over}{_listed(texts)}."
+        sentence = f"The rationales of {model} are not shown to earn their cost: {against} {over}{_listed(texts)}."
     return Credit(model=model, sentence=sentence, is_earned=earned, variants=tuple(variants))
 
 
