@@ -16,8 +16,11 @@ from harness.encoders.token_states import Part
 PARTS: tuple[Part, ...] = get_args(Part)
 SHADES = 4
 """Steps of colour between no share and the largest."""
-GREENS = ("", "on #d9f2d9", "on #a6dba6", "on #66bd66", "on #2e8b2e")
-REDS = ("", "on #fbdede", "on #f4b0b0", "on #e47474", "on #c03a3a")
+GREENS = ("", *(f"black on #{colour}" for colour in ("d9f2d9", "a6dba6", "66bd66", "2e8b2e")))
+REDS = ("", *(f"black on #{colour}" for colour in ("fbdede", "f4b0b0", "e47474", "c03a3a")))
+GREENS_OF_16 = ("", "green", "green", "black on green", "black on green")
+"""For terminals of 16 colours, where the shades above would all become one grey."""
+REDS_OF_16 = ("", "red", "red", "black on red", "black on red")
 JOINERS = "\u200c\u200d"
 """Invisible characters that belong to emoji and scripts; all other invisible ones are spelt out."""
 
@@ -28,18 +31,19 @@ def show(found: Explanation, console: Console) -> None:
     if found.prompt:
         console.print(f"prompt before both texts: {visible(found.prompt)}", markup=False, highlight=False)
     largest = max(abs(share) for side in (found.a, found.b) for _, _, share in side.spans())
+    few = console.color_system in ("standard", "windows")
     for name, side in (("a", found.a), ("b", found.b)):
         console.print()
-        console.print(_side(name, side, largest), highlight=False)
+        console.print(_side(name, side, largest, few=few), highlight=False)
 
 
-def _side(name: str, side: Side, largest: float) -> Group:
+def _side(name: str, side: Side, largest: float, *, few: bool) -> Group:
     sums = side.by_part()
     total = " + ".join(f"{part} {share:.4f}" for part, share in sums.items())
     lines: list[Text | Padding] = [Text.assemble((name, "bold"), f"  {sum(sums.values()):.4f} = {total}")]
     for part in PARTS:
         if part in sums:
-            lines.append(Padding(_running(part, side, largest), (0, 0, 0, 2)))
+            lines.append(Padding(_running(part, side, largest, few=few), (0, 0, 0, 2)))
             lines.append(Padding(_numbers(part, side), (0, 0, 0, 4)))
     if side.rationale is not None and "rationale" not in sums:
         why = f"written, but not embedded: {visible(side.rationale)}" if side.rationale else "empty"
@@ -51,13 +55,13 @@ def _side(name: str, side: Side, largest: float) -> Group:
     return Group(*lines)
 
 
-def _running(part: Part, side: Side, largest: float) -> Text:
+def _running(part: Part, side: Side, largest: float, *, few: bool) -> Text:
     """Return a part as running text, each token in its colour."""
     text = Text(f"{part}: ", style="bold" if part == "text" else "")
     for piece, own, share in side.spans():
         if own == part:
-            style = shade(share, largest)
-            text.append(visible(piece), style=f"black {style}" if style else "dim" if part == "header" else "not bold")
+            style = shade(share, largest, few=few)
+            text.append(visible(piece), style=style or ("dim" if part == "header" else "not bold"))
     return text
 
 
@@ -71,9 +75,11 @@ def _numbers(part: Part, side: Side) -> Columns:
     return Columns(cells, padding=(0, 2))
 
 
-def shade(share: float, largest: float) -> str:
-    """Return the background of a share: green for, red against, paler the smaller against the largest; may be empty."""
+def shade(share: float, largest: float, *, few: bool = False) -> str:
+    """Return the style of a share: green for, red against, paler the smaller against the largest; may be empty."""
     step = round(SHADES * abs(share) / largest) if largest else 0
+    if few:
+        return (GREENS_OF_16 if share > 0 else REDS_OF_16)[step]
     return (GREENS if share > 0 else REDS)[step]
 
 

@@ -148,7 +148,7 @@ def _write_modules(candidate: Candidate, folder: Path, seed: int) -> Modules:
         return "this package"
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     limit = spec.max_text_tokens or config["max_position_embeddings"]
-    # The modality is said, or sentence-transformers 6 would put every text through the chat template.
+    # Said, not inferred: where sentence-transformers 6 finds messages it puts every text through the chat template.
     text = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}
     ids = {"text": {"add_special_tokens": False, "split_special_tokens": True}}
     transformer = {"max_seq_length": limit, "do_lower_case": False, "transformer_task": "feature-extraction"}

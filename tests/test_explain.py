@@ -178,13 +178,15 @@ def test_terminal_has_colours_and_no_color_takes_them_away(monkeypatch) -> None:
     """On a terminal tokens have backgrounds; with NO_COLOR there are none."""
     found = explanation(token("good", 0.9), token(" bad", -0.2))
 
-    def shown() -> str:
+    def shown(colours: str = "truecolor") -> str:
         file = io.StringIO()
-        show(found, Console(file=file, force_terminal=True, color_system="truecolor", width=80, highlight=False))
+        show(found, Console(file=file, force_terminal=True, color_system=colours, width=80, highlight=False))
         return file.getvalue()
 
     monkeypatch.delenv("NO_COLOR", raising=False)
     assert "48;2;46;139;46" in shown()
+    assert "30;42mgood" in shown("standard")
+    assert "31m bad" in shown("standard")
     monkeypatch.setenv("NO_COLOR", "1")
     assert "48;2" not in shown()
 
