@@ -42,6 +42,7 @@ _SPECS: dict[str, type[LoadedModel]] = {
 }
 _NOT_IN_IDENTITY = {"name", "note", "device", "batch_tokens", "model", "revision", "sha256", "adapter", "ability"}
 _PER_TASK = {"prompts", "instruction"}
+_LANGUAGE_MODEL_OPTIONS = ("dtype", "attn_implementation", "trust_remote_code")
 
 
 class CandidateBase(Strict):
@@ -110,6 +111,17 @@ class Candidate:
             "options": options,
             "scoring_version": ENCODER_SCORING_VERSION[self.kind],
         }
+
+    def language_model_identity(self) -> dict[str, Any] | None:
+        """Return what changes answers on the ability axis; None while unknown.
+
+        How texts become vectors is no part of it: the same weights with and without a rationale share those cells.
+        """
+        identity = self.identity()
+        if identity is None or self.kind not in LM_ENCODERS:
+            return identity
+        options = {name: identity["options"][name] for name in _LANGUAGE_MODEL_OPTIONS}
+        return {name: identity[name] for name in ("weights", "adapter")} | {"kind": "causal-lm", "options": options}
 
     def fingerprint(self) -> str | None:
         """Return the sha256 over identity and prompts that names the candidate everywhere; None while unknown."""

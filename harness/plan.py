@@ -357,7 +357,7 @@ def _cell(
     if gap is not None:
         lacking = f"{gap.what}: {gap.why}"
         return Cell(model=candidate.name, task=task, state="missing", key=None, reason=lacking, prompts=prompts)
-    identity = candidate.identity()
+    identity = candidate.language_model_identity() if task.axis == "ability" else candidate.identity()
     key = None if identity is None else key_of(_key_parts(identity, task, prompts, dataset, seed))
     unknown = None if key else "a revision or a wheel's sha256 is not known before the network was asked"
     return Cell(

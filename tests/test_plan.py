@@ -364,3 +364,23 @@ def test_prompts_of_a_cell_are_resolved_by_role(tmp_path):
             "document": None,
         },
     ]
+
+
+# --- one language model behind two encoders ---
+
+
+def test_the_ability_axis_is_keyed_by_the_language_model_alone(tmp_path):
+    """With and without a rationale the same weights answer alike: one key, one run; another dtype is another key."""
+    write(tmp_path / "texts.jsonl", '{"text": "a cat sat on the mat"}\n')
+    models = (
+        MEAN_POOL,
+        "{name: base+rationale, encoder: rationale, model: weights, max_text_tokens: 8}",
+        "{name: half, encoder: mean-pool, model: weights, dtype: bfloat16}",
+    )
+    body = f"models: [{', '.join(models)}]\ntasks:\n  embedding: {{names: [BIOSSES]}}\n"
+    body += "  ability: [{name: lm_nll, file: texts.jsonl, column: text}]\n"
+    plan = planned(tmp_path, body, hub=biosses(tmp_path / "hub").parents[2])
+    keys = {str(cell): cell.key for cell in plan.cells}
+    assert None not in keys.values()
+    assert keys["base/lm_nll"] == keys["base+rationale/lm_nll"] != keys["half/lm_nll"]
+    assert len({keys[f"{name}/BIOSSES"] for name in ("base", "base+rationale", "half")}) == 3
