@@ -40,7 +40,18 @@ _SPECS: dict[str, type[LoadedModel]] = {
     "mean-pool": MeanPoolSpec,
     "rationale": RationaleSpec,
 }
-_NOT_IN_IDENTITY = {"name", "note", "device", "batch_tokens", "model", "revision", "sha256", "adapter", "ability"}
+_NOT_IN_IDENTITY = {
+    "name",
+    "note",
+    "device",
+    "batch_tokens",
+    "model",
+    "revision",
+    "sha256",
+    "adapter",
+    "ability",
+    "seeds",
+}
 _PER_TASK = {"prompts", "instruction"}
 _LANGUAGE_MODEL_OPTIONS = ("dtype", "attn_implementation", "trust_remote_code")
 
@@ -87,6 +98,12 @@ class Candidate:
     training: dict[str, Any] = field(default_factory=dict)
     directory: Path | None = None
     """The candidate directory, where it is one."""
+    seeds: int | None = None
+    """How often the suite wants it run."""
+    seed_index: int = 0
+    """Which of these runs it is; added to the suite's seed."""
+    seed_of: str | None = None
+    """The model's own name, where it is one of several runs."""
 
     @property
     def has_language_model(self) -> bool:
@@ -95,6 +112,10 @@ class Candidate:
 
     def identity(self) -> dict[str, Any] | None:
         """Return what changes its vectors, prompts apart (they go into each cell's key); None while unknown."""
+        plain = self._identity()
+        return plain if plain is None or self.seed_index == 0 else plain | {"seed_index": self.seed_index}
+
+    def _identity(self) -> dict[str, Any] | None:
         if isinstance(self.spec, OtherEncoderSpec):
             return {"kind": self.kind, "options": self.spec.options, "provided_by": _provider(self.kind)}
         if isinstance(self.spec, TfIdfSpec):
@@ -149,7 +170,7 @@ def identify(
 ) -> Candidate | MissingCandidate:
     """Resolve a model entry against what is on this machine; raises InputError for a broken `candidate.yaml`."""
     if isinstance(spec, OtherEncoderSpec | TfIdfSpec):
-        return Candidate(name=spec.name, kind=spec.encoder, spec=spec, note=spec.note)
+        return Candidate(name=spec.name, kind=spec.encoder, spec=spec, note=spec.note, seeds=spec.seeds)
     if isinstance(spec, CandidateSpec):
         return _identify_directory(spec, sources)
     return _identify_loaded(spec, sources)
@@ -177,6 +198,7 @@ def _identify_loaded(
         selected_on=about.selected_on if about else None,
         training=about.training if about else {},
         directory=directory,
+        seeds=spec.seeds,
     )
 
 
@@ -195,6 +217,7 @@ def _identify_directory(spec: CandidateSpec, sources: Sources) -> Candidate | Mi
         "note": spec.note,
         "device": spec.device,
         "batch_tokens": spec.batch_tokens,
+        "seeds": spec.seeds,
         "encoder": about.kind,
         "model": model,
         "revision": None if about.weights else about.base.revision,

@@ -126,11 +126,11 @@ def report(
     from harness.store import Store
 
     outcome = outcome_of(plan, Store(results))
-    files = _write(loaded, plan, outcome.results, Store(results), out, with_latex=form is not None)
+    files = _write(loaded, outcome.plan, outcome.results, Store(results), out, with_latex=form is not None)
     # What is missing lacks nothing for a report; a failed cell is worth an exit code.
     failed = any(result.status == "error" for result in outcome.results.values())
     code = ExitCode.CELLS_FAILED if failed else ExitCode.OK
-    _show(plan, outcome.results, files, as_json, code)
+    _show(outcome.plan, outcome.results, files, as_json, code)
     raise typer.Exit(code)
 
 

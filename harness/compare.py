@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harness.digests import write_atomically
-from harness.item_stats import ItemStatistic, of_columns
+from harness.item_stats import ItemStatistic, mean_of, of_columns
 from harness.paired import (
     Difference,
     Estimate,
@@ -27,7 +27,7 @@ from harness.paired import (
     spread_of_means,
     spread_of_ratios,
 )
-from harness.results import Score
+from harness.results import Score, SeededScore
 from harness.stats import Floats
 from harness.store import Store
 
@@ -72,6 +72,9 @@ def without_interval(score: Score, base: Score) -> Difference:
 
 def statistics_of(store: Store, score: Score) -> Statistics | None:
     """Return (part, split, subset) -> statistic of a cell's items; None where its type has none."""
+    if isinstance(score, SeededScore):
+        each = [statistics_of(store, one) for one in score.parts]
+        return _mean_over_seeds([one for one in each if one]) if all(each) else None
     table = store.items_of(score)
     if table is None:
         return None
@@ -86,6 +89,14 @@ def statistics_of(store: Store, score: Score) -> Statistics | None:
             return None
         found[tuple(name)] = one
     return found
+
+
+def _mean_over_seeds(each: Sequence[Statistics]) -> Statistics | None:
+    """Return the mean of several seeds' statistics, items drawn alike for all; None where the items differ."""
+    first, *others = each
+    if any(set(one) != set(first) or any(one[name].items != first[name].items for name in first) for one in others):
+        return None
+    return {name: mean_of([one[name] for one in each]) for name in first}
 
 
 def _paired(plain: Difference, own: Statistics | None, base: Statistics | None, score: Score) -> Difference:

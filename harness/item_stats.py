@@ -57,6 +57,25 @@ class ItemStatistic:
         return len(self.items)
 
 
+def mean_of(each: Sequence[ItemStatistic]) -> ItemStatistic:
+    """Return the mean of statistics over the same items, such as those of several seeds of one model."""
+    if any(one.items != each[0].items or one.sizes is not None for one in each):
+        raise ValueError("a mean needs statistics over the same items, each of one weight")
+
+    def averaged(name: str) -> Floats | None:
+        values = [getattr(one, name) for one in each]
+        if any(one is None for one in values):
+            return None
+        mean: Floats = np.mean(values, axis=0)
+        return mean
+
+    def statistic(counts: Counts) -> Floats:
+        result: Floats = np.mean([one.statistic(counts) for one in each], axis=0)
+        return result
+
+    return ItemStatistic(items=each[0].items, statistic=statistic, scores=averaged("scores"), merits=averaged("merits"))
+
+
 def of_columns(kind: str, columns: Mapping[str, Any]) -> ItemStatistic | None:
     """Return the statistic of a task type's columns, or None where the type has none over items.
 

@@ -143,7 +143,10 @@ def make_plan(
     """
     planned = _only(resolve_tasks(suite, limit), tasks, "task")
     specs = _only(suite.models, models, "model")
-    candidates = tuple(identify(spec, sources) for spec in specs)
+    from harness.seeds import expand
+
+    taken = [spec.name for spec in suite.models]
+    candidates = tuple(one for spec in specs for one in expand(identify(spec, sources), taken))
     datasets, wanting = _locate_datasets(planned, sources)
     missing_data = {task.name: gap for gap, wanted_by in wanting for task in wanted_by}
     cells = tuple(

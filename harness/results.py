@@ -82,6 +82,14 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SeededScore(Score):
+    """The mean over the seeds of one model; made when results are read, never stored."""
+
+    parts: tuple[Score, ...]
+    """The seeds' own scores, at least two, over the same items."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """A cell that could not be scored; retried at the next run; shown as "error", never as 0."""
 

@@ -22,6 +22,7 @@ from harness.hub import Sources
 from harness.plan import Cell, Plan, dataset_name, infos_of, make_plan, resolve_tasks
 from harness.progress import Reporter, SilentReporter
 from harness.results import Failure, Result, Score
+from harness.seeds import fold
 from harness.store import Store
 from harness.suite import Suite
 from harness.suite_load import load_suite
@@ -122,6 +123,7 @@ def outcome_of(plan: Plan, store: Store, *, ran: int = 0) -> RunOutcome:
         codes.append(ExitCode.CELLS_FAILED)
     if any(cell.state == "missing" or (cell.state == "cell" and cell.key is None) for cell in plan.cells):
         codes.append(ExitCode.ENVIRONMENT)
+    plan, results = fold(plan, results, store)
     return RunOutcome(plan=plan, results=results, exit_code=worst(codes), ran=ran)
 
 
@@ -167,7 +169,7 @@ def _run_cell(
             from harness import encoders
 
             reporter.phase(cell, "loading")
-            encoder = encoders.load(candidate, seed=plan.suite.seed, use_cache=use_cache)
+            encoder = encoders.load(candidate, seed=plan.suite.seed + candidate.seed_index, use_cache=use_cache)
             load_seconds = time.perf_counter() - started
         reporter.phase(cell, "evaluating")
         result = _score(cell, candidate, encoder, plan, store, reporter, began, load_seconds)

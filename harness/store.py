@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from harness.digests import write_atomically
 from harness.errors import InputError
-from harness.results import Failure, ItemsFile, Result, Score, from_json, to_json
+from harness.results import Failure, ItemsFile, Result, Score, SeededScore, from_json, to_json
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +104,7 @@ class Store:
 
         import pyarrow.parquet as pq
 
+        score = score.parts[0] if isinstance(score, SeededScore) else score  # the first seed's stand for all
         if score.items is None:
             return None
         path = self._path(score.task, score.key, "parquet")

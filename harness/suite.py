@@ -50,6 +50,8 @@ class EncoderOptions(Strict):
     """auto (cuda, then mps, then cpu), cpu, cuda, cuda:1, mps; recorded, not part of the key."""
     batch_tokens: Annotated[int, Field(gt=0)] | None = None
     """Padded tokens per batch; None takes the encoder's default for the device; not part of the key."""
+    seeds: Annotated[int, Field(ge=2)] | None = None
+    """Runs a model that draws random numbers so many times; reports show the mean and the spread between them."""
 
 
 class LoadedModel(EncoderOptions):

@@ -39,6 +39,7 @@ def _check_models(tree: Node) -> Iterator[Problem]:
                 yield problem(name, f"model {name.value!r} is named twice; the first is at {first}; rename one")
             seen.setdefault(name.value, name)
         yield from _check_encoder(model)
+        yield from _check_seeds(model)
         yield from _check_prompts(model)
     baseline = tree.get("baseline")
     if baseline and isinstance(baseline.value, str) and baseline.value not in seen:
@@ -60,6 +61,29 @@ def _check_encoder(model: Node) -> Iterator[Problem]:
         if str(encoder.value) not in known:
             near = did_you_mean(encoder.value, known)
             yield problem(encoder, f"encoder {encoder.value!r} is not one of {listing(known)}{near}")
+
+
+def _check_seeds(model: Node) -> Iterator[Problem]:
+    """Yield a problem where every seed would give the same score."""
+    seeds, encoder = model.get("seeds"), model.get("encoder")
+    if seeds is None or seeds.value is None or encoder is None or encoder.value not in BUILT_IN_ENCODERS:
+        return
+    if encoder.value != "rationale":
+        yield problem(
+            seeds,
+            f"seeds: encoder {encoder.value} draws no random numbers, so every run is the same; take it out",
+            at_key=True,
+        )
+        return
+    generation = model.get("generation")
+    temperature = generation.get("temperature") if generation else None
+    if temperature is None or temperature.value == 0:
+        yield problem(
+            seeds,
+            "seeds: temperature 0 decodes greedily, so every run is the same; set `generation: {temperature: 1}` "
+            "or take `seeds` out",
+            at_key=True,
+        )
 
 
 def _check_prompts(model: Node) -> Iterator[Problem]:

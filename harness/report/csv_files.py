@@ -21,7 +21,7 @@ METRICS_HEADER = ("model", "axis", "type", "task", "part", "split", "subset", "m
 
 def scores_csv(report: Report) -> str:
     """Return a row for every cell of the plan, in its order."""
-    return _csv(SCORES_HEADER, [_score_row(view) for view in report.cells.values()])
+    return csv_text(SCORES_HEADER, [_score_row(view) for view in report.cells.values()])
 
 
 def metrics_csv(report: Report) -> str:
@@ -44,7 +44,7 @@ def metrics_csv(report: Report) -> str:
             ]
             for one in view.score.metrics
         ]
-    return _csv(METRICS_HEADER, rows)
+    return csv_text(METRICS_HEADER, rows)
 
 
 def _score_row(view: CellView) -> list[object]:
@@ -65,7 +65,8 @@ def _points(value: float | None, unit: Unit = "points") -> str:
     return f"{value:.{DIGITS[unit]}f}" if math.isfinite(value) else str(value)
 
 
-def _csv(header: tuple[str, ...], rows: list[list[object]]) -> str:
+def csv_text(header: tuple[str, ...], rows: list[list[object]]) -> str:
+    """Return header and rows as CSV with plain line ends."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(header)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import stdev
 
 from harness.item_stats import UNITS
 from harness.paired import Difference
 from harness.plan import PlannedTask
 from harness.report import ability, retention
 from harness.report.table import AxisSummary, CellView, Mean, Report, ordered_types
-from harness.results import Unit
+from harness.results import Score, SeededScore, Unit
 
 POINT_DIGITS = 2
 """Scores and differences are shown in points with two decimals."""
@@ -176,9 +177,17 @@ def _cell(report: Report, view: CellView) -> str:
     text = ability.figure(score.score, score.unit)
     if score.ci_low is not None:
         text += f" [{ability.figure(score.ci_low, score.unit)}, {ability.figure(score.ci_high, score.unit)}]"
-    text += ability.chance_note(score)
+    text += ability.chance_note(score) + seeds_note(score)
     difference = report.differences.get((view.cell.model, view.cell.task.name))
     return f"{text} ({_interval(difference, unit=score.unit)})" if difference else text
+
+
+def seeds_note(score: Score) -> str:
+    """Return ` (mean of 3 seeds, sd 0.40)`; empty for a score of one run."""
+    if not isinstance(score, SeededScore):
+        return ""
+    spread = ability.figure(stdev(one.score for one in score.parts), score.unit)
+    return f" (mean of {len(score.parts)} seeds, sd {spread})"
 
 
 def _metric_name(views: Sequence[CellView]) -> str:

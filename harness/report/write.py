@@ -19,6 +19,7 @@ from harness.report import (
     pictures,
     rationale_view,
     rationales,
+    seed_parts,
     table,
 )
 from harness.results import Result
@@ -34,13 +35,17 @@ def write_report(
     verdicts, stats = rationales.credits_of(report, compare), rationales.stats_rows(report)
     examples = rationale_view.build(report, store)
     drawn = pictures.draw(html_view.points_of(html_view.cards(report, {})), html_view.panels(report), report.baseline)
-    beside = [pictures.markdown_section(list(drawn)), rationales.markdown_section(verdicts, stats)]
+    beside = [pictures.markdown_section(list(drawn)), seed_parts.section(report)]
+    beside += [rationales.markdown_section(verdicts, stats)]
     files = {
         "report.md": markdown.render(report, beside=beside),
         "index.html": html.render(report, html.RationalePart(credits=verdicts, stats=stats, cells=examples)),
         "scores.csv": csv_files.scores_csv(report),
         "metrics.csv": csv_files.metrics_csv(report),
     }
+    by_seed = seed_parts.seeds_csv(report)
+    if by_seed is not None:
+        files["seeds.csv"] = by_seed
     if with_latex:
         files["report.tex"] = latex.render(report)
     contents = {name: text.encode("utf-8") for name, text in files.items()}
