@@ -109,6 +109,36 @@ def test_neighbours_order_and_batch_change_nothing() -> None:
         assert np.abs(unit(one.vector) - unit(single.vector)).max() < 1e-5
 
 
+def test_rollouts_of_a_text_share_its_prefill_and_stay_themselves() -> None:
+    """Rollouts of the same texts in one batch, each at its own temperature, equal those written one at a time."""
+    model, tokenizer, template = parts()
+    ids = rationale.tokenise(tokenizer, TEXTS[:2])
+    rows = [(TEXTS[index], ids[index]) for index in (0, 1, 0, 0, 1)]
+    numbers, heat = [0, 0, 1, 2, 1], [1.0, 0.5, 1.0, 0.5, 1.0]
+    ends = rationale.end_tokens(model, tokenizer, template)
+    with rationale.prefix_attention_on(model):
+        prefix = rationale.run_prefix(model, template)
+        settings = rationale.Sampling(max_new_tokens=12, temperature=1.0, seed=3)
+        together = rationale.generate(
+            model, prefix, rows, template, ends, settings, rollouts=numbers, temperatures=heat
+        )
+        for row, number, temperature, one in zip(rows, numbers, heat, together, strict=True):
+            single = rationale.Sampling(max_new_tokens=12, temperature=temperature, seed=3)
+            alone = rationale.generate(model, prefix, [row], template, ends, single, rollouts=[number])[0]
+            assert one.ids == alone.ids
+            assert one.end == alone.end
+            assert np.abs(unit(one.vector) - unit(alone.vector)).max() < 1e-5
+    assert len({tuple(one.ids) for one in together}) > 2
+
+
+def test_the_end_of_a_rationale_is_named() -> None:
+    """A rationale that ended by itself says by which id; one that was cut has none."""
+    model, tokenizer, template = parts()
+    for one in write(model, tokenizer, template, TEXTS, max_new_tokens=40):
+        assert one.is_truncated == (one.end is None)
+        assert one.end is None or one.end in rationale.end_tokens(model, tokenizer, template)
+
+
 def test_seed_rollout_and_text_each_change_the_draw() -> None:
     """The random numbers of a position depend on seed, text and rollout, and on nothing else."""
     first = rationale.uniforms(0, "text", 0, 8)

@@ -71,6 +71,8 @@ class Rollout(NamedTuple):
     """(h,): sum over text and suffix, for ablations."""
     text_tokens: int
     """Tokens in `text_sum`."""
+    end: int | None = None
+    """The id that ended the rationale; None where the length limit did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,8 +157,11 @@ def generate(
     sampling: Sampling,
     *,
     rollouts: Sequence[int] | None = None,
+    temperatures: Sequence[float] | None = None,
 ) -> list[Rollout]:
     """Write a rationale for each row and pool the states on the way; inside `prefix_attention_on(model)`.
+
+    Rows with the same text share its prefill.
 
     Args:
         model: a causal language model in eval mode, adapters active.
@@ -166,6 +171,7 @@ def generate(
         ends: ids that end a rationale.
         sampling: length, temperature, seed.
         rollouts: each row's rollout index; all 0 where None.
+        temperatures: each row's, all above 0, in place of the one of `sampling`.
 
     Returns:
         A `Rollout` for each row, in order.
@@ -177,10 +183,12 @@ def generate(
     draws = np.stack(
         [uniforms(sampling.seed, text, n, sampling.max_new_tokens) for (text, _), n in zip(rows, numbers, strict=True)]
     )
+    heat = None if temperatures is None else np.array(temperatures)
     with torch.inference_mode():
         logits = state.prefill()
         for position in range(sampling.max_new_tokens):
-            chosen = pick(logits, sampling.temperature, draws[state.places, position])
+            temperature = sampling.temperature if heat is None else heat[state.places]
+            chosen = pick(logits, temperature, draws[state.places, position])
             if not state.accept(chosen, ends):
                 break
             logits = state.feed(want_logits=position + 1 < sampling.max_new_tokens)
@@ -203,16 +211,19 @@ def pool(model: Any, prefix: SharedPrefix, rows: Sequence[list[int]]) -> NDArray
         return np.stack([one.vector for one in state.rollouts()])
 
 
-def pick(logits: torch.Tensor, temperature: float, draws: NDArray[np.float64]) -> torch.Tensor:
+def pick(logits: torch.Tensor, temperature: float | NDArray[np.float64], draws: NDArray[np.float64]) -> torch.Tensor:
     """Return the chosen token of each row, (b,) int64.
 
     Args:
         logits: (b, vocabulary).
-        temperature: 0 takes the largest logit.
+        temperature: 0 takes the largest logit; or one above 0 for each row, (b,).
         draws: (b,) in [0, 1): the token at which the cumulated probability passes it (inverse distribution function).
     """
     import torch
 
+    if isinstance(temperature, np.ndarray):
+        logits = logits.float() / torch.as_tensor(temperature[:, None], device=logits.device, dtype=torch.float32)
+        temperature = 1.0
     if temperature == 0:
         return logits.argmax(dim=1)
     targets = torch.as_tensor(draws, device=logits.device)[:, None]
@@ -253,21 +264,23 @@ class _Batch:
 
         self._model, self._prefix, self._ids = model, prefix, ids
         self._device = next(model.parameters()).device
+        self._texts, self._owner = _distinct(ids)
         longest = max(len(row) for row in ids)
-        self._cache = RowCache(prefix, rows=len(ids), slots=longest + max_new_tokens)
-        self._lengths = torch.tensor([len(row) for row in ids], device=self._device)
+        self._cache = RowCache(prefix, rows=len(self._texts), slots=longest + max_new_tokens)
+        self._lengths = torch.tensor([len(row) for row in self._texts], device=self._device)
         self._head = model.get_output_embeddings()
         self.places = np.arange(len(ids))
         """Which row each of the remaining ones is."""
         self._written: list[list[int]] = [[] for _ in ids]
         self._is_truncated = [max_new_tokens > 0] * len(ids)
         self._wants_logits = max_new_tokens > 0
+        self._ended_by: list[int | None] = [None] * len(ids)
         self._tokens: Any = None
         self._sums: Any = None
         self._text_sums: Any = None
 
     def prefill(self) -> Any:
-        """Run text and suffix of all rows; returns the logits after each row's last token, (b, vocabulary).
+        """Run text and suffix of all rows, each text once; returns the logits after them, (b, vocabulary).
 
         Rows are read in parts of like length, so that little is padding and activations stay in the processor's caches.
         """
@@ -276,7 +289,7 @@ class _Batch:
         last, sums = [], []
         for part in self._parts():
             self._cache.filling = part
-            rows = self._ids[part]
+            rows = self._texts[part]
             lengths = self._lengths[part]
             padded = torch.zeros((len(rows), max(len(row) for row in rows)), dtype=torch.long)
             for index, row in enumerate(rows):
@@ -286,20 +299,26 @@ class _Batch:
             sums.append(states.float().masked_fill((places >= lengths[:, None])[:, :, None], 0.0).sum(dim=1))
             last.append(states[torch.arange(len(rows), device=self._device), lengths - 1])
         self._text_sums = torch.cat(sums)
-        self._sums = self._text_sums.clone()
         self._cache.lengths = self._lengths.clone()
-        return self._logits(torch.cat(last)) if self._wants_logits else None
+        logits = self._logits(torch.cat(last)) if self._wants_logits else None
+        if len(self._texts) < len(self._ids):
+            owner = torch.tensor(self._owner, device=self._device)
+            self._cache.keep(owner)
+            self._text_sums = self._text_sums.index_select(0, owner)
+            logits = None if logits is None else logits.index_select(0, owner)
+        self._sums = self._text_sums.clone()
+        return logits
 
     def _parts(self) -> list[slice]:
         """Return runs of rows whose padded size is at most `PREFILL_TOKENS`, or one row."""
         most = PREFILL_TOKENS["cpu" if self._device.type == "cpu" else "gpu"]
         starts, longest = [0], 0
-        for index, row in enumerate(self._ids):
+        for index, row in enumerate(self._texts):
             longest = max(longest, len(row))
             if index > starts[-1] and longest * (index + 1 - starts[-1]) > most:
                 starts.append(index)
                 longest = len(row)
-        return [slice(start, end) for start, end in zip(starts, [*starts[1:], len(self._ids)], strict=True)]
+        return [slice(start, end) for start, end in zip(starts, [*starts[1:], len(self._texts)], strict=True)]
 
     def accept(self, chosen: Any, ends: frozenset[int]) -> bool:
         """Take one token for each remaining row; rows that chose an end leave. Returns whether any row is left."""
@@ -309,6 +328,7 @@ class _Batch:
         going = [index for index, token in enumerate(tokens) if token not in ends]
         for index in set(range(len(tokens))) - set(going):
             self._is_truncated[self.places[index]] = False
+            self._ended_by[self.places[index]] = tokens[index]
         for index in going:
             self._written[self.places[index]].append(tokens[index])
         if not going:
@@ -339,9 +359,9 @@ class _Batch:
         vectors = self._sums.cpu().numpy() / counts[:, None].astype(np.float32)
         text_sums = self._text_sums.cpu().numpy()
         return [
-            Rollout(ids, truncated, vector, text_sum, len(row))
-            for ids, truncated, vector, text_sum, row in zip(
-                self._written, self._is_truncated, vectors, text_sums, self._ids, strict=True
+            Rollout(ids, truncated, vector, text_sum, len(row), end)
+            for ids, truncated, vector, text_sum, row, end in zip(
+                self._written, self._is_truncated, vectors, text_sums, self._ids, self._ended_by, strict=True
             )
         ]
 
@@ -359,6 +379,13 @@ class _Batch:
         logits = self._head(states)
         cap = getattr(self._model.config, "final_logit_softcapping", None)
         return logits if cap is None else (logits / cap).tanh() * cap
+
+
+def _distinct(rows: list[list[int]]) -> tuple[list[list[int]], list[int]]:
+    """Return the distinct rows, in order of appearance, and which of them each row is."""
+    places: dict[tuple[int, ...], int] = {}
+    owner = [places.setdefault(tuple(row), len(places)) for row in rows]
+    return [list(row) for row in places], owner
 
 
 def run_prefix(model: Any, template: Template) -> SharedPrefix:
