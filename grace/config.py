@@ -183,7 +183,7 @@ class Grace(Strict):
     anchor_temperature: NotNegative = 0.5
     """Of the single rationales of query and negative (paper, corrected) and of the anchor (unsupervised)."""
     tau: Positive = 0.1
-    """The whole reward is divided by it."""
+    """Similarities are divided by it; an InfoNCE reward has a temperature of its own."""
     contrastive_weight: NotNegative = 1.0
     """Of the cosine with query (anchor) less that with the negative."""
     consistency_weight: NotNegative = 0.2
@@ -212,6 +212,12 @@ class Grace(Strict):
     """Passes over each batch of rollouts."""
     steps_per_generation: Count | None = None
     """Optimiser steps that a batch of rollouts is split into."""
+    forward: Literal["staged", "plain"] = "staged"
+    """How the loss runs rollouts: staged computes the prompt once and each text once; plain a row each, as trl does."""
+    gradient_checkpointing: bool = False
+    """Recompute layers in the backward pass to save memory."""
+    vllm: Literal["colocate", "server"] | None = None
+    """Write rollouts with vLLM (trl's two ways); None: with transformers."""
 
     @property
     def uses_infonce(self) -> bool:
