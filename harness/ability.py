@@ -21,8 +21,6 @@ from harness.hub import Gap, Located, Sources, locate_dataset
 from harness.suite import AbilityRef, AbilitySettings
 from harness.yaml_source import display_path
 
-NOT_BUILT = ("fever",)
-"""Tasks that suites name and this release cannot run."""
 NLL_MAX_TEXT_TOKENS = 1024
 SAMPLING_VERSION = 1
 """In the key of sampled answers: how they are drawn (backends/lm_eval_sampling.py)."""
@@ -66,8 +64,6 @@ def overridden(settings: Mapping[str, Any], override: AbilitySettings | None) ->
 def locate(reference: AbilityRef, resolved: Resolved, sources: Sources) -> Located | Gap:
     """Find the data of a task; files of the user's are keyed by their content, task file included."""
     info = resolved.info
-    if info.name in NOT_BUILT and reference.file is None:
-        return Gap(what=f"task {info.name}", why="not part of this release", command="see CHANGELOG.md")
     if reference.file is not None:
         return _locate_file(reference, Path(reference.file), info, sources)
     if info.name in humaneval.TASKS:
@@ -76,6 +72,10 @@ def locate(reference: AbilityRef, resolved: Resolved, sources: Sources) -> Locat
         return Gap(what=f"data of {info.name}", why="the suite names none", command="give `file` or `dataset`")
     shots = info.ability.get("fewshot_split") if info.ability and resolved.settings.get("num_fewshot") else None
     splits = (*info.splits, shots) if shots else info.splits
+    for subset, split in (info.ability or {}).get("also_reads", ()):
+        place = locate_dataset(sources, info.dataset, info.revision, subsets=(subset,), splits=(split,))
+        if isinstance(place, Gap):
+            return place
     return locate_dataset(sources, info.dataset, info.revision, subsets=resolved.subsets, splits=splits)
 
 

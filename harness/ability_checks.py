@@ -50,6 +50,7 @@ def _check_entry(entry: Node, name: Node) -> Iterator[Problem]:
         of_others = (*OF_NLL, *OF_FILES, *(() if name.value in humaneval.TASKS else OF_CODE))
         yield from _refuse(entry, of_others, f"task {name.value!r}")
         yield from _check_catalogue_task(entry, known[str(name.value)])
+        yield from _check_fewshot(entry, known[str(name.value)])
 
 
 def _check_nll(entry: Node, name: Node) -> Iterator[Problem]:
@@ -98,6 +99,15 @@ def _check_filter(entry: Node, task: TaskInfo) -> Iterator[Problem]:
         yield problem(chosen, f"task {task.name!r} has no filter {chosen.value!r}; valid: {listing(filters)}{near}")
 
 
+def _check_fewshot(entry: Node, task: TaskInfo) -> Iterator[Problem]:
+    wanted = entry.get("num_fewshot")
+    most = task.ability.get("most_fewshot") if task.ability else None
+    if wanted is not None and most is not None and isinstance(wanted.value, int) and wanted.value > most:
+        yield problem(
+            wanted, f"task {task.name!r} has {most} written examples, num_fewshot {wanted.value} asks for more"
+        )
+
+
 def _check_model(model: Node, tasks: dict[str, Node]) -> Iterator[Problem]:
     own = model.get("ability")
     known = catalogue().of_axis("ability")
@@ -107,6 +117,7 @@ def _check_model(model: Node, tasks: dict[str, Node]) -> Iterator[Problem]:
             yield problem(node, f"no ability task {name!r} in the suite; it has: {listing(tasks)}{near}", at_key=True)
         elif name in known:
             yield from _check_filter(node, known[name])
+            yield from _check_fewshot(node, known[name])
             if name in humaneval.TASKS:
                 yield from _check_code_task(node, known[name])
 

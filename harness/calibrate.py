@@ -1,4 +1,8 @@
-"""How fast a model encodes here: short and long texts of the demo data, timed once and remembered for the machine."""
+"""How fast a model works here: texts and prompts of the demo data, timed once and remembered for the machine.
+
+Embedding is timed on short and on long texts, rationales included and their cache left out. A language model is timed
+on the ability axis's own code besides (`calibrate_lm.py`).
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,20 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+from harness.ability_cost import Habits
 from harness.candidates import Candidate
-from harness.cost import Pace
+from harness.cost import LanguagePace, Pace
 from harness.digests import sha256_text, user_cache, write_atomically
+from harness.own_prompts import CHARACTERS_PER_TOKEN
 from harness.suite_load import shipped_folder
 
 SHORT_TEXTS = 96
 LONG_TEXTS = 32
+WRITTEN_SHORT_TEXTS = 32
+"""Of an encoder that writes rationales, which takes a hundred times longer."""
+WRITTEN_LONG_TEXTS = 12
+FORMAT = "3"
+"""Of the remembered paces; raised when they mean something else."""
 
 
 def known_pace(candidate: Candidate) -> Pace | None:
@@ -25,7 +36,11 @@ def known_pace(candidate: Candidate) -> Pace | None:
     path = _path(candidate)
     if path is None or not path.is_file():
         return None
-    return Pace(**json.loads(path.read_text(encoding="utf-8")))
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    language = raw["language"]
+    if language:
+        language = LanguagePace(**language | {"habits": Habits(**language["habits"])})
+    return Pace(**raw | {"language": language})
 
 
 def measure(candidate: Candidate, *, seed: int = 0) -> Pace:
@@ -35,17 +50,19 @@ def measure(candidate: Candidate, *, seed: int = 0) -> Pace:
     noise can make, is taken as 0 and the other fitted alone.
     """
     from harness import encoders
+    from harness.calibrate_lm import language_pace
 
     started = time.perf_counter()
-    encoder = encoders.load(candidate, seed=seed)
+    encoder = encoders.load(candidate, seed=seed, use_cache=False)
     load_seconds = time.perf_counter() - started
-    short, long = (
-        _texts("sts/test.jsonl", "sentence1", SHORT_TEXTS),
-        _texts("retrieval/corpus.jsonl", "text", LONG_TEXTS),
-    )
+    writes = encoder.take_details() is not None
+    short = _texts("sts/test.jsonl", "sentence1", WRITTEN_SHORT_TEXTS if writes else SHORT_TEXTS)
+    long = _texts("retrieval/corpus.jsonl", "text", WRITTEN_LONG_TEXTS if writes else LONG_TEXTS)
     encoder.prepare(lambda: [*short, *long])
     encoder.encode(short[:8])  # the first call pays for lazy initialisation
-    rows = [_timed(encoder, texts) for texts in (short, long)]
+    encoder.take_details()
+    rows = [_timed(encoder, texts, rounds=1 if writes else 2) for texts in (short, long)]
+    details = encoder.take_details()
     per_text, per_token = _solve(rows)
     about = encoder.describe()
     where = f"{platform.node()} {about.get('device', 'cpu')}"
@@ -56,6 +73,8 @@ def measure(candidate: Candidate, *, seed: int = 0) -> Pace:
         dimension=about.get("dimension"),
         max_text_tokens=about.get("max_text_tokens"),
         source=f"measured {datetime.now(UTC).date()} on {where}",
+        generated_per_text=details["tokens_generated"] / details["rationales"] if details else None,
+        language=language_pace(encoder) if candidate.has_language_model else None,
     )
     path = _path(candidate)
     if path is not None:
@@ -63,26 +82,34 @@ def measure(candidate: Candidate, *, seed: int = 0) -> Pace:
     return pace
 
 
-def stated(tokens_per_second: float) -> Pace:
-    """Return the pace a user states."""
+def stated(tokens_per_second: float, generated_per_second: float | None = None) -> Pace:
+    """Return the pace a user states: of reading, and where it is given of writing."""
+    from harness.encoders.batching import CPU_BATCH_TOKENS
+
+    writing = f", {generated_per_second:g} written/s" if generated_per_second else ""
     return Pace(
         seconds_per_text=0.0,
         seconds_per_token=1 / tokens_per_second,
         load_seconds=0.0,
         dimension=None,
         max_text_tokens=None,
-        source=f"stated: {tokens_per_second:g} tokens/s",
+        source=f"stated: {tokens_per_second:g} tokens/s{writing}",
+        language=LanguagePace(
+            seconds_per_prompt_token=1 / tokens_per_second,
+            seconds_per_step=0.0,
+            seconds_per_generated_token=1 / generated_per_second if generated_per_second else None,
+            batch_tokens=CPU_BATCH_TOKENS,
+        ),
     )
 
 
-def _timed(encoder: object, texts: Sequence[str]) -> tuple[int, float, float]:
-    """Return (texts, estimated tokens, seconds) of one call, the better of two."""
-    from harness.cost import CHARACTERS_PER_TOKEN
+def _timed(encoder: object, texts: Sequence[str], *, rounds: int) -> tuple[int, float, float]:
+    """Return (texts, estimated tokens, seconds) of one call, the best of `rounds`."""
     from harness.encoders.checked import CheckedEncoder
 
     assert isinstance(encoder, CheckedEncoder)  # noqa: S101
     best = float("inf")
-    for _ in range(2):
+    for _ in range(rounds):
         started = time.perf_counter()
         encoder.encode(texts)
         best = min(best, time.perf_counter() - started)
@@ -113,5 +140,5 @@ def _path(candidate: Candidate) -> Path | None:
     fingerprint = candidate.fingerprint()
     if fingerprint is None:
         return None
-    machine = f"{platform.node()} {platform.machine()} {os.cpu_count()} {candidate.spec.device}"
+    machine = f"{FORMAT} {platform.node()} {platform.machine()} {os.cpu_count()} {candidate.spec.device}"
     return user_cache() / "pace" / f"{sha256_text(f'{fingerprint} {machine}')[:32]}.json"

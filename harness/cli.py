@@ -148,6 +148,9 @@ def plan(
     tokens_per_second: Annotated[
         float | None, typer.Option("--tokens-per-second", min=0.001, help="State the pace instead.")
     ] = None,
+    generated_per_second: Annotated[
+        float | None, typer.Option("--generated-per-second", min=0.001, help="State that of writing as well.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the matrix, what is there, and what it will cost; needs no network."""
@@ -158,7 +161,15 @@ def plan(
 
     if calibrate:
         _quiet(results)
-    cli_plan.show(loaded, made, Store(results), calibrate=calibrate, stated=tokens_per_second, as_json=as_json)
+    cli_plan.show(
+        loaded,
+        made,
+        Store(results),
+        calibrate=calibrate,
+        stated=tokens_per_second,
+        stated_generation=generated_per_second,
+        as_json=as_json,
+    )
 
 
 @app.command()
@@ -384,7 +395,7 @@ def _list_tasks(as_json: bool) -> None:
 
 def _list_cells(suite: str, wanted: list[str], results: Path, sources: Sources, as_json: bool) -> None:
     from harness.cli_plan import plan_row
-    from harness.cost import cost_of
+    from harness.cost import cost_of, writes_of
     from harness.plan import make_plan
     from harness.results import Score
     from harness.store import Store
@@ -397,7 +408,8 @@ def _list_cells(suite: str, wanted: list[str], results: Path, sources: Sources, 
         raise InputError([f"no cell {name!r} in {suite}{did_you_mean(name, names)}" for name in unknown])
     store = Store(results)
     shown = [cell for cell in plan.cells if not wanted or str(cell) in wanted]
-    rows = [plan_row(cell, store, cost_of(cell, None)) for cell in shown]
+    writes = writes_of(plan)
+    rows = [plan_row(cell, store, cost_of(cell, None, writes=writes[cell.model])) for cell in shown]
     if as_json:
         _print_json(rows)
         return

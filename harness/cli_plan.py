@@ -18,23 +18,36 @@ if TYPE_CHECKING:
 
 LONG_RUN_SECONDS = 3600
 MEGABYTE = 1e6
+NOT_OF_AXIS = {"embedding": ("requests",), "ability": ("texts", "unique_texts")}
+"""Counts that an axis does not have."""
 
 
 def show(
-    loaded: LoadedSuite, plan: Plan, store: Store, *, calibrate: bool, stated: float | None, as_json: bool
+    loaded: LoadedSuite,
+    plan: Plan,
+    store: Store,
+    *,
+    calibrate: bool,
+    stated: float | None,
+    stated_generation: float | None,
+    as_json: bool,
 ) -> None:
     """Print the plan.
 
     Raises:
-        InputError: both a calibration and a stated pace were asked for.
+        InputError: both a calibration and a stated pace were asked for, or the pace of generation alone.
     """
-    if calibrate and stated:
+    if calibrate and (stated or stated_generation):
         raise InputError(["--calibrate measures and --tokens-per-second states the pace: give one of them"])
-    from harness.cost import cost_of, totals
+    if stated_generation and not stated:
+        raise InputError(["--generated-per-second is the pace of writing: give --tokens-per-second, of reading, too"])
+    from harness.cost import cost_of, totals, writes_of
 
-    paces = paces_of(plan, calibrate=calibrate, stated=stated)
-    rows = [plan_row(cell, store, cost_of(cell, paces.get(cell.model))) for cell in plan.cells]
-    to_run = [(cell, cost_of(cell, paces.get(cell.model))) for cell, row in zip(plan.cells, rows, strict=True)
+    paces = paces_of(plan, calibrate=calibrate, stated=stated, stated_generation=stated_generation)
+    writes = writes_of(plan)
+    costs = [cost_of(cell, paces.get(cell.model), writes=writes[cell.model]) for cell in plan.cells]
+    rows = [plan_row(cell, store, cost) for cell, cost in zip(plan.cells, costs, strict=True)]
+    to_run = [(cell, cost) for cell, cost, row in zip(plan.cells, costs, rows, strict=True)
               if row["status"] in ("to run", "error", "missing")]  # fmt: skip
     summed = totals(to_run, paces)
     if as_json:
@@ -43,10 +56,12 @@ def show(
         _print_json({"suite": plan.suite.name, "cells": rows, "totals": sums, "paces": pace, "gaps": gap_rows(plan)})
         return
     _print_plan(loaded, plan, store, rows)
-    _print_cost(plan, paces, summed)
+    _print_cost(plan, paces, to_run, summed)
 
 
-def paces_of(plan: Plan, *, calibrate: bool, stated: float | None) -> dict[str, Pace | None]:
+def paces_of(
+    plan: Plan, *, calibrate: bool, stated: float | None, stated_generation: float | None = None
+) -> dict[str, Pace | None]:
     """Return model -> pace: stated, measured now, or measured before; None where none is known."""
     from harness import calibrate as calibration
     from harness.candidates import Candidate
@@ -54,7 +69,7 @@ def paces_of(plan: Plan, *, calibrate: bool, stated: float | None) -> dict[str, 
     paces: dict[str, Pace | None] = {}
     for candidate in plan.candidates:
         if stated:
-            paces[candidate.name] = calibration.stated(stated)
+            paces[candidate.name] = calibration.stated(stated, stated_generation)
         elif not isinstance(candidate, Candidate):
             paces[candidate.name] = None
         else:
@@ -104,14 +119,22 @@ def gap_rows(plan: Plan) -> list[dict[str, Any]]:
 def _print_plan(loaded: LoadedSuite, plan: Plan, store: Store, rows: list[dict[str, Any]]) -> None:
     print(f"{loaded.spelling}: {len(plan.candidates)} model(s) x {len(plan.tasks)} task(s) = {len(rows)} cell(s)")
     print("status: " + ", ".join(f"{count} {status}" for status, count in tally(rows, "status").items()))
-    print(f"\n  {'type':18} {'task':40} {'items':>9} {'texts':>10} {'unique':>10} {'tokens in':>11}  status")
+    columns = {
+        "items": ("items", 8), "requests": ("requests", 9), "texts": ("texts", 9), "unique": ("unique_texts", 9),
+        "tokens in": ("tokens_in", 11), "to write": ("tokens_to_generate", 11),
+    }  # fmt: skip
+    heads = " ".join(f"{head:>{width}}" for head, (_, width) in columns.items())
+    print(f"\n  {'type':18} {'task':32} {heads}  status")
     for task in plan.tasks:
         of_task = [row for row in rows if row["task"] == task.label]
-        first, states = of_task[0], {row["status"] for row in of_task}
-        numbers = [first[name] for name in ("items", "texts", "unique_texts", "tokens_in")]
-        shown = [f"{number:>{width}}" if number is not None else f"{'?':>{width}}"
-                 for number, width in zip(numbers, (9, 10, 10, 11), strict=True)]  # fmt: skip
-        print(f"  {task.type:18} {task.label:40} {' '.join(shown)}  {', '.join(sorted(states))}")
+        dearest = max(of_task, key=lambda row: (row["tokens_in"] or 0, row["tokens_to_generate"] or 0))
+        shown = " ".join(_number(dearest[name], width, name, task.axis) for name, width in columns.values())
+        states = ", ".join(sorted({row["status"] for row in of_task}))
+        print(f"  {task.type:18} {task.label:32} {shown}  {states}")
+    print("  (of the model that costs most)")
+    for note, labels in _notes(rows).items():
+        names = ", ".join(labels[:6]) + (f" and {len(labels) - 6} more" if len(labels) > 6 else "")
+        print(f"  {names}: {note}")
     for gap, wanted in plan.gaps:
         names = ", ".join(wanted[:6]) + (f" and {len(wanted) - 6} more" if len(wanted) > 6 else "")
         print(f"\nnot there: {gap.what}: {gap.why} (wanted by {names})\n    get it: {gap.command}")
@@ -119,21 +142,49 @@ def _print_plan(loaded: LoadedSuite, plan: Plan, store: Store, rows: list[dict[s
         print(f"\nwould not run: task {refused.task}: {refused.reason}")
 
 
-def _print_cost(plan: Plan, paces: dict[str, Pace | None], summed: Totals) -> None:
+def _number(value: int | None, width: int, name: str, axis: str) -> str:
+    """Return a count, `-` where the axis has none, `?` where it is unknown."""
+    unknown = "-" if name in NOT_OF_AXIS[axis] else "?"
+    return f"{value if value is not None else unknown:>{width}}"
+
+
+def _notes(rows: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
+    """Return note -> the tasks, or where it holds for all of a model's embedding tasks the models, that have it."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row["note"] and row["status"] != "n/a":
+            name = row["task"] if row["axis"] == "ability" else row["model"]
+            found.setdefault(row["note"], [])
+            if name not in found[row["note"]]:
+                found[row["note"]].append(name)
+    return found
+
+
+def _print_cost(
+    plan: Plan, paces: dict[str, Pace | None], to_run: Sequence[tuple[Cell, CellCost]], summed: Totals
+) -> None:
     from harness.cost import most_expensive
     from harness.progress import duration
 
     print(f"\nto run: about {_millions(summed.tokens_in)} tokens through the models", end="")
+    if summed.tokens_to_generate_at_most:
+        most = _millions(summed.tokens_to_generate_at_most)
+        print(f", {_millions(summed.tokens_to_generate)} to generate (at most {most})", end="")
     print(f", {summed.vector_bytes / MEGABYTE:.0f} MB of vectors" if summed.vector_bytes else "")
     if summed.unknown:
         print(f"  {summed.unknown} cell(s) have no known cost and are not in these sums")
     for name, pace in paces.items():
         print(f"  pace of {name}: {pace.source if pace else 'not known: --calibrate measures it here'}")
     if summed.seconds is not None:
-        print(f"  time: about {duration(summed.seconds)}")
+        without = f", {summed.untimed} cell(s) without a pace not in it" if summed.untimed else ""
+        print(f"  time: about {duration(summed.seconds)}{without}")
     if len(plan.tasks) > 1:
-        dear = ", ".join(f"{task.label} ({_millions(tokens)})" for task, tokens in most_expensive(plan.tasks))
-        print(f"  most tokens a model: {dear}")
+        ranked, unit = most_expensive(to_run)
+        dear = ", ".join(
+            f"{label} ({duration(cost) if unit == 'seconds' else _millions(cost) + ' tokens'})"
+            for label, cost in ranked
+        )
+        print(f"  most expensive, all models together: {dear}" if dear else "  nothing to run has a known cost")
     if summed.seconds is None or summed.seconds > LONG_RUN_SECONDS:
         _print_cheaper(plan)
 

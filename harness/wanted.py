@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
 from harness import humaneval, wheels
-from harness.ability import NOT_BUILT, reads_own_files
+from harness.ability import reads_own_files
 from harness.candidates import Candidate, MissingCandidate
 from harness.hub import Gap
 from harness.plan import Plan, PlannedTask, infos_of
@@ -16,6 +16,8 @@ from harness.suite import LoadedModel
 
 Kind = Literal["datasets", "models", "wheels"]
 T = TypeVar("T")
+NO_SUBSET = "default"
+"""What an ability task is said to read whose file or entry names no configuration."""
 _OTHER_RUNTIMES = ("onnx", "openvino", "original", "coreml", "gguf")
 _OTHER_WEIGHTS = (".h5", ".msgpack", ".ot", ".onnx", ".tflite", ".mlmodel", ".pb")
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt")
@@ -25,7 +27,7 @@ class Reads(NamedTuple):
     """What one task reads of a dataset."""
 
     subsets: tuple[str, ...]
-    """Empty where the engine names them (ability tasks)."""
+    """Empty where the task names none."""
     splits: tuple[str, ...]
 
 
@@ -80,7 +82,6 @@ def needs_of(plan: Plan) -> Needs:
     """Return what the tasks and models of a plan want; `plan` should be made with no local hub and not offline."""
     found: dict[tuple[str, str, str | None], Wanted] = {}
     gaps = {str(gap): gap for gap, wanted_by in plan.gaps if not _is_candidate(plan, wanted_by)}
-    gaps = {text: gap for text, gap in gaps.items() if gap.what not in {f"task {name}" for name in NOT_BUILT}}
     notes: list[str] = []
     for task in plan.tasks:
         if task.custom is None and not (task.ability and reads_own_files(task.ability, task.info)):
@@ -125,7 +126,7 @@ def _joined(first: Sequence[T], second: Sequence[T]) -> tuple[T, ...]:
 
 
 def _of_task(task: PlannedTask) -> list[Wanted]:
-    """Return the repositories of a task; of an ability task all files, since its subtasks are named by the engine."""
+    """Return the repositories of a task; of MMLU and BBH the subtasks that the suite names, a subset each."""
     if task.name in humaneval.TASKS:
         return [
             Wanted(
@@ -137,19 +138,35 @@ def _of_task(task: PlannedTask) -> list[Wanted]:
                 is_humaneval=True,
             )
         ]
+    subsets = _subsets_read(task)
+    also = (task.info.ability or {}).get("also_reads", ())
     return [
         Wanted(
             kind="datasets",
             repo=info.dataset,
             revision=info.revision,
-            subsets=task.subsets if task.axis == "embedding" else None,
-            reads=(Reads(task.subsets if task.axis == "embedding" else (), task.splits),),
-            known_subsets=tuple(info.subsets),
+            subsets=None if subsets is None else (*subsets, *(subset for subset, _ in also)),
+            reads=(Reads(subsets or (), _splits_read(task)), *(Reads((subset,), (split,)) for subset, split in also)),
+            known_subsets=tuple(info.subsets) if subsets else (),
             wanted_by=(task.label,),
         )
         for info in infos_of(task)
         if info.dataset
     ]
+
+
+def _subsets_read(task: PlannedTask) -> tuple[str, ...] | None:
+    """Return the subsets a task reads; None where it names no configuration, so that all files are wanted."""
+    if task.ability is None:
+        return task.subsets
+    names_none = task.ability.file is not None or task.ability.is_nll
+    return None if names_none and task.subsets == (NO_SUBSET,) else task.subsets
+
+
+def _splits_read(task: PlannedTask) -> tuple[str, ...]:
+    """Return the splits a task reads, the one its examples come from among them."""
+    shots = (task.info.ability or {}).get("fewshot_split") if task.settings.get("num_fewshot") else None
+    return tuple(dict.fromkeys([*task.splits, shots])) if shots else task.splits
 
 
 def _of_candidate(candidate: Candidate | MissingCandidate, notes: list[str]) -> list[Wanted]:

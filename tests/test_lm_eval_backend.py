@@ -13,6 +13,8 @@ import pytest
 from ability_support import SUBJECTS, ability_hub, save_tiny_lm, suite_text
 from scipy.stats import binom
 
+from harness import make_prompt_facts
+from harness.ability_cost import Habits, pile_of, total
 from harness.backends import lm_eval_catalogue
 from harness.backends.lm_eval_items import (
     NotRecomputedError,
@@ -32,6 +34,7 @@ from harness.report import csv_files, markdown, table
 from harness.results import Score
 from harness.run import RunOptions, RunOutcome, run
 from harness.store import Store
+from harness.suite import AbilityRef
 from harness.suite_load import load_suite, shipped_folder
 
 REAL_HUB = Path(__file__).resolve().parents[2] / "shared/data/hub"
@@ -285,10 +288,35 @@ def test_subtasks_that_a_local_hub_lacks_are_named(root):
     assert wanted_by == ("mmlu[3/57]",)
 
 
-def test_tasks_of_a_later_release_are_gaps_and_the_rest_runs(root, tmp_path):
-    """fever is listed before anything runs; --available runs the others and keeps exit code 4."""
-    tasks = ["fever", {"name": "lm_nll", "file": "texts.jsonl", "column": "text"}]
-    with pytest.raises(EnvironmentGapError, match=r"task fever.*not part of this release"):
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"name": "gsm8k", "num_fewshot": 2, **SHORT},
+        {"name": "mmlu", "num_fewshot": 3, "subtasks": list(SUBJECTS[:2])},
+        {"name": "bbh", "num_fewshot": 1, "subtasks": ["navigate", "snarks"], **SHORT},
+    ],
+    ids=lambda entry: entry["name"],
+)
+def test_the_plan_counts_the_tokens_that_a_run_computes(root, ran, entry):
+    """With the same tokenizer and all items measured; gsm8k draws its examples anew, so its length is a mean."""
+    from transformers import AutoTokenizer
+
+    outcome, _ = ran
+    sources, tokenizer = Sources(hub=root / "hub", offline=True), AutoTokenizer.from_pretrained(root / "lm")
+    facts = make_prompt_facts.measure(AbilityRef(**entry), sources, tokenizer)
+    score = next(one for name, one in outcome.results.items() if name.startswith(f"lm/{entry['name']}"))
+    about = score.provenance["ability"]
+    piles = [pile_of(facts[part], own["n"], about["settings"], Habits())
+             for part, own in zip(facts, about["parts"].values(), strict=True)]  # fmt: skip
+    computed = about["computed_tokens"] - about["generated_tokens"]
+    assert total(piles, "tokens_in") == pytest.approx(computed, rel=0.1 if entry["name"] == "gsm8k" else 0.02)
+    assert total(piles, "tokens_in") < (0.75 if entry["name"] != "gsm8k" else 1.1) * about["prompt_tokens"]
+
+
+def test_tasks_without_data_are_gaps_and_the_rest_runs(root, tmp_path):
+    """What is not there is listed before anything runs; --available runs the others and keeps exit code 4."""
+    tasks = ["triviaqa", {"name": "lm_nll", "file": "texts.jsonl", "column": "text"}]
+    with pytest.raises(EnvironmentGapError, match=r"dataset mandarjoshi/trivia_qa"):
         evaluated(root, tmp_path, tasks)
     outcome = evaluated(root, tmp_path, tasks, available=True)
     assert outcome.exit_code == ExitCode.ENVIRONMENT

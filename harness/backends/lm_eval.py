@@ -154,10 +154,13 @@ def _facts(
 ) -> dict[str, Any]:
     """Return what stands beside the score, and how the questions were asked."""
     p_value = items.below_chance(parts, key)
+    labels = items.label_balance(parts, tasks)
     template = lm.tokenizer.chat_template if settings["chat_template"] else None
     return {
         "settings": settings,
         "chance": items.chance_level(parts) * items.POINTS,
+        "labels": labels,
+        "majority": max(labels.values()) / sum(labels.values()) * items.POINTS if labels else None,
         "below_chance_p": p_value,
         "is_below_chance": p_value is not None and p_value < items.BELOW_CHANCE_LEVEL,
         "unextractable": {
@@ -176,5 +179,6 @@ def _facts(
         "batch_tokens": lm.batch_tokens,
         "prompt_tokens": lm.work.prompt_tokens,
         "computed_tokens": lm.work.computed_tokens,
+        "generated_tokens": lm.work.generated_tokens,
         "shared_prefixes": lm.work.shared_prefixes,
     }

@@ -13,12 +13,19 @@ from typing import Any
 
 from harness.backends import humaneval
 from harness.humaneval import TASKS as CODE_TASKS
+from harness.suite_load import shipped_folder
 
 FOLDERS = {"gsm8k": "gsm8k", "mmlu": "mmlu/default", "bbh": "bbh/cot_fewshot", "triviaqa": "triviaqa"}
 """Task -> its folder below `lm_eval/tasks`: reading all of them takes twelve seconds."""
+OWN_FOLDERS = dict.fromkeys(
+    ("fever", "fever_3way", "fever_generate", "fever_3way_generate", "fever_evidence"), "tasks/fever"
+)
+"""Tasks of our own, which lm-eval lacks -> their folder below `suites`."""
 GROUPS = {"mmlu": "mmlu_", "bbh": "bbh_cot_fewshot_"}
 """Groups, and what their parts' names begin with in lm-eval."""
-TYPES = {"gsm8k": "Mathematics", "mmlu": "Knowledge", "bbh": "Reasoning", "triviaqa": "Recall"}
+TYPES = {"gsm8k": "Mathematics", "mmlu": "Knowledge", "bbh": "Reasoning", "triviaqa": "Recall"} | dict.fromkeys(
+    OWN_FOLDERS, "Verification"
+)
 MMLU_SHOTS = 5
 """lm-eval's mmlu says none; the paper that made it (arXiv 2009.03300, section 4) and most reports since use five."""
 MAIN_FILTERS = {"gsm8k": "flexible-extract"}
@@ -27,7 +34,9 @@ beside it. Elsewhere the task has one filter."""
 DEFAULT_MAX_GEN_TOKS = 256
 """Of lm-eval's HFLM, where a task file says nothing."""
 
-ITEMS = {"gsm8k": 1319, "triviaqa": 17944}
+ITEMS = {"gsm8k": 1319, "triviaqa": 17944} | {
+    "fever": 6666, "fever_generate": 6666, "fever_evidence": 6666, "fever_3way": 9999, "fever_3way_generate": 9999,
+}  # fmt: skip
 BBH_ITEMS = {"causal_judgement": 187, "penguins_in_a_table": 146, "snarks": 178}
 """The other 24 have 250."""
 MMLU_ITEMS = {
@@ -47,21 +56,21 @@ MMLU_ITEMS = {
     "security_studies": 245, "sociology": 201, "us_foreign_policy": 100, "virology": 166, "world_religions": 171,
 }  # fmt: skip
 
-LATER: dict[str, dict[str, Any]] = {
-    "fever": {"type": "Verification", "main_score": "acc", "dataset": "fever/fever", "items": 9999},
-}
-"""Tasks that lm-eval lacks: named in suites, not part of this release."""
+ALSO_READS = {"fever_evidence": [["wiki_pages", "wikipedia_pages"]]}
+"""Configs and splits of the dataset that a task reads beside those it is scored on."""
 
 
 def build() -> dict[str, Any]:
     """Return `{"version", "tasks"}` as plain JSON."""
-    tasks = {name: describe(name) for name in FOLDERS} | {name: _later(row) for name, row in LATER.items()}
+    tasks = {name: describe(name) for name in [*FOLDERS, *OWN_FOLDERS]}
     tasks |= {name: humaneval.describe(name) for name in CODE_TASKS}
     return {"version": version("lm-eval"), "tasks": tasks}
 
 
 def task_folder(name: str) -> str:
-    """Return the folder of lm-eval's own files for a task of the catalogue."""
+    """Return the folder of the task files for a task of the catalogue: lm-eval's own, or ours."""
+    if name in OWN_FOLDERS:
+        return str(shipped_folder() / OWN_FOLDERS[name])
     return str(files("lm_eval").joinpath("tasks", FOLDERS[name]))
 
 
@@ -100,14 +109,18 @@ def _ability(name: str, cfg: dict[str, Any]) -> dict[str, Any]:
         defaults["until"] = generation.pop("until")
         defaults["max_gen_toks"] = generation.pop("max_gen_toks", DEFAULT_MAX_GEN_TOKS)
         defaults["generation"] = generation
+    written = (cfg.get("fewshot_config") or {}).get("samples")
+    # read by a function of ours, from these configs and splits of the dataset besides
+    own = {"also_reads": ALSO_READS[name]} if name in ALSO_READS else {}
     return {
         "output_type": cfg["output_type"],
         "part_prefix": GROUPS.get(name),
         "fewshot_split": cfg.get("fewshot_split") or cfg.get("training_split"),
         "filters": filters,
         "version": cfg["metadata"]["version"],
+        "most_fewshot": len(written) if isinstance(written, list) else None,
         "defaults": defaults,
-    }
+    } | own
 
 
 def _items(name: str, subset: str) -> int:
@@ -116,15 +129,3 @@ def _items(name: str, subset: str) -> int:
 
 def _count(items: int) -> list[int]:
     return [items, items, items, 0, 0]
-
-
-def _later(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": row["type"],
-        "main_score": row["main_score"],
-        "splits": ["test"],
-        "subsets": {"default": ["eng-Latn"]},
-        "dataset": row["dataset"],
-        "revision": None,
-        "counts": {"test": {"default": _count(row["items"])}},
-    }

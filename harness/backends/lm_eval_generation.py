@@ -166,6 +166,7 @@ def _answer_batch(lm: SharedPrefixLM, batch: Batch, decoding: Decoding) -> list[
         trace.generated_tokens.append(len(new))
         trace.truncated.append(not stopped)
         lm.work.computed_tokens += len(new)
+        lm.work.generated_tokens += len(new)
         texts.append(postprocess_generated_text(lm.tok_decode(new), stop=decoding.stops, think_end_token=None))
     return texts
 

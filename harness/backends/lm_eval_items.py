@@ -88,6 +88,10 @@ def _row(task: Any, doc: int, by_filter: Mapping[str, Mapping[str, Any]], traces
         )
     else:
         row |= _answer_columns(first, traces.get((task.task_name, doc, 0)))
+        labels = fixed_labels(task)
+        if labels:
+            target = first["target"]
+            row |= {"choices": len(labels), "target": labels[target] if isinstance(target, int) else str(target)}
     for name, sample in by_filter.items():
         if not is_choice:
             filtered = sample["filtered_resps"][0]
@@ -125,6 +129,22 @@ def _answer_columns(sample: Mapping[str, Any], trace: Any) -> dict[str, Any]:
         "generated_tokens": sum(trace.generated_tokens) if trace else None,
         "truncated": any(trace.truncated) if trace else None,
     }
+
+
+def fixed_labels(task: Any) -> list[str] | None:
+    """Return the answers that are the same for every item, such as MMLU's letters; None where each has its own."""
+    choices = task.config.doc_to_choice
+    return [str(one) for one in choices] if isinstance(choices, list) else None
+
+
+def label_balance(parts: Sequence[PartItems], tasks: Mapping[str, Any]) -> dict[str, int] | None:
+    """Return label -> items whose right answer it is, over all parts; None where the parts have no labels in common."""
+    of_parts = [fixed_labels(tasks[part.part]) for part in parts]
+    labels = of_parts[0]
+    if labels is None or any(one != labels for one in of_parts):
+        return None
+    targets = [target for part in parts for target in part.columns["target"]]
+    return {label: targets.count(label) for label in labels}
 
 
 def unit_of(metric: str) -> Unit:
@@ -197,7 +217,7 @@ def gold_nats(parts: Sequence[PartItems]) -> float | None:
 
 
 def chance_level(parts: Sequence[PartItems]) -> float:
-    """Return what guessing scores, 0 to 1: the mean of 1/choices over items, exactly; 0 for generated answers."""
+    """Return what guessing scores, 0 to 1: the mean of 1/choices over items, exactly; 0 for free answers."""
     shares = [1.0 / count if count else 0.0 for part in parts for count in part.columns.get("choices", [None] * part.n)]
     return float(np.mean(shares))
 

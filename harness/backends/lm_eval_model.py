@@ -57,6 +57,8 @@ class Work:
     prompt_tokens: int = 0
     """In the rows, as plain lm-eval would compute them."""
     computed_tokens: int = 0
+    generated_tokens: int = 0
+    """Of the computed ones."""
     shared_prefixes: int = 0
 
 

@@ -96,9 +96,12 @@ def _shipped_tasks(name: str, about: Any, subsets: tuple[str, ...], place: Locat
 
     prefix = about["part_prefix"]
     names = {f"{prefix}{subset}" if prefix else name: subset if prefix else name for subset in subsets}
+    pinned = {"revision": place.revision} if place.revision else {}
     where: dict[str, Any] = {"dataset_path": place.load_from}
-    if place.revision:
-        where["dataset_kwargs"] = {"revision": place.revision}
+    if about.get("also_reads"):  # the task's own function reads the data, and is told where
+        where["dataset_kwargs"] = {"path": place.load_from, **pinned}
+    elif pinned:
+        where["dataset_kwargs"] = pinned
     manager = TaskManager(include_defaults=False, include_path=[task_folder(name)])
     # members of an inline group inherit from the registered task; the same dictionary on its own would not
     loaded = manager.load([{"group": "harness", "task": [{"task": one, **where} for one in names]}])["tasks"]

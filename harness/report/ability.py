@@ -15,7 +15,8 @@ SHARE_DIGITS = 1
 """Of percentages."""
 UNIT_NAMES: dict[Unit, str] = {"points": "", "nats": "nats per token, lower is better", "raw": "own unit"}
 HEADER = (
-    "task", "model", "score", "chance", "not extracted", "cut at the limit", "gold answer", "also", "asked with",
+    "task", "model", "score", "chance", "majority", "not extracted", "cut at the limit", "gold answer", "also",
+    "asked with",
 )  # fmt: skip
 
 
@@ -31,11 +32,16 @@ def facts_of(score: Score) -> dict[str, Any]:
 
 
 def chance_note(score: Score) -> str:
-    """Return ` / chance 25.00`, with a warning where the score is significantly below it; empty where it has none."""
+    """Return ` / chance 50.00, majority 54.00`, with a warning where the score is significantly below chance.
+
+    Empty where chance is not known.
+    """
     facts = facts_of(score)
     if facts.get("chance") is None:
         return ""
     note = f" / chance {figure(facts['chance'], 'points')}"
+    if facts.get("majority") is not None:
+        note += f", majority {figure(facts['majority'], 'points')}"
     return f"{note} BELOW CHANCE" if facts.get("is_below_chance") else note
 
 
@@ -58,6 +64,12 @@ def notes(report: Report) -> list[str]:
         lines.append(
             f"**Significantly below chance** (one-sided exact binomial, p < 0.01): {', '.join(below)}. Nobody guesses "
             "so badly: look for broken extraction or a wrong template before believing the score."
+        )
+    balance = {score.task: facts_of(score)["labels"] for score in scores if facts_of(score).get("labels")}
+    if balance:
+        told = [f"{task}: {', '.join(f'{label} {n}' for label, n in own.items())}" for task, own in balance.items()]
+        lines.append(
+            f"Right answers by label: {'; '.join(told)}. Majority: what always giving the commonest one would score."
         )
     if any(facts_of(score).get("gold_nll") is not None for score in scores):
         lines.append(
@@ -98,6 +110,7 @@ def _row(view: CellView, score: Score) -> list[str]:
         view.cell.model,
         figure(score.score, score.unit),
         figure(chance, "points") if chance is not None else "-",
+        figure(facts.get("majority"), "points"),
         ", ".join(f"{name}: {_percent(share)}" for name, share in extraction.items()) or "-",
         _percent(facts.get("truncated")),
         f"{figure(facts['gold_nll'], 'nats')} nats" if facts.get("gold_nll") is not None else "-",

@@ -1,0 +1,147 @@
+"""What a cell of the ability axis asks of the model, from prompt facts and the task's settings: pure.
+
+Tokens in are those really computed: rows that begin alike share one forward pass over the beginning, as
+`backends/lm_eval_prefix.py` has it, so MMLU's five examples count once a subject. A chat template's own few tokens a
+turn are not counted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.backends.lm_eval_prefix import LEAST_SHARED_TOKENS
+from harness.plan import PlannedTask
+from harness.prompt_facts import PromptFacts, mean_of, shipped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pile:
+    """The work of one part."""
+
+    items: int
+    requests: float
+    tokens_in: float
+    """Computed, gold answers included."""
+    row_tokens: float
+    """Length of a whole row: what the batches are cut by."""
+    answer: float
+    """Expected tokens of an answer; 0 where nothing is generated."""
+    longest_answer: float
+    """Expected of the longest of a batch."""
+    most: int
+    """Tokens of an answer at most."""
+    repeats: int = 1
+    """Answers to each item."""
+
+    @property
+    def to_generate(self) -> float:
+        """Expected over all items."""
+        return self.items * self.repeats * self.answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbilityWork:
+    """A cell's work, part by part, and what had to be assumed."""
+
+    piles: tuple[Pile, ...]
+    note: str | None
+    """What is assumed or unknown; with no piles, why nothing is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """What of a cell's work depends on its model."""
+
+    context: int | None = None
+    """Tokens it can read; None: no limit known."""
+    answer_factor: float = 1.0
+    """Length of its answers by that of the examples'."""
+    long_answer_factor: float = 1.0
+    """The same of the 95th percentiles."""
+
+
+def work_of(task: PlannedTask, habits: Habits) -> AbilityWork:
+    """Return what a cell computes; `task` has the settings of the cell's model."""
+    if task.ability is not None and (task.ability.is_nll or task.ability.file is not None):
+        from harness.own_prompts import own_work
+
+        return own_work(task, habits)
+    measured = shipped().tasks.get(task.name)
+    if not measured:
+        return AbilityWork(piles=(), note="lengths unknown: no copy of its data was measured")
+    unmeasured = [part for part in task.subsets if part not in measured]
+    mean = mean_of(list(measured.values()))
+    piles = []
+    for part in task.subsets:
+        items = _items(task, part)
+        if items is None:
+            return AbilityWork(piles=(), note=f"the number of items of {part} is unknown")
+        piles.append(pile_of(measured.get(part, mean), items, task.settings, habits))
+    note = None
+    if unmeasured:
+        note = f"{len(unmeasured)} of {len(task.subsets)} parts assumed: the mean of the {len(measured)} measured"
+    return AbilityWork(piles=tuple(piles), note=note)
+
+
+def _items(task: PlannedTask, part: str) -> int | None:
+    counts = [task.info.counts.get(split, {}).get(part) for split in task.splits]
+    known = [one.items for one in counts if one is not None]
+    if len(known) < len(counts):
+        return None
+    return min(sum(known), task.limit) if task.limit else sum(known)
+
+
+def pile_of(facts: PromptFacts, items: int, settings: Mapping[str, object], habits: Habits) -> Pile:
+    """Return the work of one part.
+
+    Args:
+        facts: lengths of its prompts.
+        items: how many are asked.
+        settings: of the task; `num_fewshot` and `max_gen_toks` are read.
+        habits: of the model; prompts longer than it can read are cut on the left and share nothing.
+    """
+    shots = int(str(settings.get("num_fewshot") or 0))
+    most = int(str(settings.get("max_gen_toks") or 0))
+    repeats = int(str(settings.get("repeats") or 1))
+    generates = facts.answer > 0
+    before = facts.lead + shots * facts.example
+    shared = before if facts.fixed else facts.lead
+    whole = before + facts.question + facts.options / max(facts.rows, 1)
+    room = math.inf if habits.context is None else habits.context - (most if generates else 0)
+    if whole > room:
+        computed = items * facts.rows * max(room, 0.0)
+    else:
+        computed = _computed(facts, items, before=before, shared=shared)
+    return Pile(
+        items=items,
+        requests=items * facts.requests * repeats,
+        tokens_in=computed * repeats + items * facts.gold,
+        row_tokens=min(whole, room),
+        answer=min(facts.answer * habits.answer_factor, most) if generates else 0.0,
+        longest_answer=min(facts.long_answer * habits.long_answer_factor, most) if generates else 0.0,
+        most=most if generates else 0,
+        repeats=repeats,
+    )
+
+
+def _computed(facts: PromptFacts, items: int, *, before: float, shared: float) -> float:
+    """Return the tokens of the rows that go through the model once beginnings are shared."""
+    if items > 1 and shared >= LEAST_SHARED_TOKENS:
+        return shared + items * (facts.rows * (before - shared + facts.question) + facts.options)
+    own = before + facts.question  # only the rows of one item begin alike
+    times = 1.0 if facts.rows > 1 and own >= LEAST_SHARED_TOKENS else facts.rows
+    return items * (times * own + facts.options)
+
+
+def batches_of(pile: Pile, batch_tokens: int) -> tuple[int, float]:
+    """Return (batches, rows a batch) of generated answers, as batches are cut by prompt and limit together."""
+    answers = pile.items * pile.repeats
+    rows = max(1, min(answers, int(batch_tokens // max(pile.row_tokens + pile.most, 1))))
+    return math.ceil(answers / rows), answers / math.ceil(answers / rows)
+
+
+def total(piles: Sequence[Pile], what: str) -> float:
+    """Return the sum of one column."""
+    return float(sum(getattr(one, what) for one in piles))
