@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -261,9 +262,10 @@ def test_the_shipped_suite_hides_no_default():
     """Every setting that the catalogue would fill in is written in suites/ability.yaml."""
     written = {entry.name: entry for entry in load_suite("ability").suite.tasks.ability}
     known = catalogue().of_axis("ability")
-    assert "humaneval_instruct" not in written  # the same problems again
+    again = {"humaneval_instruct", *lm_eval_catalogue.OWN_FOLDERS} - {"fever"}  # the same problems and claims again
+    assert not again & set(written)
     for name, task in known.items():
-        if task.ability is not None and name != "humaneval_instruct":
+        if task.ability is not None and name not in again:
             said = written[name].model_dump(exclude_none=True)
             assert set(task.ability["defaults"]) | {"chat_template", "fewshot_as_multiturn"} <= set(said), name
 
@@ -298,7 +300,7 @@ def test_subtasks_that_a_local_hub_lacks_are_named(root):
     ids=lambda entry: entry["name"],
 )
 def test_the_plan_counts_the_tokens_that_a_run_computes(root, ran, entry):
-    """With the same tokenizer and all items measured; gsm8k draws its examples anew, so its length is a mean."""
+    """With the same tokenizer; a mean over all items stands for the two that are asked, and examples count once."""
     from transformers import AutoTokenizer
 
     outcome, _ = ran
@@ -309,8 +311,9 @@ def test_the_plan_counts_the_tokens_that_a_run_computes(root, ran, entry):
     piles = [pile_of(facts[part], own["n"], about["settings"], Habits())
              for part, own in zip(facts, about["parts"].values(), strict=True)]  # fmt: skip
     computed = about["computed_tokens"] - about["generated_tokens"]
-    assert total(piles, "tokens_in") == pytest.approx(computed, rel=0.1 if entry["name"] == "gsm8k" else 0.02)
-    assert total(piles, "tokens_in") < (0.75 if entry["name"] != "gsm8k" else 1.1) * about["prompt_tokens"]
+    assert total(piles, "tokens_in") == pytest.approx(computed, rel=0.02 if entry["name"] == "mmlu" else 0.1)
+    if entry["name"] != "gsm8k":  # which draws its examples anew
+        assert total(piles, "tokens_in") < 0.8 * about["prompt_tokens"]
 
 
 def test_tasks_without_data_are_gaps_and_the_rest_runs(root, tmp_path):
@@ -398,6 +401,7 @@ def test_items_that_do_not_give_the_engines_figure_are_refused():
     class Task:
         OUTPUT_TYPE = "generate_until"
         task_name = "t"
+        config = SimpleNamespace(doc_to_choice=None)
 
         def aggregation(self):
             from lm_eval.api.metrics import mean
