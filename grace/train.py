@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from grace.candidate import write_candidate
@@ -114,3 +116,13 @@ def _train(session: Session, *, resume: bool) -> Finished:
     from grace.infonce import train_contrastive
 
     return train_contrastive(session, resume=resume)
+
+
+class _CallableModule(ModuleType):
+    """Lets `grace.train(config, out)` work beside `from grace.train import train`."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Outcome:
+        return train(*arguments, **options)
+
+
+sys.modules[__name__].__class__ = _CallableModule

@@ -127,7 +127,7 @@ def load_trainable(config: TrainConfig, weights: Located, *, keep_base: bool = F
     )
 
 
-def attach_lora(model: Any, adapter: Adapter, seed: int) -> Any:
+def attach_lora(model: Any, adapter: Adapter, seed: int, *, task: str | None = "CAUSAL_LM") -> Any:
     """Inject a LoRA adapter into `model`'s layers, float32, initialised by `seed`; returns the PEFT wrapper."""
     import torch
     from peft import LoraConfig, get_peft_model
@@ -138,7 +138,7 @@ def attach_lora(model: Any, adapter: Adapter, seed: int) -> Any:
         lora_alpha=adapter.resolved_alpha,
         lora_dropout=adapter.dropout,
         target_modules=targets,
-        task_type="CAUSAL_LM",
+        task_type=task,
     )
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)

@@ -211,24 +211,27 @@ def _identify_directory(spec: CandidateSpec, sources: Sources) -> Candidate | Mi
         return MissingCandidate(name=spec.name, gaps=(gap,), untrained=True, note=spec.note)
     about = read_candidate_file(directory / "candidate.yaml")
     model = str(directory / about.weights) if about.weights else about.base.model
+    kind = spec.kind or about.kind
     options: dict[str, Any] = {
-        **about.encoder,
+        **{key: value for key, value in about.encoder.items() if key != "generation" or kind == "rationale"},
         "name": spec.name,
         "note": spec.note,
         "device": spec.device,
         "batch_tokens": spec.batch_tokens,
         "seeds": spec.seeds,
-        "encoder": about.kind,
+        "encoder": kind,
         "model": model,
         "revision": None if about.weights else about.base.revision,
         "sha256": None if about.weights else about.base.sha256,
     }
     if spec.ability:
         options["ability"] = spec.ability
+    if spec.generation:
+        options["generation"] = spec.generation
     if about.adapter:
         options["adapter"] = str(directory / about.adapter)
     try:
-        loaded = _SPECS[about.kind].model_validate(options)
+        loaded = _SPECS[kind].model_validate(options)
     except ValidationError as error:
         raise InputError(_lines(error, yaml_source.load(directory / "candidate.yaml"), "encoder")) from error
     return _identify_loaded(loaded, sources, directory, about)

@@ -155,6 +155,10 @@ class CandidateSpec(EncoderOptions):
     """The directory; relative paths are taken from the working directory."""
     config: str | None = None
     """The training configuration that makes it; named in the plan while the directory is missing."""
+    kind: Literal["mean-pool", "rationale"] | None = None
+    """Read the trained weights by another encoder than the one they were trained for: with or without a rationale."""
+    generation: Generation | None = None
+    """How a rationale is written; None takes the candidate's own."""
     ability: dict[str, AbilitySettings] = {}
     """Ability task -> what differs for this model, such as the chat template."""
 

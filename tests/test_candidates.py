@@ -82,6 +82,25 @@ def test_a_candidate_directory_says_how_it_is_loaded():
     assert found.training == {"objective": "grace", "git": "0123abc", "steps": 10}
 
 
+def test_a_suite_reads_trained_weights_with_or_without_a_rationale():
+    """`kind` and `generation` of the entry win over the directory's; without a rationale its settings are no option."""
+    folder = directory(WHOLE)
+    plain = identify(CandidateSpec(name="m", candidate=str(folder), kind="mean-pool"), Sources())
+    assert isinstance(plain, Candidate)
+    assert (plain.kind, plain.adapter is not None) == ("mean-pool", True)
+    short = Generation(max_new_tokens=8)
+    found = identify(CandidateSpec(name="m", candidate=str(folder), generation=short), Sources())
+    assert isinstance(found, Candidate)
+    assert isinstance(found.spec, RationaleSpec)
+    assert found.spec.generation.max_new_tokens == 8
+    other = directory(MINIMAL, "other")
+    with_rationale = identify(CandidateSpec(name="m", candidate=str(other), kind="rationale"), Sources())
+    assert isinstance(with_rationale, Candidate)
+    assert with_rationale.kind == "rationale"
+    with pytest.raises(InputError, match="generation"):
+        identify(CandidateSpec(name="m", candidate=str(other), generation=short), Sources())
+
+
 def test_full_weights_in_the_directory_replace_the_base():
     """Then the base's revision no longer applies."""
     folder = directory("version: 1\nkind: mean-pool\nbase: {model: some/base, revision: abc}\nweights: merged\n")

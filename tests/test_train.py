@@ -129,7 +129,9 @@ def test_a_part_that_is_run_again_drops_the_same(folder, tmp_path):
 
 def test_the_run_leaves_metrics_and_provenance(folder, tmp_path):
     """One row a step; the candidate names objective, data and configuration."""
-    outcome = train(plain_config(folder, retain_weight=1.0), tmp_path / "out", progress=Quiet())
+    import grace
+
+    outcome = grace.train(plain_config(folder, retain_weight=1.0), tmp_path / "out", progress=Quiet())
     rows = [json.loads(line) for line in (outcome.path / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [1, 2]
     assert rows[0]["kl"] == pytest.approx(0.0, abs=1e-6)  # a fresh adapter changes nothing
