@@ -20,6 +20,7 @@ from harness.paired import (
     Difference,
     Estimate,
     Part,
+    Rounds,
     Spread,
     of_proportions,
     of_spread,
@@ -31,7 +32,7 @@ from harness.results import Score, SeededScore
 from harness.stats import Floats
 from harness.store import Store
 
-COMPARISON_VERSION = 2
+COMPARISON_VERSION = 3
 """Raised when the way a difference is computed changes."""
 POINTS = 100.0
 SAME = 1e-12
@@ -171,8 +172,17 @@ def pooled_scores(parts: Sequence[tuple[ItemStatistic, ItemStatistic, float]]) -
         return Pooled(*together, False, spread_of_ratios(own, base, tokens), scale)
     weighs_alike = all(abs(weight - one.n / n) < SAME for one, _, weight in parts)
     is_binary = weighs_alike and all(bool(np.isin(one, (0.0, 1.0)).all()) for one in together)
-    spread = spread_of_means([Part(one, other, part[2]) for one, other, part in zip(own, base, parts, strict=True)])
+    spread = spread_of_means([_part(*part) for part in parts])
     return Pooled(*together, is_binary, spread, 1.0)
+
+
+def _part(own: ItemStatistic, base: ItemStatistic, weight: float) -> Part:
+    """Return the paired scores, with their rounds where both cells have the same number of them."""
+    rounds = None
+    if own.rounds is not None and base.rounds is not None and own.rounds.shape == base.rounds.shape:
+        rounds = Rounds(own.rounds, base.rounds, own.are_crossed)
+    scores = [np.empty(0) if one.scores is None else one.scores for one in (own, base)]
+    return Part(scores[0], scores[1], weight, rounds)
 
 
 def _counts(plain: Difference, merits: Sequence[tuple[Any, Any]]) -> Difference:

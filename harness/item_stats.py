@@ -7,7 +7,7 @@ paired difference of two cells. Columns are those of the cell's parquet.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,11 +24,13 @@ from harness.stats import (
 
 PAIR_MEASURES = ("similarity", "cosine", "manhattan", "euclidean", "dot")
 """Columns of pair classification whose best average precision is max_ap; larger means more alike."""
+SEED_COLUMN = "v_measure_seed_"
+"""Columns of clustering: the set's score under another k-means seed."""
 UNITS = {
     "STS": "pair",
     "PairClassification": "pair",
-    "Classification": "test text (mean over the ten experiments)",
-    "Clustering": "set of texts",
+    "Classification": "test text x training sample",
+    "Clustering": "set of texts x k-means seed",
     "Retrieval": "query",
     "Reranking": "query",
     "Summarization": "document",
@@ -48,6 +50,10 @@ class ItemStatistic:
     """(n,) scores whose mean (with `sizes`: sum over sum of sizes) the metric is; None where it is neither."""
     sizes: Floats | None = None
     """(n,) such as tokens; None where each item weighs alike."""
+    rounds: Floats | None = None
+    """(n, rounds) scores of every item in every round: training samples, k-means seeds; None where there is one."""
+    are_crossed: bool = False
+    """Whether a round is the same for all items."""
     merits: Floats | None = None
     """(n,) what is counted as win, tie or loss an item, more is better; None where an item has nothing of the kind."""
 
@@ -102,6 +108,8 @@ def of_columns(kind: str, columns: Mapping[str, Any]) -> ItemStatistic | None:
             sizes=tokens,
             merits=nats,  # less is better: the score says so
         )
+    if kind == "Classification":
+        return _over_experiments(columns)
     items = columns["query" if kind in ("Retrieval", "Reranking") else "item"]
     return _mean_of(items, _floats(columns["score"]))
 
@@ -132,11 +140,30 @@ def _best_average_precision(columns: Mapping[str, Any]) -> Statistic:
     return best
 
 
+def _over_experiments(columns: Mapping[str, Any]) -> ItemStatistic:
+    """Test texts x training samples: a text is right or wrong in each of them."""
+    labels = np.asarray(columns["label"])
+    right = [np.asarray(columns[name]) == labels for name in _numbered(columns, "prediction_")]
+    found = _mean_of(columns["item"], _floats(columns["score"]))
+    return replace(found, rounds=np.stack(right, axis=1).astype(np.float64), are_crossed=True) if right else found
+
+
 def _over_sets(columns: Mapping[str, Any]) -> ItemStatistic:
+    """Sets x k-means seeds: the score is that of the engine's own seed, which comes first."""
     from sklearn.metrics import v_measure_score
 
     sets = np.asarray(columns["set"])
     labels, clusters = np.asarray(columns["label"]), np.asarray(columns["cluster"])
     names = sorted(set(sets.tolist()))
-    values = [float(v_measure_score(labels[sets == name], clusters[sets == name])) for name in names]
-    return _mean_of(names, _floats(values))
+    values = _floats([float(v_measure_score(labels[sets == name], clusters[sets == name])) for name in names])
+    first = [int(np.argmax(sets == name)) for name in names]  # the other seeds' scores stand on every row of a set
+    others = [_floats(columns[name])[first] for name in _numbered(columns, SEED_COLUMN)]
+    found = _mean_of(names, values)
+    return replace(found, rounds=np.stack([values, *others], axis=1)) if others else found
+
+
+def _numbered(columns: Mapping[str, Any], prefix: str) -> list[str]:
+    """Return the columns `prefix` + number that hold values, by number."""
+    named = [name for name in columns if name.startswith(prefix) and name[len(prefix) :].isdecimal()]
+    held = [name for name in named if not any(value is None or value != value for value in columns[name][:1])]
+    return sorted(held, key=lambda name: int(name[len(prefix) :]))

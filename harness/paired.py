@@ -19,6 +19,7 @@ from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 
+from harness.designs import Term, added, crossed, nested
 from harness.proportions import mcnemar, tango
 from harness.stats import CONFIDENCE, Floats, Statistic, bootstrap_values
 
@@ -89,6 +90,19 @@ class Part(NamedTuple):
     """(n,)"""
     weight: float
     """Share of the part in the score; the shares of all parts sum to 1."""
+    rounds: Rounds | None = None
+    """Where every item was scored several times."""
+
+
+class Rounds(NamedTuple):
+    """The scores of every item in every round, of both models."""
+
+    own: Floats
+    """(items, rounds)"""
+    base: Floats
+    """(items, rounds)"""
+    are_crossed: bool
+    """Whether a round is the same for all items (a training sample) or the item's own (a k-means seed)."""
 
 
 def of_proportions(wins: int, losses: int, n: int) -> Estimate:
@@ -111,15 +125,30 @@ class Spread(NamedTuple):
 
 
 def spread_of_means(parts: Sequence[Part]) -> Spread | None:
-    """Return the spread of a mean over parts, by Welch's formula; None where a part has under two items."""
+    """Return the spread of a mean over parts, their variances added; None where a part has under two items.
+
+    Items are drawn at random, and so are the rounds of a part that has some.
+    """
     if not parts or any(len(part.own) < 2 for part in parts):
         return None
     apart = [part.own - part.base for part in parts]
     value = sum(part.weight * float(one.mean()) for part, one in zip(parts, apart, strict=True))
-    terms = [part.weight**2 * float(one.var(ddof=1)) / len(one) for part, one in zip(parts, apart, strict=True)]
+    terms = [
+        Term(part.weight**2 * term.value, term.freedom)
+        for part, one in zip(parts, apart, strict=True)
+        for term in _terms(part, one)
+    ]
     n = sum(len(one) for one in apart)
     each = np.concatenate([n * part.weight / len(one) * one for part, one in zip(parts, apart, strict=True)])
-    return Spread(value, math.sqrt(sum(terms)), _freedom(terms, [len(one) for one in apart]), each)
+    variance = added(terms)
+    return Spread(value, math.sqrt(variance.value), variance.freedom, each)
+
+
+def _terms(part: Part, apart: Floats) -> list[Term]:
+    if part.rounds is None:
+        return [Term(float(apart.var(ddof=1)) / len(apart), len(apart) - 1)]
+    values = part.rounds.own - part.rounds.base
+    return crossed(values.T) if part.rounds.are_crossed else nested(values)
 
 
 def spread_of_ratios(own: Sequence[Floats], base: Sequence[Floats], sizes: Sequence[Floats]) -> Spread | None:
@@ -142,26 +171,21 @@ def spread_of_ratios(own: Sequence[Floats], base: Sequence[Floats], sizes: Seque
     apart = [one - other for one, other in zip(own, base, strict=True)]
     value = sum(float(one.sum()) for one in apart) / total
     each = [(one - value * size) * n / total for one, size in zip(apart, sizes, strict=True)]
-    terms = [(len(one) / n) ** 2 * float(one.var(ddof=1)) / len(one) for one in each]
-    return Spread(
-        value, math.sqrt(sum(terms)), _freedom(terms, [len(one) for one in each]), n / total * np.concatenate(apart)
-    )
+    variance = added([Term((len(one) / n) ** 2 * float(one.var(ddof=1)) / len(one), len(one) - 1) for one in each])
+    return Spread(value, math.sqrt(variance.value), variance.freedom, n / total * np.concatenate(apart))
 
 
-def _freedom(terms: Sequence[float], sizes: Sequence[int]) -> float:
-    """Return Welch's degrees of freedom of a sum of variances."""
-    variance = sum(terms)
-    if not variance:
-        return 1.0
-    return variance**2 / sum(term**2 / (size - 1) for term, size in zip(terms, sizes, strict=True))
+def few_differ(wins: int, losses: int, n: int) -> bool:
+    """Whether so few of n items differ that Student's t is not to be trusted alone."""
+    return wins + losses < min(FEW, n / 2)
 
 
 def of_spread(spread: Spread | None, scale: float) -> Estimate | None:
     """Return Student's estimate of a spread.
 
-    Where fewer than ten items differ the interval is widened to hold the score interval of as many whole wins and
-    losses as differ, scaled by the largest difference (by `scale` where none differs): three changed items have a t
-    interval that is too sure of itself.
+    Where fewer than ten items differ, and most do not, the interval is widened to hold the score interval of as many
+    whole wins and losses as differ, scaled by the largest difference (by `scale` where none differs): three changed
+    items have a t interval that is too sure of itself.
     """
     from scipy.stats import t as student
 
@@ -172,7 +196,7 @@ def of_spread(spread: Spread | None, scale: float) -> Estimate | None:
     p_value = 2 * float(student.sf(abs(value) / stderr, spread.freedom)) if stderr else 1.0
     low, high = value - reach, value + reach
     wins, losses = int((spread.apart > 0).sum()), int((spread.apart < 0).sum())
-    if wins + losses < FEW:
+    if few_differ(wins, losses, len(spread.apart)):
         limits = tango(wins, losses, len(spread.apart))
         largest = float(np.abs(spread.apart).max()) or scale
         low, high = min(low, largest * limits.low), max(high, largest * limits.high)

@@ -9,7 +9,7 @@ The question is one of non-inferiority: is a loss of the margin or more excluded
   token of the gold answers decide, at a margin of their own.
 
 Right-or-wrong items are tested exactly (`harness.proportions`), so that no flip at all in a hundred items is undecided
-and not "0 +- 0". Means of other scores take Student's t; where fewer than ten items differ, or none does, they must
+and not "0 +- 0". Means of other scores take Student's t; where fewer than ten items differ, and most do not, they must
 also pass the exact test with each of these items counted as a whole win or loss of the largest size seen.
 """
 
@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from harness.paired import FEW
+from harness.paired import few_differ
 from harness.proportions import items_without_flips, largest_loss, p_not_worse, p_worse, score_statistic
 from harness.results import Unit
 
@@ -231,7 +231,7 @@ def _p_of_mean(evidence: Evidence, margin: float) -> float:
         p_value = 0.0 if room > 0 else 1.0
     else:
         p_value = float(student.sf(room / evidence.stderr, evidence.freedom))
-    if evidence.wins + evidence.losses < FEW and abs(margin) < evidence.scale:
+    if _is_rare(evidence) and abs(margin) < evidence.scale:
         exact = p_not_worse(evidence.wins, evidence.losses, evidence.n, margin / evidence.scale)
         p_value = max(p_value, exact)
     return p_value
@@ -245,9 +245,13 @@ def _upper(evidence: Evidence) -> float:
         return evidence.scale * largest_loss(evidence.wins, evidence.losses, evidence.n, LEVEL)
     reach = float(student.ppf(1 - LEVEL, evidence.freedom)) * evidence.stderr if evidence.stderr else 0.0
     upper = evidence.loss + reach
-    if evidence.wins + evidence.losses < FEW:
+    if _is_rare(evidence):
         upper = max(upper, evidence.scale * largest_loss(evidence.wins, evidence.losses, evidence.n, LEVEL))
     return upper
+
+
+def _is_rare(evidence: Evidence) -> bool:
+    return few_differ(evidence.wins, evidence.losses, evidence.n)
 
 
 def _turned(evidence: Evidence) -> Evidence:
@@ -258,7 +262,7 @@ def _turned(evidence: Evidence) -> Evidence:
 def _excludable(evidence: Evidence) -> float:
     from scipy.stats import t as student
 
-    if evidence.stderr and evidence.wins + evidence.losses >= FEW:
+    if evidence.stderr and not _is_rare(evidence):
         return float(student.ppf(1 - LEVEL, evidence.freedom)) * evidence.stderr
     return evidence.scale * largest_loss(0, 0, evidence.n, LEVEL)
 
@@ -270,7 +274,7 @@ def _needed(evidence: Evidence, margin: float) -> int | None:
 
     is_kept = evidence.loss < margin  # then more items would show that, else that it is lost
     share, found = margin / evidence.scale, []
-    if share < 1 and (evidence.stderr is None or evidence.wins + evidence.losses < FEW):
+    if share < 1 and (evidence.stderr is None or _is_rare(evidence)):
         seen = evidence if is_kept else _turned(evidence)
         statistic = float(score_statistic(seen.wins, seen.losses, seen.n, -share if is_kept else share))
         first = _more(evidence.n, float(norm.ppf(1 - LEVEL)), statistic)

@@ -424,6 +424,27 @@ def test_clustering_rows_name_set_and_item(hub: Path, case_of: Callable[[str], C
     assert len({row["cluster"] for row in rows if row["set"] == 2}) == 3
 
 
+def test_clustering_keeps_nine_further_seeds(hub: Path, case_of: Callable[[str], Case]) -> None:
+    """The third of them is k-means on the same vectors with mteb's settings and seed 45; a set of one label has 1."""
+    from sklearn.cluster import MiniBatchKMeans
+    from sklearn.metrics import v_measure_score
+
+    sets = pq.read_table(
+        next((hub / "datasets/mteb/twentynewsgroups-clustering/default").glob("*.parquet"))
+    ).to_pylist()
+    rows = case_of("TwentyNewsgroupsClustering").rows
+    for index, one in enumerate(sets):
+        found = {row["v_measure_seed_3"] for row in rows if row["set"] == index}
+        expected = 1.0
+        if len(set(one["labels"])) > 1:
+            vectors = np.stack([hashed(text, HashEncoder().dimension) for text in one["sentences"]])
+            clusters = len(set(one["labels"]))
+            model = MiniBatchKMeans(n_clusters=clusters, batch_size=500, n_init="auto", random_state=45).fit(vectors)
+            expected = v_measure_score(one["labels"], model.labels_)
+        assert found == {pytest.approx(expected)}
+    assert sum(name.startswith("v_measure_seed_") for name in rows[0]) == 9
+
+
 @pytest.mark.parametrize("name", list(FASTER))
 def test_faster_clustering_rows_name_the_text_that_was_drawn(
     hub: Path, case_of: Callable[[str], Case], name: str

@@ -17,9 +17,10 @@ from harness.backends.mteb_items import Capture, SubsetItems
 from harness.backends.mteb_texts import texts_of
 from harness.catalogue import catalogue
 from harness.hub import Located
+from harness.intervals import interval_of
 from harness.prompts import NO_ROLE, Role, selector
 from harness.results import Metric
-from harness.stats import Interval, bootstrap
+from harness.stats import Interval
 
 if TYPE_CHECKING:
     import numpy as np
@@ -143,9 +144,10 @@ def _outcome(task: PlannedTask, parts: list[_Part], model: MtebModel) -> Outcome
 
 
 def _interval(subsets: list[SubsetItems]) -> Interval | None:
-    if any(one.statistic is None for one in subsets):
+    statistics = [one.statistic for one in subsets if one.statistic is not None]
+    if len(statistics) < len(subsets):
         return None
-    found = bootstrap([(one.n, one.statistic) for one in subsets if one.statistic is not None])
+    found = interval_of([(one, 1 / len(statistics)) for one in statistics])
     if found is None:
         return None
     return replace(found, stderr=found.stderr * POINTS, low=found.low * POINTS, high=found.high * POINTS)

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.item_stats import of_columns
-from harness.stats import Statistic
+from harness.backends.mteb_seeds import SEED_COLUMNS, KMeansSeeds
+from harness.item_stats import ItemStatistic, of_columns
 
 TOP_DOCUMENTS = 10
 """Of each query's ranking so many are kept."""
@@ -43,7 +43,7 @@ class SubsetItems:
     n: int
     score: float
     """The main metric recomputed from the items (0 to 1), or the engine's where `missing` says why not."""
-    statistic: Statistic | None = None
+    statistic: ItemStatistic | None = None
     """The main metric over resampled items; None where there is no such thing: the experiments of mteb's faster
     clustering draw from the same texts, so that their spread is no error over texts."""
     columns: dict[str, Any] = field(default_factory=dict)
@@ -71,6 +71,7 @@ class Capture:
         self._predictions: dict[tuple[str, str], Any] = {}
         self._queries: dict[tuple[str, str], dict[str, Any]] = {}
         self._random_state = task.rng_state.getstate()
+        self._seeds = KMeansSeeds(task) if _clusters_sets(task) else None
         task._save_task_predictions = self._take_predictions
         if hasattr(task, "task_specific_scores"):  # retrieval and reranking alone have it
             self._specific = task.task_specific_scores
@@ -91,7 +92,7 @@ class Capture:
                 f"mteb says {official!r}"
             )
         found = of_columns(kind, made.columns) if made.columns else None
-        return replace(made, statistic=found.statistic) if found else made
+        return replace(made, statistic=found) if found else made
 
     def _by_type(self, kind: str, split: str, subset: str, scores: Mapping[str, Any]) -> SubsetItems:
         if kind in ("Retrieval", "Reranking"):
@@ -214,10 +215,14 @@ class Capture:
         rows: dict[str, list[Any]] = {"set": [], "item": [], "label": [], "cluster": []}
         values: list[float] = []
         assignments = iter(predictions)
+        seeds = iter(self._seeds.of_sets if self._seeds else [])
         for index, one in enumerate(data):
             labels = one[self._task.label_column_name]
             # mteb skips the encoding of a set with a single label and scores it 1.
-            clusters = next(assignments) if len(set(labels)) > 1 else [0] * len(labels)
+            is_clustered = len(set(labels)) > 1
+            clusters = next(assignments) if is_clustered else [0] * len(labels)
+            for name, value in (next(seeds) if is_clustered else dict.fromkeys(SEED_COLUMNS, 1.0)).items():
+                rows.setdefault(name, []).extend([value] * len(labels))
             values.append(float(v_measure_score(labels, clusters)))
             rows["set"] += [index] * len(labels)
             rows["item"] += range(len(labels))
@@ -361,6 +366,13 @@ def _documents_of(task: Any, data: Any, human: list[list[float]]) -> list[int]:
         found.append(place)
         place += 1
     return found
+
+
+def _clusters_sets(task: Any) -> bool:
+    """Whether it is mteb's clustering of given sets, and not its faster one over drawn texts."""
+    from mteb.abstasks.clustering_legacy import AbsTaskClusteringLegacy
+
+    return isinstance(task, AbsTaskClusteringLegacy)
 
 
 def _averages_p_value(task: Any) -> bool:
