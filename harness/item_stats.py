@@ -111,10 +111,11 @@ def of_columns(kind: str, columns: Mapping[str, Any]) -> ItemStatistic | None:
     if kind == "Classification":
         return _over_experiments(columns)
     items = columns["query" if kind in ("Retrieval", "Reranking") else "item"]
-    return _mean_of(items, _floats(columns["score"]))
+    return of_scores(items, _floats(columns["score"]))
 
 
-def _mean_of(items: Sequence[Any], scores: Floats) -> ItemStatistic:
+def of_scores(items: Sequence[Any], scores: Floats) -> ItemStatistic:
+    """Return the statistic of a metric that is the mean of (n,) item scores."""
     return ItemStatistic(items=tuple(items), statistic=mean_statistic(scores), scores=scores, merits=scores)
 
 
@@ -144,7 +145,7 @@ def _over_experiments(columns: Mapping[str, Any]) -> ItemStatistic:
     """Test texts x training samples: a text is right or wrong in each of them."""
     labels = np.asarray(columns["label"])
     right = [np.asarray(columns[name]) == labels for name in _numbered(columns, "prediction_")]
-    found = _mean_of(columns["item"], _floats(columns["score"]))
+    found = of_scores(columns["item"], _floats(columns["score"]))
     return replace(found, rounds=np.stack(right, axis=1).astype(np.float64), are_crossed=True) if right else found
 
 
@@ -158,7 +159,7 @@ def _over_sets(columns: Mapping[str, Any]) -> ItemStatistic:
     values = _floats([float(v_measure_score(labels[sets == name], clusters[sets == name])) for name in names])
     first = [int(np.argmax(sets == name)) for name in names]  # the other seeds' scores stand on every row of a set
     others = [_floats(columns[name])[first] for name in _numbered(columns, SEED_COLUMN)]
-    found = _mean_of(names, values)
+    found = of_scores(names, values)
     return replace(found, rounds=np.stack([values, *others], axis=1)) if others else found
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ability_support import SUBJECTS, ability_hub, save_tiny_lm, suite_text
-from scipy.stats import binom
+from scipy.stats import binom, binomtest
 
 from harness import make_prompt_facts
 from harness.ability_cost import Habits, pile_of, total
@@ -383,15 +383,16 @@ def test_chance_is_exact_and_the_flag_is_the_binomials():
 
 
 def test_parts_weigh_by_their_size_in_score_and_interval():
-    """Two right of two and none of six: 25 points, not 50; a bootstrap of constant parts has no width."""
+    """Two right of two and none of six: 25 points, not 50, and Wilson's interval of two of eight."""
     parts = [part([1.0] * 2), part([0.0] * 6, name="b")]
     assert pooled(parts, "acc,none") == 0.25
     found = interval(parts, "acc,none")
-    assert (found.low, found.high, found.stderr) == (0.25, 0.25, 0.0)
+    wilson = binomtest(2, 8).proportion_ci(method="wilson")
+    assert (found.low, found.high) == (pytest.approx(wilson.low), pytest.approx(wilson.high))
     rng = np.random.default_rng(0)
     mixed = [part(list(map(float, rng.random(n) < 0.4)), name=str(n)) for n in (30, 200)]
-    spread = sum((one.n / 230) ** 2 * np.var(one.columns["acc,none"]) / one.n for one in mixed)
-    assert interval(mixed, "acc,none").stderr == pytest.approx(math.sqrt(spread), rel=0.1)
+    share = np.concatenate([one.columns["acc,none"] for one in mixed]).mean()
+    assert interval(mixed, "acc,none").stderr == pytest.approx(math.sqrt(share * (1 - share) / 230))
     assert gold_nats([part([0.0] * 3)]) == pytest.approx((0 + 2 + 4) / 6)
 
 

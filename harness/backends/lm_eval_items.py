@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from harness.intervals import interval_of
+from harness.item_stats import of_scores
 from harness.results import Metric, Unit
-from harness.stats import Interval, Statistic, bootstrap, mean_statistic
+from harness.stats import Interval
 
 POINTS = 100.0
 POINT_METRICS = frozenset({"acc", "acc_norm", "acc_bytes", "acc_mutual_info", "exact_match", "f1", "mcc", "contains"})
@@ -158,20 +160,16 @@ def pooled(parts: Sequence[PartItems], key: str) -> float:
 
 
 def interval(parts: Sequence[PartItems], key: str) -> Interval | None:
-    """Return the bootstrap interval of `pooled`, items resampled within each part; None where items do not give it."""
+    """Return the interval of `pooled` over the items of each part; None where items do not give it."""
     if any(key not in part.columns for part in parts):
         return None
     total = sum(part.n for part in parts)
-    weighted: list[tuple[int, Statistic]] = [
-        (part.n, _scaled(mean_statistic(np.asarray(part.columns[key], dtype=np.float64)), len(parts) * part.n / total))
-        for part in parts
-    ]
-    return bootstrap(weighted)
-
-
-def _scaled(statistic: Statistic, factor: float) -> Statistic:
-    """Return `factor` times a statistic: `bootstrap` gives every part the same weight."""
-    return lambda counts: factor * statistic(counts)
+    return interval_of(
+        [
+            (of_scores(part.columns["item"], np.asarray(part.columns[key], dtype=np.float64)), part.n / total)
+            for part in parts
+        ]
+    )
 
 
 def in_points(found: Interval) -> Interval:

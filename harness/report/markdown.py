@@ -8,7 +8,7 @@ from statistics import stdev
 from harness.item_stats import UNITS
 from harness.paired import Difference
 from harness.plan import PlannedTask
-from harness.report import ability, retention
+from harness.report import ability, paired_table, retention
 from harness.report.table import AxisSummary, CellView, Mean, Report, ordered_types
 from harness.results import Score, SeededScore, Unit
 
@@ -62,6 +62,7 @@ def _axis(report: Report, axis: AxisSummary) -> str:
     parts = [f"## {name}", *(retention.sentences(report) if axis.axis == "ability" else ())]
     parts += [_verdict(report, axis), _standings(report, axis), over]
     parts += [_summary(report, axis), "### By task", _by_task(report, axis)]
+    parts += paired_table.section(report, axis)
     if axis.axis == "ability":
         parts += retention.section(report)
         parts += ["### Beside the scores", table(ability.HEADER, ability.rows(report)), *ability.notes(report)]
@@ -99,15 +100,17 @@ def _standings(report: Report, axis: AxisSummary) -> str:
         base = "baseline" if one.model == report.baseline else _interval(one.to_baseline)
         counts = "" if one.model == report.baseline else f"{one.ahead} / {one.behind} / {one.undecided}"
         lead = "leader" if one.to_leader is None else _interval(one.to_leader)
-        rows.append([f"{'1=' if tied else place}", one.model, points(one.mean), lead, base, counts])
+        within = NOT_THERE if one.best_rank is None else f"{one.best_rank} to {one.worst_rank}"
+        rows.append([f"{'1=' if tied else place}", within, one.model, points(one.mean), lead, base, counts])
     if not rows:
         return ""
     to_base = f"to {report.baseline}" if report.baseline else "to the baseline"
-    header = ["rank", "model", "mean", "to the leader", to_base, "tasks ahead / behind / undecided"]
+    header = ["rank", "95% interval", "model", "mean", "to the leader", to_base, "tasks ahead / behind / undecided"]
     note = (
         "Differences in points [95% interval]. Tasks are fixed; within each, items are resampled, the same for both "
         "models. A task counts as ahead or behind when its own interval lies on one side of 0 (each at 95%, not "
-        "corrected for the number of tasks)."
+        "corrected for the number of tasks). The interval of a rank counts the models that are clearly better or worse "
+        "(5% for all comparisons of a model together); models whose intervals overlap are not told apart."
     )
     return f"{table(header, rows)}\n\n{note}"
 
@@ -160,7 +163,7 @@ def _by_task(report: Report, axis: AxisSummary) -> str:
     units = "; ".join(f"{kind}: {UNITS[kind]}" for kind in ordered_types(tasks) if kind in UNITS)
     legend = "Score in points [95% interval] (paired difference to the baseline [95% interval]); - missing; n/a."
     if units:
-        legend += f" Intervals: bootstrap over items, which are for {units}."
+        legend += f" Intervals: over items, which are for {units}."
     return f"{table(header, rows)}\n\n{legend}"
 
 

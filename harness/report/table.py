@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import permutations
 from statistics import fmean
 from typing import Literal
 
@@ -22,6 +23,8 @@ from harness.results import Failure, Result, Score
 from harness.retention import AxisRetention
 
 Comparer = Callable[[Score, Score], Difference]
+LEVEL = 0.05
+"""Of rank intervals."""
 Status = Literal["ok", "error", "missing", "n/a"]
 
 
@@ -70,6 +73,10 @@ class Standing:
     behind: int
     undecided: int
     """Common tasks whose interval covers 0 or that have none."""
+    best_rank: int | None = None
+    """1 + the models that are clearly better; None where a difference has no interval."""
+    worst_rank: int | None = None
+    """The number of models less those clearly worse: with `best_rank` a 95 % interval of the rank."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,6 +258,7 @@ def _standings(
         pairs = [(views[model, task].score, views[other, task].score) for task in common]
         return [compare(own, base) for own, base in pairs if own and base]
 
+    ranks = _rank_intervals(order, {pair: mean_difference(against(*pair)) for pair in permutations(order, 2)})
     standings = []
     for model in order:
         to_leader, each = mean_difference(against(model, leader)), against(model, baseline)
@@ -265,9 +273,31 @@ def _standings(
                 ahead=sum(one.value > 0 for one in clear),
                 behind=sum(one.value < 0 for one in clear),
                 undecided=len(each) - len(clear),
+                best_rank=ranks[model][0] if model in ranks else None,
+                worst_rank=ranks[model][1] if model in ranks else None,
             )
         )
     return tuple(standings)
+
+
+def _rank_intervals(
+    models: Sequence[str], differences: Mapping[tuple[str, str], Difference | None]
+) -> dict[str, tuple[int, int]]:
+    """Return the 95 % interval of each model's rank, 1 the best; nothing for a model with an unknown difference.
+
+    A model outranks another when the p-value of their mean difference is under 5 % divided by the number of other
+    models (Bonferroni), so that all comparisons behind one rank hold together (Klein, Wright & Wieczorek 2020).
+    """
+    found = {}
+    level = LEVEL / max(1, len(models) - 1)
+    for model in models:
+        others = [differences[model, other] for other in models if other != model]
+        known = [one for one in others if one is not None and one.p_value is not None]
+        if len(known) == len(others):
+            clear = [one for one in known if (one.p_value or 0.0) < level]
+            better, worse = sum(one.value < 0 for one in clear), sum(one.value > 0 for one in clear)
+            found[model] = (1 + better, len(models) - worse)
+    return found
 
 
 def _differences(

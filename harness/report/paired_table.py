@@ -1,0 +1,64 @@
+"""The paired differences to the baseline, a row each: interval, p, q, items won, tied and lost; pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.item_stats import UNITS
+from harness.paired import Difference
+from harness.report.ability import figure
+
+if TYPE_CHECKING:
+    from harness.plan import PlannedTask
+    from harness.report.table import AxisSummary, Report
+
+HEADER = ("task", "model", "difference [95% interval]", "p", "q", "won / tied / lost", "method")
+SMALL_P = 0.0001
+LEGEND = (
+    "p: two-sided, of no difference. q: Benjamini-Hochberg over all {cells} differences of this report that have a p; "
+    "of the cells with q under 0.05 at most 5% are expected to be false. Methods: score interval and McNemar's exact "
+    "test where items are right or wrong; Student's t for means of item scores, over training samples (classification) "
+    "and k-means seeds (clustering) too; else the paired bootstrap."
+)
+QUESTION = "question or text"
+
+
+def section(report: Report, axis: AxisSummary) -> list[str]:
+    """Return heading, table and legend as Markdown blocks; nothing where no cell has a baseline to differ from."""
+    from harness.report.markdown import table
+
+    tasks = [task for task in report.tasks if task.axis == axis.axis]
+    rows = [
+        _row(task, model, report.differences[model, task.name], report)
+        for task in tasks
+        for model in report.models
+        if (model, task.name) in report.differences
+    ]
+    if not rows:
+        return []
+    tested = sum(one.p_value is not None for one in report.differences.values())
+    kinds = list(dict.fromkeys(task.type for task in tasks))
+    units = "; ".join(f"{kind}: {UNITS.get(kind, QUESTION)}" for kind in kinds)
+    return [
+        f"### Differences to {report.baseline}",
+        table(HEADER, rows),
+        f"{LEGEND.format(cells=tested)} Resampled and counted: {units}.",
+    ]
+
+
+def probability(value: float | None) -> str:
+    """Return a p- or q-value with four decimals, `< 0.0001`, or `-`."""
+    if value is None:
+        return "-"
+    return f"< {SMALL_P}" if value < SMALL_P else f"{value:.4f}"
+
+
+def _row(task: PlannedTask, model: str, one: Difference, report: Report) -> list[str]:
+    score = report.cells[model, task.name].score
+    unit = score.unit if score else "points"
+    sign = "+" if one.value >= 0 else ""
+    text = f"{sign}{figure(one.value, unit)}"
+    if one.low is not None and one.high is not None:
+        text += f" [{figure(one.low, unit)}, {figure(one.high, unit)}]"
+    counts = "-" if one.wins is None else f"{one.wins} / {one.ties} / {one.losses}"
+    return [task.label, model, text, probability(one.p_value), probability(one.q_value), counts, one.method or "-"]
