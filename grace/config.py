@@ -42,6 +42,10 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _unquoted_off(value: Any) -> Any:
+    return "off" if value is False else value  # YAML 1.1 reads a bare off as false
+
+
 def _of_kind(value: Any) -> Any:
     return {"kind": value} if isinstance(value, str) else value
 
@@ -192,7 +196,7 @@ class Grace(Strict):
     """Of the cosine with the hardest other query of the batch, taken off (hard negative)."""
     infonce_reward_weight: NotNegative = 0.0
     """Of the log-softmax of the positive against the in-batch negatives, as a reward."""
-    truncation: Truncation = "minimum"
+    truncation: Annotated[Truncation, BeforeValidator(_unquoted_off, json_schema_input_type=Truncation)] = "minimum"
     """Reward of a rollout cut by max_new_tokens: its group's minimum, the published -1, or as any other (off)."""
     infonce_weight: NotNegative = 0.0
     """Of the differentiable InfoNCE term on the pooled states of the sampled rationales (the hybrid)."""
