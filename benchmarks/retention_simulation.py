@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.stats import skew
 
 from harness.item_stats import ItemStatistic, of_columns
 from harness.paired import Difference, Part, Rounds, adjusted, mean_difference, of_means, of_proportions, of_statistics
@@ -96,17 +97,23 @@ def retained(rng: Generator, trials: int) -> Iterator[Row]:
 
 def retained_means(rng: Generator, trials: int) -> Iterator[Row]:
     """Wrong "retained" of a continuous measure at the margin: skewed differences of nats per token."""
-    for n in (30, 100, 1000):
-        hits = 0
-        for _ in range(trials):
-            apart = rng.gamma(0.5, 0.2, n) - 0.1 + 0.01  # skewed to losses, mean 0.01
-            stderr = float(apart.std(ddof=1)) / np.sqrt(n)
-            seen = Evidence(
-                measure="nll", unit="nats", loss=float(apart.mean()), base=2.0, n=n, wins=int((apart < 0).sum()),
-                losses=int((apart > 0).sum()), scale=1.0, stderr=stderr, freedom=n - 1.0,
-            )  # fmt: skip
-            hits += judge(seen, 0.01).verdict == "retained"
-        yield Row('nats: "retained" at the margin', f"n={n}, skewed", hits, trials)
+    draws: dict[str, Callable[[int], Any]] = {
+        "normal": lambda n: rng.normal(0.01, 0.15, n),
+        "skewed to losses (2.8)": lambda n: rng.gamma(0.5, 0.2, n) - 0.1 + 0.01,
+        "skewed to gains (2.8)": lambda n: 0.1 - rng.gamma(0.5, 0.2, n) + 0.01,
+    }
+    for name, draw in draws.items():
+        for n in (30, 100, 1000):
+            hits = 0
+            for _ in range(trials):
+                apart = draw(n)
+                seen = Evidence(
+                    measure="nll", unit="nats", loss=float(apart.mean()), base=2.0, n=n, wins=int((apart < 0).sum()),
+                    losses=int((apart > 0).sum()), scale=1.0, stderr=float(apart.std(ddof=1)) / np.sqrt(n),
+                    freedom=n - 1.0, skewness=float(skew(apart, bias=False)),
+                )  # fmt: skip
+                hits += judge(seen, 0.01).verdict == "retained"
+            yield Row('nats: "retained" at the margin', f"n={n}, {name}", hits, trials)
 
 
 def retained_axis(rng: Generator, trials: int) -> Iterator[Row]:

@@ -21,7 +21,7 @@ from harness.retention import Evidence
 from harness.stats import mean_statistic
 from harness.store import Store
 
-EVIDENCE_VERSION = 1
+EVIDENCE_VERSION = 2
 """Raised when the way evidence is computed changes."""
 GOLD_MEASURE = "nats per token of the gold answer"
 
@@ -76,6 +76,7 @@ def _made(score: Score, pooled: Pooled, base_score: float) -> Evidence:
         scale=largest * unit,
         stderr=None if exact or spread is None else spread.stderr * unit,
         freedom=None if exact or spread is None else spread.freedom,
+        skewness=0.0 if exact or spread is None else sign * _skewness(spread),
         base_right=int(pooled.base.sum()) if exact else None,
     )
 
@@ -83,6 +84,13 @@ def _made(score: Score, pooled: Pooled, base_score: float) -> Evidence:
 def _largest(spread: Spread, scale: float) -> float:
     """Return the largest difference of an item; `scale` where none differs."""
     return float(np.abs(spread.apart).max()) or scale
+
+
+def _skewness(spread: Spread) -> float:
+    """Return the skewness of the items' differences; 0 where all are alike."""
+    from scipy.stats import skew
+
+    return float(skew(spread.apart, bias=False)) if spread.stderr and len(spread.apart) > 2 else 0.0
 
 
 def _of_gold(store: Store, score: Score, base: Score) -> Evidence | None:
@@ -104,6 +112,7 @@ def _of_gold(store: Store, score: Score, base: Score) -> Evidence | None:
         scale=_largest(pooled.spread, pooled.scale),
         stderr=pooled.spread.stderr,
         freedom=pooled.spread.freedom,
+        skewness=_skewness(pooled.spread),
     )
 
 

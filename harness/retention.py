@@ -9,8 +9,9 @@ The question is one of non-inferiority: is a loss of the margin or more excluded
   token of the gold answers decide, at a margin of their own.
 
 Right-or-wrong items are tested exactly (`harness.proportions`), so that no flip at all in a hundred items is undecided
-and not "0 +- 0". Means of other scores take Student's t; where fewer than ten items differ, and most do not, they must
-also pass the exact test with each of these items counted as a whole win or loss of the largest size seen.
+and not "0 +- 0". Means of other scores take Student's t, or Hall's correction for skewness where that is less sure;
+where fewer than ten items differ, and most do not, they must also pass the exact test with each of these items counted
+as a whole win or loss of the largest size seen.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
+
 from harness.paired import few_differ
 from harness.proportions import items_without_flips, largest_loss, p_not_worse, p_worse, score_statistic
 from harness.results import Unit
@@ -27,6 +30,8 @@ from harness.results import Unit
 LEVEL = 0.05
 """Error of "retained" at the margin, and of "lost"."""
 POINTS = 100.0
+NO_SKEW = 1e-6
+"""Skewness over the root of n that is none."""
 MOST_ITEMS = 10**9
 """More items than this decide nothing in practice."""
 NEEDED_STEP = 1.05
@@ -57,6 +62,8 @@ class Evidence:
     """Of the loss, in `unit`; None where items are right or wrong: they are tested exactly."""
     freedom: float | None = None
     """Degrees of freedom of `stderr`."""
+    skewness: float = 0.0
+    """Of the items' losses, where there is a `stderr`: a long tail of losses makes Student's t too sure."""
     base_right: int | None = None
     """Items that the baseline has right; None where items are not right or wrong."""
 
@@ -230,7 +237,8 @@ def _p_of_mean(evidence: Evidence, margin: float) -> float:
     if not evidence.stderr:  # nothing differs: the exact test below has the word
         p_value = 0.0 if room > 0 else 1.0
     else:
-        p_value = float(student.sf(room / evidence.stderr, evidence.freedom))
+        reach = room / evidence.stderr
+        p_value = float(student.sf(min(reach, -_unskewed(-reach, evidence)), evidence.freedom))
     if _is_rare(evidence) and abs(margin) < evidence.scale:
         exact = p_not_worse(evidence.wins, evidence.losses, evidence.n, margin / evidence.scale)
         p_value = max(p_value, exact)
@@ -243,11 +251,27 @@ def _upper(evidence: Evidence) -> float:
 
     if evidence.stderr is None:
         return evidence.scale * largest_loss(evidence.wins, evidence.losses, evidence.n, LEVEL)
-    reach = float(student.ppf(1 - LEVEL, evidence.freedom)) * evidence.stderr if evidence.stderr else 0.0
-    upper = evidence.loss + reach
+    upper = evidence.loss
+    if evidence.stderr:
+        reach = float(student.ppf(1 - LEVEL, evidence.freedom))
+        upper += evidence.stderr * max(reach, -_skewed(-reach, evidence))
     if _is_rare(evidence):
         upper = max(upper, evidence.scale * largest_loss(evidence.wins, evidence.losses, evidence.n, LEVEL))
     return upper
+
+
+def _unskewed(t: float, evidence: Evidence) -> float:
+    """Return Hall's transformation of Student's t of the loss, which removes skewness (Hall 1992, JRSS B 54:221)."""
+    skew = evidence.skewness / math.sqrt(evidence.n)
+    return t + skew * (t * t / 3 + 1 / 6) + skew * skew * t**3 / 27
+
+
+def _skewed(t: float, evidence: Evidence) -> float:
+    """Return the inverse of `_unskewed`."""
+    skew = evidence.skewness / math.sqrt(evidence.n)
+    if abs(skew) < NO_SKEW:
+        return t
+    return float(3 / skew * (np.cbrt(1 + skew * (t - skew / 6)) - 1))
 
 
 def _is_rare(evidence: Evidence) -> bool:
@@ -256,7 +280,9 @@ def _is_rare(evidence: Evidence) -> bool:
 
 def _turned(evidence: Evidence) -> Evidence:
     """Return the evidence with model and baseline exchanged."""
-    return replace(evidence, loss=-evidence.loss, wins=evidence.losses, losses=evidence.wins)
+    return replace(
+        evidence, loss=-evidence.loss, wins=evidence.losses, losses=evidence.wins, skewness=-evidence.skewness
+    )
 
 
 def _excludable(evidence: Evidence) -> float:

@@ -95,6 +95,16 @@ def test_a_continuous_measure_takes_students_t() -> None:
     assert judge(nats(0.03, 0.004), NATS_MARGIN).verdict == "lost"
 
 
+def test_a_long_tail_of_losses_makes_the_verdict_less_sure() -> None:
+    """Skewness 3 over 100 items moves the limit out, towards gains it changes nothing; limit and verdict agree."""
+    plain = judge(nats(0.002, 0.004, 100), NATS_MARGIN)
+    tailed = judge(nats(0.002, 0.004, 100, skewness=3.0), NATS_MARGIN)
+    assert tailed.upper > plain.upper
+    assert judge(nats(0.002, 0.004, 100, skewness=-3.0), NATS_MARGIN).upper == plain.upper
+    for limit, verdict in ((tailed.upper * 1.001, "retained"), (tailed.upper * 0.999, "undecided")):
+        assert judge(tailed.evidence, limit).verdict == verdict
+
+
 def test_a_continuous_measure_without_a_difference_is_no_proof_either() -> None:
     """Where none of a hundred items moved, losses of up to 2.95 % of an item's nats are not excluded."""
     same = nats(0.0, 0.0, 100, wins=0, losses=0, scale=2.0)
