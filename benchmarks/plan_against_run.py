@@ -1,4 +1,7 @@
-"""Is the plan's time right? `python benchmarks/plan_against_run.py [SUITE]` calibrates, plans, runs and compares."""
+"""Is the plan's time right? `python benchmarks/plan_against_run.py [SUITE [FLAGS]]` calibrates, plans, runs, compares.
+
+Flags such as `--models a --tasks x,y` go to plan and run alike.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ def main() -> None:
     suite = sys.argv[1] if len(sys.argv) > 1 else "regress"
     harness = [sys.executable, "-m", "harness.cli"]
     with tempfile.TemporaryDirectory() as folder:
-        results = ["--results", f"{folder}/results"]
+        results = ["--results", f"{folder}/results", *sys.argv[2:]]
         subprocess.run([*harness, "plan", suite, *results, "--calibrate"], check=True, stdout=subprocess.DEVNULL)
         planned = subprocess.run(
             [*harness, "plan", suite, *results, "--json"], check=True, capture_output=True, text=True

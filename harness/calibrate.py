@@ -27,7 +27,7 @@ LONG_TEXTS = 32
 WRITTEN_SHORT_TEXTS = 32
 """Of an encoder that writes rationales, which takes a hundred times longer."""
 WRITTEN_LONG_TEXTS = 12
-FORMAT = "3"
+FORMAT = "4"
 """Of the remembered paces; raised when they mean something else."""
 
 

@@ -26,7 +26,7 @@ READ_TOKENS = 512
 FEW_ROWS, MANY_ROWS = 1, 8
 SHORT_ANSWER, LONG_ANSWER = 4, 28
 ANSWERED = 16
-"""Word problems that are answered to see how long answers are."""
+"""Word problems, spread over the file, that are answered to see how long answers are."""
 
 
 def language_pace(encoder: CheckedEncoder) -> LanguagePace:
@@ -62,7 +62,7 @@ def _habits(lm: Any) -> Habits:
         f"{render.question(row)}{answer}{config['fewshot_delimiter']}"
         for row, answer in list(zip(examples, answers, strict=True))[: config["num_fewshot"]]
     )
-    prompts = [shown + render.question(row) for row in asked[:ANSWERED]]
+    prompts = [shown + render.question(row) for row in asked[:: max(1, len(asked) // ANSWERED)]]
     _, made = _write(lm, prompts, config["generation_kwargs"]["max_gen_toks"], config["generation_kwargs"]["until"])
     told = [len(lm.tok_encode(answer, add_special_tokens=False)) for answer in answers]
     return Habits(

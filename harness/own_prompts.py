@@ -1,6 +1,6 @@
 """Prompt facts of tasks over the user's own files, rendered in the plan: lm-eval task files and `lm_nll` texts.
 
-Templates are rendered with jinja2 as lm-eval renders them; tokens are estimated from characters. A task file whose
+Templates are rendered with jinja2 as lm-eval renders them; tokens are estimated by `text_tokens`. A task file whose
 fields are Python functions, or whose data lie on the hub, is said to be unknown.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ from harness.plan import PlannedTask
 from harness.prompt_facts import PromptFacts
 
 CHARACTERS_PER_TOKEN = 4.2
-"""English with the tokenizers of MiniLM (4.1 on the demo data) and SmolLM2 (4.4)."""
+"""English with the tokenizers of MiniLM (4.1 on the demo data) and SmolLM2 (4.4); for counts of characters alone."""
 LONG = 0.95
 """Quantile of the answers that a batch is taken to run for."""
+PIECES = re.compile(r"[^\W\d_]+|\d|\n+|[^\w\s]|_")
+LETTERS_PER_TOKEN = 8
 SAMPLED_ITEMS = 500
 """Prompts of longer files are measured on so many items, spread evenly."""
 
@@ -73,23 +76,19 @@ def _facts(config: Mapping[str, Any], asked: Sequence[Any], examples: Sequence[A
     answers = [render.answer(row) for row in examples]
     shown = [f"{render.question(row)}{gap}{one}{between}" for row, one in zip(examples, answers, strict=True)]
     golds = [f"{gap}{render.answer(row)}" for row in asked]
-    lengths = [len(one) for one in (answers if config.get("num_fewshot") else golds)]
+    lengths = [text_tokens(one) for one in (answers if config.get("num_fewshot") else golds)]
     options = [[] if generates else render.choices(row) for row in asked]
-    lengths_of_options = [[word_tokens(one) for one in own] for own in options]
-
-    def tokens(characters: float) -> float:
-        return characters / CHARACTERS_PER_TOKEN
-
+    lengths_of_options = [[max(text_tokens(one), 1) for one in own] for own in options]
     return PromptFacts(
         requests=_mean([max(len(own), 1) for own in options]),
         rows=_mean([max(sum(n > 1 for n in own) + (1 in own), 1) for own in lengths_of_options]),
-        lead=tokens(len(str(config.get("description") or ""))),
-        example=tokens(_mean([len(one) for one in shown])),
-        question=tokens(_mean([len(one) for one in questions])),
+        lead=text_tokens(str(config.get("description") or "")),
+        example=_mean([text_tokens(one) for one in shown]),
+        question=_mean([text_tokens(one) for one in questions]),
         options=_mean([sum(n - 1 for n in own) for own in lengths_of_options]),
-        gold=tokens(_mean([len(one) for one in golds])) if generates else 0.0,
-        answer=tokens(_mean(lengths)) if generates else 0.0,
-        long_answer=tokens(long_one(lengths)) if generates else 0.0,
+        gold=_mean([text_tokens(one) for one in golds]) if generates else 0.0,
+        answer=_mean(lengths) if generates else 0.0,
+        long_answer=long_one(lengths) if generates else 0.0,
         fixed=is_fixed,
     )
 
@@ -100,9 +99,9 @@ def long_one(lengths: Sequence[float]) -> float:
     return ranked[math.ceil(LONG * (len(ranked) - 1))] if ranked else 0.0
 
 
-def word_tokens(text: str) -> int:
-    """Return the tokens of a short text: one for each eight letters of a word, since common words are one token."""
-    return max(sum(math.ceil(len(word) / 8) for word in text.split()), 1)
+def text_tokens(text: str) -> int:
+    """Return about how many tokens a text has: one a digit, sign or line end, one for each eight letters of a word."""
+    return sum(math.ceil(len(one) / LETTERS_PER_TOKEN) if one.isalpha() else 1 for one in PIECES.findall(text))
 
 
 class Renderer:
@@ -191,7 +190,7 @@ def _nll_pile(task: PlannedTask, context: int | None) -> Pile:
     if not texts or not all(isinstance(one, str) for one in texts):
         raise UnknownError(f"not every row has a text in {column!r}")
     most = min(int(task.settings["max_text_tokens"]), context or int(task.settings["max_text_tokens"]))
-    lengths = [min(len(str(one)) / CHARACTERS_PER_TOKEN, most) for one in texts]
+    lengths = [min(text_tokens(str(one)), most) for one in texts]
     return Pile(
         items=len(texts), requests=len(texts), tokens_in=sum(lengths), row_tokens=_mean(lengths), answer=0.0,
         longest_answer=0.0, most=0,

@@ -26,7 +26,7 @@ from harness.cost import (
     writes_of,
 )
 from harness.hub import Sources
-from harness.own_prompts import long_one, word_tokens
+from harness.own_prompts import long_one, text_tokens
 from harness.plan import make_plan, resolve_tasks
 from harness.prompt_facts import PromptFacts, facts_of, mean_of, row_of, shipped
 
@@ -167,7 +167,7 @@ def own_task(folder: Path, **changes: object) -> str:
     """Write a task of five questions and two examples; return its entry in a suite."""
     config = {
         "task": "own", "dataset_path": "json", "output_type": "generate_until", "test_split": "test",
-        "fewshot_split": "shots", "fewshot_config": {"sampler": "first_n"}, "num_fewshot": 2,
+        "fewshot_split": "shots", "fewshot_config": {"sampler": "first_n"}, "num_fewshot": 3,
         "dataset_kwargs": {"data_files": {"test": "test.jsonl", "shots": "shots.jsonl"}},
         "doc_to_text": "Q: {{q}}", "doc_to_target": "{{a}}", "target_delimiter": " ",
         "generation_kwargs": {"until": ["\n"], "max_gen_toks": 6},
@@ -179,21 +179,21 @@ def own_task(folder: Path, **changes: object) -> str:
 
 
 def test_own_templates_are_rendered(tmp_path):
-    """84 characters a question, 87 an example, 21 a gold answer; 4.2 characters a token; examples shared."""
+    """By `text_tokens`: 13 a question, 7 + 6 + 1 an example, 3 a gold answer; three examples are worth sharing."""
     cost = cost_of(plan_of(tmp_path, f"tasks: {{ability: [{own_task(tmp_path)}]}}\n").cells[0], PACE)
     assert cost.items == cost.requests == 5
-    assert cost.tokens_in == round(2 * 87 / 4.2 + 5 * (84 + 21) / 4.2)
-    assert (cost.tokens_to_generate, cost.tokens_to_generate_at_most) == (30, 30)  # ten tokens, cut at six
+    assert cost.tokens_in == 3 * 14 + 5 * (13 + 3)
+    assert (cost.tokens_to_generate, cost.tokens_to_generate_at_most) == (30, 30)  # six tokens each
 
 
 def test_own_options_are_rows(tmp_path):
     """`red` is one token and needs no row of its own beside the question's; `a blue hat` is three tokens."""
-    entry = own_task(tmp_path, output_type="multiple_choice", doc_to_choice="{{o}}", doc_to_target=1)
+    entry = own_task(tmp_path, output_type="multiple_choice", doc_to_choice="{{o}}", doc_to_target=1, num_fewshot=2)
     cost = cost_of(plan_of(tmp_path, f"tasks: {{ability: [{entry}]}}\n").cells[0], None)
-    example = 42 + 1 + len("a blue hat") + 2
     assert cost.requests == 10
-    assert cost.tokens_in == round(5 * ((2 * example + 84) / 4.2 + 2))  # 26 tokens of examples: shared by an item alone
-    assert [word_tokens(text) for text in ("red", "a blue hat", "photosynthesis", "")] == [1, 3, 2, 1]
+    assert cost.tokens_in == 5 * (2 * (7 + 3 + 1) + 13 + 2)  # 22 tokens of examples: shared by an item's rows alone
+    assert [text_tokens(text) for text in ("red", "a blue hat", "photosynthesis", "")] == [1, 3, 2, 0]
+    assert text_tokens("3 x 18 = 54.\n\nSo?") == 11
 
 
 @pytest.mark.parametrize(
@@ -215,20 +215,20 @@ def test_own_files_that_cannot_be_rendered_are_unknown(tmp_path, changes, reason
 
 
 def test_texts_of_lm_nll_are_cut_at_their_limit(tmp_path):
-    """42 and 84 characters are ten and twenty tokens, cut at fifteen."""
+    """Words of 42 and 84 letters are six and eleven tokens, cut at ten."""
     write(tmp_path / "texts.jsonl", "".join(json.dumps({"t": "x" * n}) + "\n" for n in (42, 84)))
-    body = f"tasks: {{ability: [{{name: lm_nll, file: {tmp_path / 'texts.jsonl'}, column: t, max_text_tokens: 15}}]}}\n"
+    body = f"tasks: {{ability: [{{name: lm_nll, file: {tmp_path / 'texts.jsonl'}, column: t, max_text_tokens: 10}}]}}\n"
     cost = cost_of(plan_of(tmp_path, body).cells[0], None)
-    assert (cost.items, cost.tokens_in, cost.tokens_to_generate) == (2, 25, 0)
+    assert (cost.items, cost.tokens_in, cost.tokens_to_generate) == (2, 16, 0)
 
 
 # --- seconds ---
 
 
 def test_seconds_are_reading_and_steps(tmp_path):
-    """Own task: 41 + 125 tokens read; rows of 61.4 + 6, so five rows are one batch of six steps."""
+    """Own task: rows of 55 + 6 tokens, so five rows are one batch of six steps."""
     (cell,) = plan_of(tmp_path, f"tasks: {{ability: [{own_task(tmp_path)}]}}\n").cells
-    tokens = 2 * 87 / 4.2 + 5 * 105 / 4.2
+    tokens = 122
     steps = 6 * (0.5 + 5 * 0.1)
     assert cost_of(cell, PACE).seconds == pytest.approx(CELL_SECONDS + PART_SECONDS + 0.01 * tokens + steps)
     two = replace(PACE, language=replace(LANGUAGE, batch_tokens=300))  # four rows: two batches of 2.5
