@@ -111,7 +111,7 @@ def use(monkeypatch: pytest.MonkeyPatch, inner: Any) -> list[str]:
     """Have `encoders.load` return `inner`; the list names what was loaded."""
     loaded: list[str] = []
 
-    def load(candidate: Any, *, seed: int = 0) -> CheckedEncoder:
+    def load(candidate: Any, *, seed: int = 0, use_cache: bool = True) -> CheckedEncoder:
         loaded.append(candidate.name)
         return CheckedEncoder(inner, name=candidate.name)
 
@@ -222,7 +222,7 @@ def test_a_failure_of_loading_fails_every_cell_of_the_model(
 ) -> None:
     """Weights that cannot be loaded are a failure of each cell, not the end of the run."""
 
-    def load(candidate: Any, *, seed: int = 0) -> CheckedEncoder:
+    def load(candidate: Any, *, seed: int = 0, use_cache: bool = True) -> CheckedEncoder:
         raise OSError("torn weights")
 
     monkeypatch.setattr(encoders, "load", load)
