@@ -177,7 +177,7 @@ def _problem_with(action: Callable[[], None]) -> str | None:
     """
     try:
         action()
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - whatever a library raises is the finding
         lines = str(error).strip().splitlines() or [""]
         return f"{type(error).__name__}: {lines[0][:300]}"
     return None

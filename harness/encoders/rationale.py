@@ -5,7 +5,8 @@ ids = prefix + text + suffix + rationale. The vector is the mean of the states a
 known length (GRACE, arXiv 2510.04506, section 3). Departures from its code: the states are pooled while generating,
 for in a causal model they are those of a second forward pass over the same ids; special tokens inside a text are
 split; the random numbers of a text depend on (seed, text, rollout, position) alone, so neighbours and batch size
-change nothing but ties in floating point; masks come from known lengths, never from comparing ids with padding.
+change a sampled token only through rounding (about one in a thousand, docs/LOG.md;
+greedy ones: near-ties alone); masks come from known lengths, never from comparing ids with padding.
 
 Everything here is stateless over (model, ids): the harness passes a loaded model, a trainer its live policy.
 """
