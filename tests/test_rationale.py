@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from cells_support import located, save_tiny_model, tiny_model, tiny_tokenizer
+from scipy.stats import chisquare
 
 import harness
 from harness.cache import ContentCache, Entry
@@ -139,53 +140,82 @@ def test_the_end_of_a_rationale_is_named() -> None:
         assert one.end is None or one.end in rationale.end_tokens(model, tokenizer, template)
 
 
-def test_seed_rollout_and_text_each_change_the_draw() -> None:
-    """The random numbers of a position depend on seed, text and rollout, and on nothing else."""
-    first = rationale.uniforms(0, "text", 0, 8)
-    assert np.array_equal(first, rationale.uniforms(0, "text", 0, 8))
-    assert np.array_equal(first[:4], rationale.uniforms(0, "text", 0, 4))
-    for other in (
-        rationale.uniforms(1, "text", 0, 8),
-        rationale.uniforms(0, "text2", 0, 8),
-        rationale.uniforms(0, "text", 1, 8),
-    ):
-        assert not np.array_equal(first, other)
-    assert ((first >= 0) & (first < 1)).all()
+def numbers(seed: int, text: str, rollout: int, *, vocabulary: int = 300, positions: int = 4) -> np.ndarray:
+    """Return (positions, blocks + block) random numbers of one row."""
+    draws = rationale.Draws(seed, [text], [rollout], vocabulary)
+    return np.concatenate([draws.next() for _ in range(positions)])
 
 
-def test_pick_is_the_inverse_distribution_function() -> None:
-    """With probabilities 0.1, 0.2, 0.7 the token changes exactly where the cumulated probability passes the draw."""
-    logits = torch.log(torch.tensor([[0.1, 0.2, 0.7]])).repeat(5, 1)
-    chosen = rationale.pick(logits, 1.0, np.array([0.0, 0.0999, 0.11, 0.2999, 0.31]))
-    assert chosen.tolist() == [0, 0, 1, 1, 2]
-    assert rationale.pick(logits[:1], 0.0, np.array([0.0])).tolist() == [2]
+def test_seed_rollout_text_and_position_each_change_the_draw() -> None:
+    """The random numbers depend on these four and on nothing else: no neighbour, no earlier leaver."""
+    first = numbers(0, "text", 0)
+    assert first.shape == (4, 2 + 256)
+    assert np.array_equal(first, numbers(0, "text", 0))
+    assert not np.array_equal(first[0], first[1])
+    for other in (numbers(1, "text", 0), numbers(0, "text2", 0), numbers(0, "text", 1)):
+        assert not (first == other).any()
+    beside = rationale.Draws(0, ["another", "text", "third"], [0, 0, 0], 300)
+    beside.next()
+    beside.next([1, 2])  # the first row left
+    assert np.array_equal(beside.next([1])[0], first[2])
+    assert (first > 0).all()
+    assert abs(numbers(0, "many", 0, positions=400).mean() - 1) < 0.02  # Exp(1)
 
 
-def test_pick_agrees_with_one_sum_over_all_tokens() -> None:
-    """Two levels of sums choose what one cumulated sum does, over more tokens than a block has."""
-    rng = np.random.default_rng(1)
-    logits = rng.normal(scale=3.0, size=(600, 1000)).astype(np.float32)
-    draws = rng.random(600)
-    weights = np.exp(logits.astype(np.float64))
-    cumulated = weights.cumsum(axis=1) / weights.sum(axis=1, keepdims=True)
-    expected = (cumulated <= draws[:, None]).sum(axis=1)
-    assert rationale.pick(torch.from_numpy(logits), 1.0, draws).tolist() == expected.tolist()
+def test_pick_by_hand() -> None:
+    """Two blocks: the one with the larger sum over its number wins, then the largest p / E in it."""
+    logits = torch.full((4, 257), -1e4)
+    logits[:, :2] = torch.log(torch.tensor([0.2, 0.3]))
+    logits[:, 256] = torch.log(torch.tensor(0.5))
+    draws = np.ones((4, 2 + 256), dtype=np.float32)
+    draws[0, 0] = 1.01  # 0.5 / 1.01 < 0.5 / 1: the second block, which has one token
+    draws[1, 1] = 1.01  # the first block, in it 0.3 / 1
+    draws[2, 1], draws[2, 2 + 1] = 1.01, 1.49  # 0.3 / 1.49 = 0.2013 > 0.2
+    draws[3, 1], draws[3, 2 + 1] = 1.01, 1.51  # 0.3 / 1.51 = 0.1987 < 0.2
+    assert rationale.pick(logits, 1.0, draws).tolist() == [256, 1, 1, 0]
+    assert rationale.pick(logits, 0.0, None).tolist() == [256] * 4
+    with pytest.raises(ValueError, match="random numbers"):
+        rationale.pick(logits, 1.0, None)
 
 
 def test_pick_never_takes_a_token_without_probability() -> None:
-    """The largest draw there is falls on the last token that has any, not on padding or an underflown one."""
+    """Not even where its random number is 0 and the others' are large; nor the padding behind the vocabulary."""
     logits = torch.full((2, 700), -1e4)
-    logits[0, 3] = logits[1, 260] = logits[1, 299] = 0.0
-    assert rationale.pick(logits, 1.0, np.array([1 - 2**-53, 1 - 2**-53])).tolist() == [3, 299]
+    logits[0, 3] = logits[1, 699] = 0.0
+    draws = np.zeros((2, 3 + 256), dtype=np.float32)
+    draws[0, [0, 3 + 3]] = draws[1, [2, 3 + 699 - 512]] = 50.0
+    assert rationale.pick(logits, 1.0, draws).tolist() == [3, 699]
+
+
+def test_rounding_moves_about_one_draw_in_a_hundred_thousand() -> None:
+    """Logits that differ as they do between batch sizes give the same tokens, over a vocabulary of real size."""
+    rng = np.random.default_rng(3)
+    logits = torch.from_numpy(rng.normal(scale=2.0, size=(600, 49152)).astype(np.float32))
+    moved = logits + torch.from_numpy(rng.normal(scale=3e-6, size=logits.shape).astype(np.float32))
+    draws = rationale.Draws(0, [str(row) for row in range(600)], [0] * 600, 49152).next()
+    assert (rationale.pick(logits, 1.0, draws) != rationale.pick(moved, 1.0, draws)).sum() == 0
 
 
 def test_sampled_shares_follow_the_probabilities() -> None:
     """Over many draws each token comes up as often as its probability at the temperature says."""
     logits = torch.tensor([[0.0, 1.0, 2.0]]).repeat(4000, 1)
-    draws = np.random.default_rng(0).random(4000)
+    draws = np.random.default_rng(0).standard_exponential((4000, 1 + 256), dtype=np.float32)
     shares = np.bincount(rationale.pick(logits, 2.0, draws).numpy(), minlength=3) / 4000
     expected = torch.tensor([0.0, 0.5, 1.0]).softmax(dim=0).numpy()
     assert np.abs(shares - expected).max() < 0.03
+
+
+def test_sampled_shares_follow_the_probabilities_over_many_blocks() -> None:
+    """Over 1,000 tokens in four blocks: a chi-square test against the softmax, at the 0.1% level."""
+    rng = np.random.default_rng(5)
+    one = torch.from_numpy(rng.normal(scale=1.5, size=(1, 1000)).astype(np.float32))
+    count = 40_000
+    draws = rng.standard_exponential((count, 4 + 256), dtype=np.float32)
+    found = np.bincount(rationale.pick(one.expand(count, -1), 1.0, draws).numpy(), minlength=1000)
+    expected = one.double().softmax(dim=1)[0].numpy() * count
+    common = expected > 10
+    rest = (found[~common].sum(), expected[~common].sum())
+    assert chisquare([*found[common], rest[0]], [*expected[common], rest[1]], sum_check=False).pvalue > 0.001
 
 
 def test_injected_default_prompt_does_not_slip_in() -> None:

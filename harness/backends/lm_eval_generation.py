@@ -11,7 +11,6 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch  # noqa: TID253 - imported only where a cell of the ability axis runs
 from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs, postprocess_generated_text  # noqa: TID253
 from transformers import DynamicCache, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList  # noqa: TID253
@@ -45,8 +44,8 @@ class Batch:
     shared: int
     """Leading ids that every prompt has, and whose keys and values are `past`."""
     past: Past | None
-    draws: np.ndarray | None
-    """(b, max_gen_toks) random numbers where answers are sampled; None for greedy decoding."""
+    sampled: list[sampling.Answer] | None
+    """Each row's, where answers are sampled; None for greedy decoding."""
 
 
 def generate(lm: SharedPrefixLM, requests: list[Any]) -> list[str]:
@@ -74,7 +73,7 @@ def _generate_alike(lm: SharedPrefixLM, requests: list[Any]) -> list[str]:
     prompts = [ids[-room:] for ids in whole]  # lm-eval cuts on the left as well
     golds = [_gold_ids(lm, request, ids, room) for request, ids in zip(requests, whole, strict=True)]
     lm.work.prompt_tokens += sum(map(len, prompts))
-    draws = _draws(lm, requests, decoding)
+    sampled = _sampled(requests, decoding)
     texts = [""] * len(requests)
     for family in lm.families(prompts):
         shared = family.prefix_tokens
@@ -87,7 +86,7 @@ def _generate_alike(lm: SharedPrefixLM, requests: list[Any]) -> list[str]:
                 traces=[lm.trace(requests[row]) for row in chosen],
                 shared=shared,
                 past=past,
-                draws=None if draws is None else draws[chosen],
+                sampled=None if sampled is None else [sampled[row] for row in chosen],
             )
             for row, text in zip(chosen, _answer_batch(lm, batch, decoding), strict=True):
                 texts[row] = text
@@ -106,18 +105,18 @@ def _decoding(lm: SharedPrefixLM, arguments: dict[str, Any]) -> Decoding:
     return Decoding(stops=[stop for stop in stops if stop], max_gen_toks=most, arguments=wanted)
 
 
-def _draws(lm: SharedPrefixLM, requests: list[Any], decoding: Decoding) -> np.ndarray | None:
-    """Return the random numbers of each request's answer, (n, max_gen_toks); None for greedy decoding."""
+def _sampled(requests: list[Any], decoding: Decoding) -> list[sampling.Answer] | None:
+    """Return what each request's answer is drawn for; None for greedy decoding."""
     if not decoding.arguments["do_sample"]:
         return None
     sampling.check(decoding.arguments)
     asked: Counter[tuple[str, int, int]] = Counter()
-    numbers = []
+    answers = []
     for request in requests:  # repeats of a document are the same request again
         own = (request.task_name, request.doc_id, request.idx)
-        numbers.append(asked[own])
+        answers.append(sampling.Answer(request.args[0], asked[own]))
         asked[own] += 1
-    return sampling.draws_of(lm.seed, [request.args[0] for request in requests], numbers, decoding.max_gen_toks)
+    return answers
 
 
 def _gold_ids(lm: SharedPrefixLM, request: Any, context: list[int], room: int) -> list[int]:
@@ -139,11 +138,7 @@ def _answer_batch(lm: SharedPrefixLM, batch: Batch, decoding: Decoding) -> list[
     past = _read_prompts(lm, batch, ids, mask) if lm.shares else None
     _score_golds(lm, batch, past, mask)
     stop = StopAtStrings(lm.tokenizer, decoding.stops, ids)
-    drawn = (
-        []
-        if batch.draws is None
-        else [sampling.SampleByRow(decoding.arguments, batch.draws, prompt_tokens=ids.shape[1])]
-    )
+    drawn = [] if batch.sampled is None else [sampling.SampleByRow(decoding.arguments, lm.seed, batch.sampled)]
     made = lm.model.generate(
         input_ids=ids,
         attention_mask=mask,

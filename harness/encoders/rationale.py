@@ -4,9 +4,9 @@ ids = prefix + text + suffix + rationale. The vector is the mean of the states a
 (the assistant header) and rationale, without end-of-turn; the prefix (system prompt and user header) is masked by its
 known length (GRACE, arXiv 2510.04506, section 3). Departures from its code: the states are pooled while generating,
 for in a causal model they are those of a second forward pass over the same ids; special tokens inside a text are
-split; the random numbers of a text depend on (seed, text, rollout, position) alone, so neighbours and batch size
-change a sampled token only through rounding (about one in a thousand, docs/LOG.md;
-greedy ones: near-ties alone); masks come from known lengths, never from comparing ids with padding.
+split; the random numbers of a text depend on (seed, text, rollout, position) alone, and a token is drawn as the winner
+of a race, so that neighbours and batch size change it, sampled or greedy, only where two tokens nearly tie; masks come
+from known lengths, never from comparing ids with padding.
 
 Everything here is stateless over (model, ids): the harness passes a loaded model, a trainer its live policy.
 """
@@ -14,7 +14,7 @@ Everything here is stateless over (model, ids): the harness passes a loaded mode
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,7 +38,7 @@ PLACEHOLDER = "\ue000text\ue001"
 PREFILL_TOKENS = {"cpu": 512, "gpu": 16384}
 """Padded tokens of texts that one forward pass reads."""
 PICK_BLOCK = 256
-"""Tokens of the vocabulary that are summed together before a draw is looked up."""
+"""Tokens of the vocabulary that a draw takes together first; part of what a seed means."""
 PICK_ROWS = 16
 """Rows that are sampled at once: their probabilities stay in the processor's caches."""
 PINNED_TEMPLATE_VARIABLES = {"date_string": "26 Jul 2024"}
@@ -142,11 +142,35 @@ def end_tokens(model: Any, tokenizer: Any, template: Template) -> frozenset[int]
     return frozenset(found)
 
 
-def uniforms(seed: int, text: str, rollout: int, count: int) -> NDArray[np.float64]:
-    """Return the (count,) random numbers in [0, 1) of a text's rollout, one a position."""
+class Draws:
+    """The random numbers of some rows: independent of one another, of the batch and of the other rows' lengths."""
+
+    def __init__(self, seed: int, texts: Sequence[str], rollouts: Sequence[int], vocabulary: int) -> None:
+        """Start a stream for each row, of (seed, text, rollout).
+
+        Args:
+            seed: of the run.
+            texts: what each row's tokens are drawn for.
+            rollouts: the number of each row's draw among those for its text.
+            vocabulary: tokens there are to choose from.
+        """
+        self._streams = [_stream(seed, text, number) for text, number in zip(texts, rollouts, strict=True)]
+        self._blocks = -(-vocabulary // PICK_BLOCK)
+
+    def next(self, rows: Iterable[int] | None = None) -> NDArray[np.float32]:
+        """Return (rows, blocks + `PICK_BLOCK`) standard exponentials for the next position of these rows, or of all.
+
+        A row that leaves is not asked again: the n-th call for a row is its n-th position.
+        """
+        chosen = self._streams if rows is None else [self._streams[row] for row in rows]
+        size = self._blocks + PICK_BLOCK
+        return np.stack([stream.standard_exponential(size, dtype=np.float32) for stream in chosen])
+
+
+def _stream(seed: int, text: str, rollout: int) -> np.random.Generator:
     name = f"{seed}\0{rollout}\0{text}".encode("utf-8", "surrogatepass")
     key = int.from_bytes(hashlib.sha256(name).digest()[:16], "little")
-    return np.random.Generator(np.random.Philox(key=key)).random(count)
+    return np.random.Generator(np.random.Philox(key=key))
 
 
 def generate(
@@ -181,15 +205,16 @@ def generate(
 
     state = _Batch(model, prefix, [[*ids, *template.suffix] for _, ids in rows], sampling.max_new_tokens)
     numbers = rollouts or [0] * len(rows)
-    draws = np.stack(
-        [uniforms(sampling.seed, text, n, sampling.max_new_tokens) for (text, _), n in zip(rows, numbers, strict=True)]
-    )
     heat = None if temperatures is None else np.array(temperatures)
+    is_sampled = heat is not None or sampling.temperature > 0
+    draws = None
     with torch.inference_mode():
         logits = state.prefill()
+        if is_sampled and logits is not None:
+            draws = Draws(sampling.seed, [text for text, _ in rows], numbers, logits.shape[1])
         for position in range(sampling.max_new_tokens):
             temperature = sampling.temperature if heat is None else heat[state.places]
-            chosen = pick(logits, temperature, draws[state.places, position])
+            chosen = pick(logits, temperature, None if draws is None else draws.next(state.places))
             if not state.accept(chosen, ends):
                 break
             logits = state.feed(want_logits=position + 1 < sampling.max_new_tokens)
@@ -212,13 +237,23 @@ def pool(model: Any, prefix: SharedPrefix, rows: Sequence[list[int]]) -> NDArray
         return np.stack([one.vector for one in state.rollouts()])
 
 
-def pick(logits: torch.Tensor, temperature: float | NDArray[np.float64], draws: NDArray[np.float64]) -> torch.Tensor:
+def pick(
+    logits: torch.Tensor, temperature: float | NDArray[np.float64], draws: NDArray[np.float32] | None
+) -> torch.Tensor:
     """Return the chosen token of each row, (b,) int64.
+
+    A sampled token wins a race: with E ~ Exp(1) for each, the largest p / E is token i with probability p_i (the
+    Gumbel-max trick). First the blocks of `PICK_BLOCK` tokens race, then the tokens of the winning block, which takes
+    some hundreds of random numbers in place of one for each token. Rounding can change the winner only where the two
+    best nearly tie; a search in the cumulated probabilities would have as many places to go wrong as there are tokens.
 
     Args:
         logits: (b, vocabulary).
         temperature: 0 takes the largest logit; or one above 0 for each row, (b,).
-        draws: (b,) in [0, 1): the token at which the cumulated probability passes it (inverse distribution function).
+        draws: (b, blocks + `PICK_BLOCK`) standard exponentials, of `Draws`; None where the temperature is 0.
+
+    Raises:
+        ValueError: a temperature above 0 without draws.
     """
     import torch
 
@@ -227,34 +262,27 @@ def pick(logits: torch.Tensor, temperature: float | NDArray[np.float64], draws: 
         temperature = 1.0
     if temperature == 0:
         return logits.argmax(dim=1)
-    targets = torch.as_tensor(draws, device=logits.device)[:, None]
+    if draws is None:
+        raise ValueError("a sampled token needs random numbers")
+    noise = torch.as_tensor(draws, device=logits.device).clamp_min(torch.finfo(torch.float32).tiny)
     chosen = [
-        _pick(logits[start : start + PICK_ROWS], temperature, targets[start : start + PICK_ROWS])
+        _race(logits[start : start + PICK_ROWS], temperature, noise[start : start + PICK_ROWS])
         for start in range(0, len(logits), PICK_ROWS)
     ]
     return torch.cat(chosen)
 
 
-def _pick(logits: torch.Tensor, temperature: float, draws: torch.Tensor) -> torch.Tensor:
-    """Return (b,) tokens; sums over blocks of tokens first, which saves a pass in double over the whole vocabulary."""
+def _race(logits: torch.Tensor, temperature: float, noise: torch.Tensor) -> torch.Tensor:
+    """Return (b,) winners; a token of probability 0 never wins, for some block and some token of it have more."""
     import torch
 
     scaled = logits.float() if temperature == 1 else logits.float() / temperature
     weights = scaled.softmax(dim=1)
     weights = torch.nn.functional.pad(weights, (0, -weights.shape[1] % PICK_BLOCK)).view(len(logits), -1, PICK_BLOCK)
-    blocks = weights.sum(dim=2).double().cumsum(dim=1)  # (b, blocks)
-    target = _below(draws * blocks[:, -1:], blocks)
-    block = torch.searchsorted(blocks, target, right=True)  # (b, 1)
-    before = torch.where(block > 0, blocks.gather(1, (block - 1).clamp_(min=0)), 0.0)
-    inside = weights[torch.arange(len(logits), device=logits.device), block[:, 0]].double().cumsum(dim=1)
-    place = torch.searchsorted(inside, _below(target - before, inside), right=True)
-    return (block * PICK_BLOCK + place)[:, 0]
-
-
-def _below(target: torch.Tensor, cumulated: torch.Tensor) -> torch.Tensor:
-    """Return `target` kept under the last of `cumulated`, so that rounding never picks a token of probability 0."""
-    last = cumulated[:, -1:]
-    return target.minimum(last.nextafter(last.new_zeros(())))
+    blocks = weights.shape[1]
+    block = (weights.sum(dim=2) / noise[:, :blocks]).argmax(dim=1)
+    inside = weights[torch.arange(len(logits), device=logits.device), block]
+    return block * PICK_BLOCK + (inside / noise[:, blocks:]).argmax(dim=1)
 
 
 class _Batch:
@@ -399,6 +427,7 @@ def run_prefix(model: Any, template: Template) -> SharedPrefix:
 
 __all__ = [
     "SYSTEM_PROMPT",
+    "Draws",
     "Rollout",
     "Sampling",
     "Template",
@@ -410,5 +439,4 @@ __all__ = [
     "render_template",
     "run_prefix",
     "tokenise",
-    "uniforms",
 ]
