@@ -393,6 +393,20 @@ def test_ablations_pool_what_they_say(folder: Path) -> None:
         assert np.abs(mixed - entries[index].vector).max() < 1e-4
 
 
+def test_ablations_share_what_is_written(folder: Path, tmp_path: Path) -> None:
+    """With the cache warm from the whole, shuffled and rationale-only write nothing, and are what they are cold."""
+    cache = ContentCache(tmp_path)
+    encoder(folder, cache).encode(TEXTS, role=None, prompt=None)
+    texts = [
+        text for text, one in zip(TEXTS, encoder(folder, cache)._plain(TEXTS, None), strict=True) if one.about["ids"]
+    ]
+    for ablation in ("shuffled-rationale", "rationale-only", "text-only"):
+        cold = encoder(folder, ablation=ablation).encode(texts, role=None, prompt=None)
+        warm = encoder(folder, cache, ablation=ablation)
+        assert np.abs(warm.encode(texts, role=None, prompt=None) - cold).max() < 1e-5, ablation
+        assert warm.take_details()["from_cache"] == len(texts), ablation  # text-only from rationale-only's
+
+
 def test_shuffled_rationale_is_another_texts(folder: Path) -> None:
     """Each text is embedded with the rationale of another, the same one in any order of the texts."""
     shuffled = encoder(folder, ablation="shuffled-rationale")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.metadata import entry_points
 
 from harness.candidates import Candidate
@@ -59,7 +60,8 @@ def _load_built_in(candidate: Candidate, spec: LoadedModel, seed: int, use_cache
         from harness.encoders.rationale_encoder import RationaleEncoder
 
         cache = ContentCache() if use_cache else None
-        fingerprint = str(candidate.fingerprint())
+        whole = replace(candidate, spec=spec.model_copy(update={"ablation": "none"}))
+        fingerprint = str(whole.fingerprint())
         return RationaleEncoder(
             spec, candidate.weights, candidate.adapter, fingerprint=fingerprint, seed=seed, cache=cache
         )

@@ -68,10 +68,6 @@ class Rollout(NamedTuple):
     """Whether the length limit ended it."""
     vector: NDArray[np.float32]
     """(h,): mean over text, suffix and rationale."""
-    text_sum: NDArray[np.float32]
-    """(h,): sum over text and suffix, for ablations."""
-    text_tokens: int
-    """Tokens in `text_sum`."""
     end: int | None = None
     """The id that ended the rationale; None where the length limit did."""
 
@@ -306,7 +302,6 @@ class _Batch:
         self._ended_by: list[int | None] = [None] * len(ids)
         self._tokens: Any = None
         self._sums: Any = None
-        self._text_sums: Any = None
 
     def prefill(self) -> Any:
         """Run text and suffix of all rows, each text once; returns the logits after them, (b, vocabulary).
@@ -327,15 +322,14 @@ class _Batch:
             states = self._forward(padded.to(self._device), len(self._prefix) + places[None])  # (rows, t, h)
             sums.append(states.float().masked_fill((places >= lengths[:, None])[:, :, None], 0.0).sum(dim=1))
             last.append(states[torch.arange(len(rows), device=self._device), lengths - 1])
-        self._text_sums = torch.cat(sums)
+        self._sums = torch.cat(sums)
         self._cache.lengths = self._lengths.clone()
         logits = self._logits(torch.cat(last)) if self._wants_logits else None
         if len(self._texts) < len(self._ids):
             owner = torch.tensor(self._owner, device=self._device)
             self._cache.keep(owner)
-            self._text_sums = self._text_sums.index_select(0, owner)
+            self._sums = self._sums.index_select(0, owner)
             logits = None if logits is None else logits.index_select(0, owner)
-        self._sums = self._text_sums.clone()
         return logits
 
     def _parts(self) -> list[slice]:
@@ -386,11 +380,10 @@ class _Batch:
         """Return what was written and pooled."""
         counts = np.array([len(row) + len(new) for row, new in zip(self._ids, self._written, strict=True)])
         vectors = self._sums.cpu().numpy() / counts[:, None].astype(np.float32)
-        text_sums = self._text_sums.cpu().numpy()
         return [
-            Rollout(ids, truncated, vector, text_sum, len(row), end)
-            for ids, truncated, vector, text_sum, row, end in zip(
-                self._written, self._is_truncated, vectors, text_sums, self._ids, self._ended_by, strict=True
+            Rollout(ids, truncated, vector, end)
+            for ids, truncated, vector, end in zip(
+                self._written, self._is_truncated, vectors, self._ended_by, strict=True
             )
         ]
 

@@ -42,7 +42,7 @@ class RationaleEncoder:
         Args:
             spec: of the suite.
             weights, adapter: where they are.
-            fingerprint: of the candidate; names its entries in the cache.
+            fingerprint: of the candidate without its ablation; names its entries in the cache.
             seed: of sampling; no part in greedy decoding.
             cache: None: neither read nor written.
 
@@ -70,7 +70,7 @@ class RationaleEncoder:
         with rationale.prefix_attention_on(self.model):
             self._prefix = rationale.run_prefix(self.model, self.template)
         self._seen: list[tuple[str, str, int, bool]] = []
-        self._from_cache = 0
+        self._from_cache = self._written = 0
 
     @property
     def similarity(self) -> Similarity:
@@ -156,20 +156,46 @@ class RationaleEncoder:
         return [partner[index] for index in range(len(texts))]
 
     def _plain(self, texts: Sequence[str], prompt: str | None) -> list[Entry]:
-        """Return each text's rationale and vector, from the cache or written now."""
-        keys = [ContentCache.key(self._name, prompt, text) for text in texts]
-        entries: list[Entry | None] = self._cache.get(keys) if self._cache else [None] * len(texts)
-        missing = [index for index, entry in enumerate(entries) if entry is None]
-        made = self._generate(
-            [f"{prompt or ''}{texts[index]}" for index in missing], [keys[index] for index in missing]
-        )
-        for index, entry in zip(missing, made, strict=True):
-            entries[index] = entry
-        self._from_cache += len(texts) - len(missing)
-        found = [entry for entry in entries if entry is not None]
+        """Return each text's rationale and vector, from the cache or written now.
+
+        All ablations are made of two entries, text with rationale and text alone, so that they share what is written.
+        """
+        ablation, new = self.spec.ablation, self.spec.generation.max_new_tokens
+        missing_before = self._written
+        found = self._cached(texts, prompt, 0 if ablation == "text-only" else new)
+        self._from_cache += len(texts) - (self._written - missing_before)
+        if ablation == "rationale-only":
+            found = self._rationales_alone(texts, prompt, found)
         for text, entry in zip(texts, found, strict=True):
             ids = entry.about["ids"]
             self._seen.append((text, self.tokenizer.decode(ids), len(ids), bool(entry.about["cut"])))
+        return found
+
+    def _cached(self, texts: Sequence[str], prompt: str | None, new: int) -> list[Entry]:
+        """Return the entries of texts with rationales of at most `new` tokens, from the cache or made now."""
+        name = self._name if new else f"{self._name}\0text-only"
+        keys = [ContentCache.key(name, prompt, text) for text in texts]
+        entries: list[Entry | None] = self._cache.get(keys) if self._cache else [None] * len(texts)
+        missing = [index for index, entry in enumerate(entries) if entry is None]
+        wanted = [f"{prompt or ''}{texts[index]}" for index in missing]
+        for index, entry in zip(missing, self._generate(wanted, [keys[index] for index in missing], new), strict=True):
+            entries[index] = entry
+        self._written += len(missing)
+        return [entry for entry in entries if entry is not None]
+
+    def _rationales_alone(self, texts: Sequence[str], prompt: str | None, whole: list[Entry]) -> list[Entry]:
+        """Return `whole` with the mean over each rationale's own tokens: the text's share is taken out of the mean."""
+        if not all(entry.about["ids"] for entry in whole):
+            raise HarnessError("ablation rationale-only: a rationale is empty, and there is nothing to embed")
+        bare = self._cached(texts, prompt, 0)
+        own = rationale.tokenise(self.tokenizer, [f"{prompt or ''}{text}" for text in texts])
+        found = []
+        for ids, entry, text in zip(own, whole, bare, strict=True):
+            before = min(len(ids), self.max_text_tokens) + len(self.template.suffix)
+            after = len(entry.about["ids"])
+            total = entry.vector.astype(np.float64) * (before + after)
+            vector = (total - text.vector.astype(np.float64) * before) / after
+            found.append(Entry(vector.astype(np.float32), entry.about))
         return found
 
     def _mixed(self, texts: list[str], written: list[list[int]]) -> Vectors:
@@ -185,22 +211,21 @@ class RationaleEncoder:
             for_each_batch([len(row) for row in rows], self._budget, pool_batch, Counters())
         return vectors
 
-    def _generate(self, texts: list[str], keys: list[bytes]) -> list[Entry]:
-        """Write and pool what the cache does not have; each batch is stored as soon as it is done."""
+    def _generate(self, texts: list[str], keys: list[bytes], new: int) -> list[Entry]:
+        """Write `new` tokens at most and pool what the cache does not have; each batch is stored when it is done."""
         most = self.max_text_tokens
         ids = rationale.tokenise(self.tokenizer, texts)
         self._counters.truncated_texts += sum(len(one) > most for one in ids)
         self._counters.empty_texts += sum(not one for one in ids)
         ids = [one[:most] for one in ids]
         settings = self.spec.generation
-        new = 0 if self.spec.ablation == "text-only" else settings.max_new_tokens
         sampling = rationale.Sampling(max_new_tokens=new, temperature=settings.temperature, seed=self._seed)
         made: dict[int, Entry] = {}
 
         def encode_batch(batch: list[int]) -> None:
             rows = [(texts[index], ids[index]) for index in batch]
             rollouts = self._rollouts(rows, sampling)
-            fresh = {index: self._entry(one) for index, one in zip(batch, rollouts, strict=True)}
+            fresh = {index: _entry(one) for index, one in zip(batch, rollouts, strict=True)}
             if self._cache:
                 self._cache.put({keys[index]: entry for index, entry in fresh.items()})
             made.update(fresh)
@@ -217,15 +242,8 @@ class RationaleEncoder:
         if self._vllm is None or not sampling.max_new_tokens:
             return rationale.generate(self.model, self._prefix, rows, self.template, self._ends, sampling)
         pooled = vllm_engine.Pooling(model=self.model, prefix=self._prefix, template=self.template, ends=self._ends)
-        return vllm_engine.rollouts(
-            self._vllm, pooled, rows, sampling, want_text_sum=self.spec.ablation == "rationale-only"
-        )
+        return vllm_engine.rollouts(self._vllm, pooled, rows, sampling)
 
-    def _entry(self, one: rationale.Rollout) -> Entry:
-        vector = one.vector
-        if self.spec.ablation == "rationale-only":
-            if not one.ids:
-                raise HarnessError("ablation rationale-only: a rationale is empty, and there is nothing to embed")
-            total = one.vector * np.float32(one.text_tokens + len(one.ids))
-            vector = (total - one.text_sum) / np.float32(len(one.ids))
-        return Entry(vector.astype(np.float32), {"ids": one.ids, "cut": one.is_truncated})
+
+def _entry(one: rationale.Rollout) -> Entry:
+    return Entry(one.vector.astype(np.float32), {"ids": one.ids, "cut": one.is_truncated})

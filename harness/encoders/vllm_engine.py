@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from harness.encoders import rationale
 from harness.encoders.prefix_attention import SharedPrefix
 from harness.encoders.rationale import Rollout, Sampling, Template
@@ -88,7 +86,7 @@ def start(spec: RationaleSpec, weights: Located, adapter: Located | None) -> Eng
 
 
 def rollouts(
-    engine: Engine, pooling: Pooling, rows: Sequence[tuple[str, list[int]]], sampling: Sampling, *, want_text_sum: bool
+    engine: Engine, pooling: Pooling, rows: Sequence[tuple[str, list[int]]], sampling: Sampling
 ) -> list[Rollout]:
     """Write about each text and pool by a forward pass over the ids; as `rationale.generate` gives it.
 
@@ -97,7 +95,6 @@ def rollouts(
         pooling: the model that pools.
         rows: (text, its ids), one batch.
         sampling: length, temperature, seed.
-        want_text_sum: whether `text_sum` is filled, by another pass; NaN where it is not.
     """
     template = pooling.template
     texts = [[*ids, *template.suffix] for _, ids in rows]
@@ -105,14 +102,7 @@ def rollouts(
     written = write(engine, prompts, [text for text, _ in rows], pooling.ends, sampling)
     whole = [[*own, *one.ids] for own, one in zip(texts, written, strict=True)]
     vectors = rationale.pool(pooling.model, pooling.prefix, whole)
-    sums = np.full_like(vectors, np.nan)
-    if want_text_sum:
-        lengths = np.array([[len(own)] for own in texts], dtype=np.float32)
-        sums = rationale.pool(pooling.model, pooling.prefix, texts) * lengths
-    return [
-        Rollout(one.ids, one.is_truncated, vector, text_sum, len(own))
-        for own, one, vector, text_sum in zip(texts, written, vectors, sums, strict=True)
-    ]
+    return [Rollout(one.ids, one.is_truncated, vector) for one, vector in zip(written, vectors, strict=True)]
 
 
 def write(
