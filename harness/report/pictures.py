@@ -6,7 +6,7 @@ The same report gives the same bytes with the same matplotlib: no date, a fixed 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.report.charts import Estimate, Point
@@ -46,15 +46,20 @@ def draw(points: Sequence[Point], panels: Sequence[Panel], baseline: str | None)
         panels: bars by type, as `html_view.panels` gives them.
         baseline: what the differences are to.
     """
+    made: dict[str, bytes] = {}
+    if baseline is not None and any(not one.is_baseline for one in points):
+        made |= render("trade-off", lambda: _trade_off(points, baseline))
+    if panels:
+        made |= render("types", lambda: _types(panels))
+    return made
+
+
+def render(name: str, make: Callable[[], Figure]) -> dict[str, bytes]:
+    """Return `name`.svg and `name`.png of the figure that `make` returns, in the look of all pictures here."""
     from matplotlib import rc_context
 
-    made: dict[str, bytes] = {}
     with rc_context(_SETTINGS):
-        if baseline is not None and any(not one.is_baseline for one in points):
-            made |= _files("trade-off", _trade_off(points, baseline))
-        if panels:
-            made |= _files("types", _types(panels))
-    return made
+        return _files(name, make())
 
 
 def markdown_section(names: Sequence[str]) -> str:
