@@ -81,7 +81,8 @@ def _curves(curves: Mapping[str, Sequence[Mapping[str, Any]]], looks: Mapping[st
         axes.set_visible(False)
     handles = [_handle(place) for place in looks.values()]
     figure.legend(handles, list(looks), frameon=False, loc="outside lower center", ncols=5, fontsize=8)
-    figure.supxlabel(f"optimiser step; thin: each step, thick: mean of {SMOOTHED_STEPS}", fontsize=8, color=SOFT)
+    note = f"against the optimiser step; thin: each step, thick: mean of the last {SMOOTHED_STEPS}"
+    figure.suptitle(note, fontsize=8, color=SOFT, x=0.01, ha="left")
     return figure
 
 
