@@ -5,6 +5,9 @@
 Resumable: what is finished is not done again, a training that was begun goes on from its checkpoint, and finished cells
 are kept. One run after the other is trained and evaluated, so that an interruption loses little. `--table` makes table
 and pictures of what there is. Trials of the study itself: `--train-option steps=1 --limit 8`.
+
+Start it from a checkout that stays as it is: where the code that makes scores changes in between, cells are run again,
+and runs would be compared that different code has trained.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from typing import Any, NoReturn
 import training_study_table
 import yaml
 
+from harness.environment import git_revision
 from harness.errors import ExitCode, HarnessError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,6 +46,8 @@ UNSUPERVISED = ("simcse", "grace-unsupervised")
 BASE = ("base", "base+rationale")
 SUITE = "study.yaml"
 """Written into the study's folder: `--suite`, and entries for seeds other than 0."""
+CODE = "code.txt"
+"""The revision that the study was begun with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +87,14 @@ class Study:
         models = [_entry(run, name) for run in self.runs if run.seed for name in run.models]
         suite: dict[str, Any] = {"version": 1, "extends": [str(self.told.suite)]}
         (self.out / SUITE).write_text(yaml.safe_dump(suite | ({"models": models} if models else {}), sort_keys=False))
+
+    def note_code(self) -> None:
+        """Keep the code's revision, and say so where it is no longer the one that the study was begun with."""
+        file, now = self.out / CODE, git_revision() or "of a release"
+        begun = file.read_text(encoding="utf-8").strip() if file.exists() else now
+        file.write_text(f"{begun}\n", encoding="utf-8")
+        if begun != now:
+            print(f"note: begun with code {begun}, this is {now}: what changes scores is run again", file=sys.stderr)
 
     def evaluate(self, *models: str) -> None:
         """Run the suite for some of its models; what is scored already is not run again."""
@@ -146,6 +160,7 @@ def main() -> int:
     study = Study(_arguments())
     signal.signal(signal.SIGTERM, _leave)
     study.write_suite()
+    study.note_code()
     try:
         if not study.told.table:
             study.evaluate(*BASE)

@@ -22,6 +22,7 @@ from harness.hub import Sources
 from harness.paired import Difference
 from harness.plan import PlannedTask, make_plan
 from harness.report.ability import figure
+from harness.report.charts import Estimate
 from harness.report.csv_files import csv_text
 from harness.report.markdown import NOT_THERE, table
 from harness.report.paired_table import probability
@@ -246,11 +247,18 @@ def _csv(rows: Sequence[Row], results: Results) -> list[list[object]]:
                 head = [row.name, row.steps, row.cpu_seconds, entry, task.label, score.metric, score.unit]
                 numbers = [_number(one, score) for one in (score.score, score.ci_low, score.ci_high)]
                 apart: list[object] = []
-                for other in (base.plain, base.rationale) if base else ():
-                    found = results.compare(score, other[task.name])
-                    apart += [_number(one, score) for one in (found.value, found.low, found.high)]
-                lines.append([*head, *numbers, score.n, score.limit or "", *(apart or [""] * 6), score.key])
+                for other in (base.plain, base.rationale) if base else ({}, {}):
+                    apart += _apart(score, other.get(task.name), results)
+                lines.append([*head, *numbers, score.n, score.limit or "", *apart, score.key])
     return lines
+
+
+def _apart(score: Score, base: Score | None, results: Results) -> list[str]:
+    """Return the paired difference and its limits; empty for the base itself."""
+    if base is None or base.key == score.key:
+        return [""] * 3
+    found = results.compare(score, base)
+    return [_number(one, score) for one in (found.value, found.low, found.high)]
 
 
 def _number(value: float | None, score: Score) -> str:
@@ -263,10 +271,12 @@ def _points(rows: Sequence[Row], results: Results) -> list[pictures.Point]:
         return []
     found = []
     for row in rows:
-        loss = results.compare(row.plain[LOSS], base.plain[LOSS])
-        x = pictures.Estimate(value=loss.value, low=loss.low, high=loss.high)
+        x = Estimate(value=0.0)
+        if row is not base:
+            loss = results.compare(row.plain[LOSS], base.plain[LOSS])
+            x = Estimate(value=loss.value, low=loss.low, high=loss.high)
         for scores, has_rationale in ((row.plain, False), (row.rationale, True)):
             one = scores[JUDGED]
-            y = pictures.Estimate(value=one.score, low=one.ci_low, high=one.ci_high)
+            y = Estimate(value=one.score, low=one.ci_low, high=one.ci_high)
             found.append(pictures.Point(name=row.name, x=x, y=y, has_rationale=has_rationale))
     return found
