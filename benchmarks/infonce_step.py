@@ -1,6 +1,7 @@
 """Time of an InfoNCE step against sentence-transformers' trainer: same rows, same ids, same LoRA, alternating rounds.
 
-    python benchmarks/infonce_step.py grace/configs/trial/infonce.yaml [--rounds 3] [--steps 4] [--stock]
+    python benchmarks/infonce_step.py grace/configs/trial/infonce.yaml -o data.path=FILE
+        [--rounds 3] [--steps 4] [--stock]
 
 Both see the same rows a round, each once, in batches of the configuration's size. sentence-transformers applies the
 model's chat template by itself, which makes every text longer; here the template is taken away, and the ids are

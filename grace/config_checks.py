@@ -56,7 +56,9 @@ def _check_data(tree: Node, objective: Any) -> Iterator[Problem]:
         return
     path, dataset = data.get("path"), data.get("dataset")
     if path is None and dataset is None:
-        yield problem(data, "data: give 'path' (a file) or 'dataset' (a hub dataset)")
+        what = "a text a line: .txt" if objective == "simcse" else "query, positive, negative: .jsonl or .parquet"
+        yield problem(data, f"data: no texts; give 'path' (-o data.path=FILE, {what}) or 'dataset' (a hub dataset)")
+        return  # what is said of columns depends on it
     if path is not None and dataset is not None:
         yield problem(dataset, "data: 'path' and 'dataset' exclude each other", at_key=True)
     if path is not None and dataset is None:

@@ -69,7 +69,7 @@ def test_every_problem_is_reported_with_line_and_column(tmp_path):
         ({"data": {"path": "a.bin"}}, "ends in none of"),
         ({"data": {"path": "a.jsonl", "dataset": "a/b"}}, "exclude each other"),
         ({"data": {"path": "a.jsonl", "split": "train"}}, "data.split: belongs to a 'dataset'"),
-        ({"data": {}}, "give 'path' (a file) or 'dataset'"),
+        ({"data": {}}, "give 'path' (-o data.path=FILE, query, positive, negative: .jsonl or .parquet) or 'dataset'"),
         ({"data": {"path": "a.jsonl", "columns": {"query": "q"}}}, "give 'query' and 'positive'"),
         ({"data": {"path": "a.jsonl", "columns": {"text": "t", "query": "q"}}}, "excludes query"),
         ({"batch_size": 1}, "leaves no other row"),

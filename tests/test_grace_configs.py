@@ -5,22 +5,50 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from grace_support import Quiet, chat_model, jsonl, triplets
+from grace_support import Quiet, chat_model
 
 import harness
 from grace.algorithms import policy_gradient
 from grace.config_load import load_config
+from grace.data import load_data
 from grace.train import train
+from harness.errors import InputError
+from harness.hub import Sources
 
 CONFIGS = Path(__file__).parent.parent / "grace" / "configs"
 LAUNCHERS = {"fsdp.yaml", "deepspeed-zero2.yaml"}
 ALL = sorted(path for path in CONFIGS.rglob("*.yaml") if path.name not in LAUNCHERS)
 
 
+TRIALS = sorted((CONFIGS / "trial").glob("*.yaml"))
+
+
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
 def test_a_shipped_configuration_loads(path: Path) -> None:
-    """Strictly, as `grace train` reads it."""
-    assert load_config(path).config.name
+    """Strictly, as `grace train` reads it; those of the trial are told where the texts are."""
+    of_texts = path.stem in ("simcse", "grace-unsupervised")
+    told = [f"data.path=texts.{'txt' if of_texts else 'jsonl'}"] if path in TRIALS else []
+    loaded = load_config(path, told).config
+    assert loaded.data.is_supervised != of_texts
+    assert loaded.name == path.stem or path not in TRIALS
+
+
+@pytest.mark.parametrize("path", TRIALS, ids=lambda path: path.stem)
+def test_a_trial_configuration_asks_for_its_data(path: Path) -> None:
+    """No path on anybody's machine is in it; the message names the option, and nothing else is complained about."""
+    with pytest.raises(InputError, match=r"^\S+:8:7: data: no texts; give 'path' \(-o data\.path=FILE, .*$") as raised:
+        load_config(path)
+    assert len(raised.value.problems) == 1
+
+
+def test_the_smoke_configuration_needs_nothing_beside_the_package() -> None:
+    """Its triplets lie below it: a hundred at least, of texts that are all different."""
+    config = load_config(CONFIGS / "smoke.yaml").config
+    assert Path(str(config.data.path)).is_relative_to(CONFIGS.resolve())
+    rows = load_data(config.data, Sources(), at_least=config.batch_size).rows
+    texts = [text for row in rows for text in (row.query, row.positive, *row.negatives)]
+    assert len(rows) >= 100
+    assert len(set(texts)) == len(texts) == 3 * len(rows)
 
 
 def test_paper_configurations_are_the_published_settings() -> None:
@@ -57,10 +85,9 @@ def test_launcher_files_are_read_by_accelerate(name: str) -> None:
 
 
 def test_the_smoke_run_on_a_tiny_model(tmp_path: Path) -> None:
-    """The shipped configuration, model and data replaced, ends in a directory that the harness loads."""
-    model, data = chat_model(tmp_path / "model"), jsonl(tmp_path / "triplets.jsonl", triplets())
+    """The shipped configuration and its data, the model replaced, ends in a directory that the harness loads."""
+    model = chat_model(tmp_path / "model")
     plain = load_config(CONFIGS / "smoke.yaml").config.plain() | {"model": str(model), "device": "cpu"}
-    plain["data"]["path"] = str(data)
     plain.pop("sha256")
     outcome = train(plain, tmp_path / "out", progress=Quiet())
     assert outcome.finished.steps == 4
