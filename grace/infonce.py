@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grace.batches import batch_of
+from grace.config import TrainConfig
 from grace.contrastive import ContrastiveStep
 from grace.data import Row
 from grace.errors import TrainingFailedError
@@ -49,6 +50,12 @@ def train_contrastive(session: Session, *, resume: bool) -> Finished:
         return loop.run(interrupt, tracker)
 
 
+def check(config: TrainConfig, *, processes: int) -> None:
+    """Raise InputError where the processes cannot share a batch evenly."""
+    if config.batch_size % processes:
+        raise InputError([f"batch_size: {config.batch_size} is no multiple of the {processes} processes"])
+
+
 class _Loop:
     """The state between steps."""
 
@@ -57,8 +64,7 @@ class _Loop:
 
         self._session = session
         config, world = session.config, session.world
-        if config.batch_size % world.size:
-            raise InputError([f"batch_size: {config.batch_size} is no multiple of the {world.size} processes"])
+        check(config, processes=world.size)
         self._parameters = session.trained.parameters()
         self._optimiser = _adamw(config.optimiser.weight_decay, self._parameters, config)
         self._contrastive = ContrastiveStep(session, make_inputs(config, session.trained))

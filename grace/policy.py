@@ -41,11 +41,9 @@ def train_policy(session: Session, *, resume: bool) -> Finished:
         TrainingFailedError: the loss is not finite any more.
     """
     config = session.config
-    _check_packages(config)
+    roles = check(config, session.data, processes=session.world.size)
     gradient = policy_gradient(config.grace)
     per_generation = config.batch_size * gradient.steps_per_generation
-    roles = _roles(config, session.data)
-    _check_batch(config, gradient, roles, rows=len(session.data.rows), processes=session.world.size)
     folder = session.run.path / CHECKPOINTS
     span = gradient.steps_per_generation * gradient.num_iterations
     from grace.policy_loop import Loop, newest_checkpoint
@@ -73,6 +71,24 @@ def train_policy(session: Session, *, resume: bool) -> Finished:
         is_interrupted=loop.is_interrupted,
         facts={"algorithm": config.grace.algorithm, "inert_reward_terms": trainer.inert_terms},
     )
+
+
+def check(config: TrainConfig, data: TrainingData, *, processes: int) -> Roles:
+    """Return who writes how many rationales a row, once all is checked that needs no model.
+
+    Args:
+        config: with objective grace.
+        data: what it is to be trained on.
+        processes: that share the work.
+
+    Raises:
+        InputError: batch sizes do not fit, or rows lack a negative.
+        EnvironmentGapError: trl or vLLM is not installed.
+    """
+    _check_packages(config)
+    roles = _roles(config, data)
+    _check_batch(config, policy_gradient(config.grace), roles, rows=len(data.rows), processes=processes)
+    return roles
 
 
 def _check_packages(config: TrainConfig) -> None:

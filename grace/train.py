@@ -6,7 +6,6 @@ import logging
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -67,6 +66,7 @@ def train(
         trackio()
     weights = locate_base(made, sources)
     world = join(choose_device(made.device))
+    _check(made, data, world)
     run = RunDir(Path(out), is_main=world.is_main)
     _prepare(run, made, data, resume=resume, world=world)
     if world.is_main and data.skipped:
@@ -92,6 +92,18 @@ def _config(config: TrainConfig | Path | str | Mapping[str, Any]) -> TrainConfig
     return load_config(config).config if isinstance(config, Path | str) else config_of(config)
 
 
+def _check(config: TrainConfig, data: TrainingData, world: World) -> None:
+    """Check how data, batch and processes go together, before a directory is made and the model is loaded."""
+    if config.objective == "grace":
+        from grace import policy
+
+        policy.check(config, data, processes=world.size)
+    else:
+        from grace import infonce
+
+        infonce.check(config, processes=world.size)
+
+
 def _prepare(run: RunDir, config: TrainConfig, data: TrainingData, *, resume: bool, world: World) -> None:
     problem: InputError | EnvironmentGapError | None = None
     try:
@@ -110,9 +122,9 @@ def _prepare(run: RunDir, config: TrainConfig, data: TrainingData, *, resume: bo
 
 def _train(session: Session, *, resume: bool) -> Finished:
     if session.config.objective == "grace":
-        policy: Any = import_module("grace.policy")
-        finished: Finished = policy.train_policy(session, resume=resume)
-        return finished
+        from grace.policy import train_policy
+
+        return train_policy(session, resume=resume)
     from grace.infonce import train_contrastive
 
     return train_contrastive(session, resume=resume)

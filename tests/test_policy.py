@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from grace_support import chat_model, jsonl, session_of, triplets
+from grace_support import Quiet, chat_model, jsonl, plain_config, session_of, triplets
 from suites_support import write
 
 from grace import policy, rewards
@@ -19,6 +19,7 @@ from grace.losses import info_nce
 from grace.rewards import States
 from grace.rollouts import draws, generation_seed, roles_of
 from grace.session import Session
+from grace.world import World
 from harness.errors import EnvironmentGapError, HarnessError, InputError
 
 GRACE = {"rollouts": 3, "truncation": "off", "scale_rewards": "none", "loss_type": "dapo"}
@@ -248,6 +249,22 @@ def test_what_is_drawn_is_a_function_of_seed_generation_text_and_number() -> Non
     drawn = [draws([several], roles, generation=g, temperature=1.0, anchor_temperature=0.5)[1][1] for g in (0, 1, 2)]
     assert [one.text for one in drawn] == ["n1", "n2", "n1"]
     assert drawn[0].temperature == 0.5
+
+
+def test_what_does_not_fit_is_said_before_a_model_is_loaded(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the objective: no weights are read and no directory is made for a batch that cannot be shared out."""
+    from grace import train as training
+
+    monkeypatch.setattr(training, "load_trainable", lambda *_, **__: pytest.fail("the model was loaded"))
+    grace = {"objective": "grace", "max_new_tokens": 6, "grace": GRACE | {"steps_per_generation": 4}}
+    with pytest.raises(InputError, match=r"12 usable row\(s\), and a generation takes 16"):
+        training.train(plain_config(folder, **grace), tmp_path / "out", progress=Quiet())
+    monkeypatch.setattr(training, "join", lambda _: World(rank=0, size=3))
+    with pytest.raises(InputError, match="batch_size: 4 is no multiple of the 3 processes"):
+        training.train(plain_config(folder), tmp_path / "out", progress=Quiet())
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_does_not_fit_is_said_before_training(folder: Path, tmp_path: Path) -> None:
