@@ -181,3 +181,23 @@ def browser(profile: Path) -> Iterator[Page]:
             process.wait()
         os.close(to_write)
         os.close(from_read)
+
+
+def column(page: Page, place: int) -> list[str]:
+    """Return the visible cells' sort values (or texts) of a column of the large table."""
+    cells = f"[...document.querySelectorAll('#task-table tbody tr:not([hidden])')].map(row => row.cells[{place}])"
+    found: list[str] = page.evaluate(f"{cells}.map(cell => cell.dataset.v ?? cell.textContent.trim())")
+    return found
+
+
+def click(page: Page, place: int) -> None:
+    """Click the heading of a column."""
+    page.evaluate(f"document.querySelectorAll('#task-table thead button')[{place}].click()")
+
+
+def choose(page: Page, name: str, value: str) -> None:
+    """Type or choose in a control of the large table."""
+    page.evaluate(
+        f"(() => {{ const one = document.querySelector('[data-filter={name}]'); one.value = {value!r};"
+        " one.dispatchEvent(new Event('input', {bubbles: true})); })()"
+    )

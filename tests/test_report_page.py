@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chromium_support import Page, browser
+from chromium_support import Page, browser, choose, click, column
 from report_support import invented
 
 from harness.report import html, rationale_view
@@ -28,26 +28,6 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "index.html"
     path.write_text(html.render(invented(6, 61)), encoding="utf-8")
     return path
-
-
-def column(page: Page, place: int) -> list[str]:
-    """Return the visible cells' sort values (or texts) of a column of the large table."""
-    cells = f"[...document.querySelectorAll('#task-table tbody tr:not([hidden])')].map(row => row.cells[{place}])"
-    found: list[str] = page.evaluate(f"{cells}.map(cell => cell.dataset.v ?? cell.textContent.trim())")
-    return found
-
-
-def click(page: Page, place: int) -> None:
-    """Click the heading of a column."""
-    page.evaluate(f"document.querySelectorAll('#task-table thead button')[{place}].click()")
-
-
-def choose(page: Page, name: str, value: str) -> None:
-    """Type or choose in a control of the large table."""
-    page.evaluate(
-        f"(() => {{ const one = document.querySelector('[data-filter={name}]'); one.value = {value!r};"
-        " one.dispatchEvent(new Event('input', {bubbles: true})); })()"
-    )
 
 
 def test_nothing_is_asked_for_and_nothing_complained_of(page: Page, large: Path) -> None:
