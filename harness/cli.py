@@ -222,24 +222,15 @@ def inspect(
     items: Annotated[int, typer.Option("--items", min=0, help="Show so many per-item results.")] = 0,
 ) -> None:
     """Show everything a stored cell was made of, as JSON; the traceback of a failed one."""
+    from harness.inspection import find
     from harness.results import Failure, Score, to_json
     from harness.store import Store
-    from harness.yaml_source import did_you_mean, listing
 
     store = Store(results)
-    found = list(store.all_results())
-    matching = [
-        one
-        for one in found
-        if cell in (f"{one.model}/{one.task}", one.provenance.get("cell")) or one.key.startswith(cell)
-    ]
-    if not matching:
-        names = sorted({f"{one.model}/{one.task}" for one in found})
-        raise InputError(
-            [f"no cell {cell!r} in {results}; there are: {listing(names) or 'none'}{did_you_mean(cell, names)}"]
-        )
-    for one in matching:
+    for one, cells in find(store, cell):
         print(to_json(one), end="")
+        if len(cells) > 1:
+            print(f"one record, measured once for: {', '.join(cells)}", file=sys.stderr)
         if isinstance(one, Failure):
             print(one.traceback, file=sys.stderr, end="")
         table = store.items_of(one) if items and isinstance(one, Score) else None

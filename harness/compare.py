@@ -25,6 +25,7 @@ from harness.paired import (
     of_proportions,
     of_spread,
     of_statistics,
+    same_record,
     spread_of_means,
     spread_of_ratios,
 )
@@ -45,8 +46,11 @@ def difference(store: Store, score: Score, base: Score) -> Difference:
     """Return `score` minus `base`, two cells of one task on the same items.
 
     Interval and p-value are paired (`harness.paired` says how). They are None where either cell has no per-item
-    results, or the items are not the same.
+    results, or the items are not the same. Two models may share a cell (general ability is measured once for each
+    language model); then the difference is 0 by construction and says so.
     """
+    if is_same_record(score, base):
+        return same_record(score.n, lower_is_better=score.lower_is_better)
     plain = without_interval(score, base)
     if score.items is None or base.items is None or score.metric != base.metric or score.limit != base.limit:
         return plain
@@ -59,8 +63,19 @@ def difference(store: Store, score: Score, base: Score) -> Difference:
     return found
 
 
+def is_same_record(score: Score, base: Score) -> bool:
+    """Whether two cells are one and the same on disk: key, score and per-item results.
+
+    The key alone is not enough: cells of two results folders may have one key and be two runs.
+    """
+    own, other = ((one.task, one.key, one.score, one.items, one.provenance.get("began")) for one in (score, base))
+    return own == other
+
+
 def without_interval(score: Score, base: Score) -> Difference:
-    """Return the bare difference, with no interval."""
+    """Return the bare difference, with no interval; 0 by construction where both are one record."""
+    if is_same_record(score, base):
+        return same_record(score.n, lower_is_better=score.lower_is_better)
     return Difference(
         value=score.score - base.score,
         stderr=None,

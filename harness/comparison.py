@@ -8,37 +8,27 @@ reason. p-values are adjusted over the tasks together, over the types together, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from harness.baselines import JoinedStore, name_of
+from harness.baselines import JoinedStore
 from harness.compare import difference
+from harness.comparison_cells import Found, planned, side_of, stored
+from harness.comparison_making import unlike_making
 from harness.errors import InputError
 from harness.hub import Sources
 from harness.item_stats import UNITS
 from harness.paired import Difference, adjusted, mean_difference
-from harness.results import Failure, Result, Score
+from harness.results import Failure, Score
 from harness.store import Store
-from harness.suite_load import load_suite
-from harness.yaml_source import did_you_mean, listing
 
 Level = Literal["task", "type", "axis"]
 ALL_TASKS, ALL_TYPES = "mean over tasks", "mean over types"
 ABILITY_UNIT = "question (or text)"
 """What is resampled on the ability axis."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
-    """One of the two models."""
-
-    name: str
-    """As it is shown."""
-    model: str
-    results: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,16 +80,6 @@ class Comparison:
         return [row for row in self.rows if row.level == level]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
-    """A task as one model has it."""
-
-    axis: str
-    type: str
-    result: Result | None
-    reason: str = ""
-
-
 def compare(
     a: str,
     b: str,
@@ -125,16 +105,16 @@ def compare(
     Raises:
         InputError: a model or task is not there, a name has several scores, or no task can be compared.
     """
-    left, right = _side(a, Path(results)), _side(b, Path(results))
+    left, right = side_of(a, Path(results)), side_of(b, Path(results))
     if left.name == right.name:
         raise InputError([f"{a} and {b} are the same model in the same results: there is nothing to compare"])
     if suite is None:
         if limit is not None or overrides:
             raise InputError(["--limit and -o change what a suite asks for: name one with --suite"])
-        found = [_stored(side, tasks) for side in (left, right)]
+        found = [stored(side, tasks) for side in (left, right)]
     else:
         planner = partial(
-            _planned, suite=suite, tasks=tasks, limit=limit, overrides=overrides, sources=sources or Sources()
+            planned, suite=suite, tasks=tasks, limit=limit, overrides=overrides, sources=sources or Sources()
         )
         found = [planner(side) for side in (left, right)]
     store = JoinedStore(Store(left.results), Store(right.results))
@@ -144,8 +124,8 @@ def compare(
 def build(
     a: str,
     b: str,
-    own: Mapping[str, _Found],
-    other: Mapping[str, _Found],
+    own: Mapping[str, Found],
+    other: Mapping[str, Found],
     *,
     compare_cells: Callable[[Score, Score], Difference],
 ) -> Comparison:
@@ -170,87 +150,12 @@ def build(
         rows=tuple(_rows(pairs, compare_cells)),
         left_out=tuple(left_out),
         units=tuple(units.items()),
-        unlike=tuple(_unlike_making(a, b, pairs)),
+        unlike=tuple(unlike_making(a, b, pairs)),
         failed=failed,
     )
 
 
-def _side(text: str, results: Path) -> Side:
-    folder, colon, model = text.rpartition(":")
-    if colon and not folder:
-        raise InputError([f"{text!r}: expected MODEL, or FOLDER:MODEL for one whose results are elsewhere"])
-    place = Path(folder) if colon else results
-    if not (place / "cells").is_dir():
-        raise InputError([f"{place}: no results there; expected cells/TASK/KEY.json below it (--results DIR)"])
-    return Side(name=text, model=model, results=place)
-
-
-def _planned(
-    side: Side,
-    *,
-    suite: str | Path,
-    tasks: Sequence[str],
-    limit: int | None,
-    overrides: Sequence[str],
-    sources: Sources,
-) -> dict[str, _Found]:
-    from harness.plan import make_plan
-    from harness.run import outcome_of
-
-    loaded = load_suite(suite, overrides).suite
-    names = [model.name for model in loaded.models]
-    if side.model not in names:
-        near = did_you_mean(side.model, names)
-        raise InputError([f"{side.model!r} is no model of {suite}; there are: {listing(names)}{near}"])
-    plan = make_plan(loaded, sources, models=(side.model,), tasks=tasks, limit=limit)
-    outcome = outcome_of(plan, Store(side.results))
-    found = {}
-    for cell in outcome.plan.cells:
-        reason = f"n/a: {cell.reason}" if cell.state == "n/a" else cell.reason or "not run yet"
-        result = outcome.results.get(str(cell))
-        found[cell.task.label] = _Found(axis=cell.task.axis, type=cell.task.type, result=result, reason=reason)
-    return found
-
-
-def _stored(side: Side, tasks: Sequence[str]) -> dict[str, _Found]:
-    """Return what is stored under a model's name; raises InputError where a task has several scores."""
-    every = list(Store(side.results).all_results())
-    of_model = [one for one in every if one.model == side.model]
-    if not of_model:
-        names = sorted({one.model for one in every})
-        raise InputError(
-            [f"no model {side.model!r} in {side.results}; there are: {listing(names)}{did_you_mean(side.model, names)}"]
-        )
-    by_task: dict[str, list[Result]] = {}
-    for one in of_model:
-        label = _label(one)
-        if not tasks or one.task in tasks or label in tasks:
-            by_task.setdefault(label, []).append(one)
-    problems = []
-    for label, results in by_task.items():
-        scores = [one for one in results if isinstance(one, Score)]
-        by_task[label] = list(scores) or results
-        if len(scores) > 1:
-            said = ", ".join(f"{one.key[:8]} {f'limit {one.limit}' if one.limit else 'whole'}" for one in scores)
-            problems.append(f"{side.name}/{label} was scored {len(scores)} times ({said}); --suite says which is meant")
-    unknown = set(tasks) - {name for one in of_model for name in (one.task, _label(one))}
-    known = sorted({one.task for one in of_model})
-    problems += [f"--tasks {name}: {side.name} has no such task{did_you_mean(name, known)}" for name in sorted(unknown)]
-    if problems:
-        raise InputError(problems)
-    return {
-        label: _Found(axis=results[0].axis, type=results[0].type, result=results[-1])
-        for label, results in by_task.items()
-    }
-
-
-def _label(result: Result) -> str:
-    if isinstance(result, Score):
-        return name_of(result).partition("/")[2]
-    return str(result.provenance.get("cell") or f"{result.model}/{result.task}").partition("/")[2]
-
-
-def _why_not(model: str, found: _Found | None) -> str | None:
+def _why_not(model: str, found: Found | None) -> str | None:
     if found is None:
         return f"{model} has no such cell"
     if isinstance(found.result, Failure):
@@ -260,7 +165,7 @@ def _why_not(model: str, found: _Found | None) -> str | None:
     return None if math.isfinite(found.result.score) else f"{model}: the score is {found.result.score}"
 
 
-def _unlike_cells(own: _Found, other: _Found) -> str | None:
+def _unlike_cells(own: Found, other: Found) -> str | None:
     """Return why two finished cells of one name cannot be compared, or None."""
     a, b = own.result, other.result
     if not isinstance(a, Score) or not isinstance(b, Score):
@@ -327,44 +232,3 @@ def _mean_row(level: Level, axis: str, kind: str, name: str, rows: Sequence[Row]
     a, b = sum(row.a for row in rows) / n, sum(row.b for row in rows) / n
     found = replace(found, q_value=None)
     return Row(level=level, axis=axis, type=kind, name=name, metric="", a=a, b=b, n=n, unit="points", difference=found)
-
-
-def _unlike_making(a: str, b: str, pairs: Mapping[str, tuple[Score, Score]]) -> Iterable[str]:
-    """Yield a line for everything beside the model that two cells were made with differently, and on how many tasks."""
-    seen: dict[tuple[str, str, str], list[str]] = {}
-    for task, (one, two) in pairs.items():
-        first, second = made_with(one), made_with(two)
-        for what in dict.fromkeys((*first, *second)):
-            values = first.get(what, "not recorded"), second.get(what, "not recorded")
-            if values[0] != values[1]:
-                seen.setdefault((what, *values), []).append(task)
-    for (what, own, other), tasks in seen.items():
-        where = "all tasks" if len(tasks) == len(pairs) else f"{len(tasks)} task(s): {', '.join(tasks[:5])}"
-        yield f"{what}: {own} for {a}, {other} for {b} ({where}{', ...' if len(tasks) > 5 < len(pairs) else ''})"
-
-
-def made_with(score: Score) -> dict[str, str]:
-    """Return what a cell was made with, beside model and task: name -> value, as text."""
-    kept = score.provenance
-    encoder, hardware = kept.get("encoder") or {}, kept.get("hardware") or {}
-    found = {
-        "device": encoder.get("device"),
-        "dtype": encoder.get("dtype"),
-        "batch, in padded tokens": encoder.get("batch_tokens"),
-        "threads": hardware.get("threads"),
-        "processor": hardware.get("processor"),
-        "GPUs": ", ".join(hardware.get("gpus") or ()) or None,
-        "source": kept.get("git"),
-    }
-    found |= {f"version of {name}": number for name, number in (kept.get("versions") or {}).items()}
-    for name, place in (kept.get("data") or {}).items():
-        found[f"data of {name}"] = place.get("revision") or _short(place.get("identity"))
-    settings = (kept.get("ability") or {}).get("settings") or {}
-    found |= {f"asked with {name}": value for name, value in settings.items()}
-    return {name: str(value) for name, value in found.items() if value is not None}
-
-
-def _short(identity: object) -> str | None:
-    if not isinstance(identity, dict):
-        return None
-    return ", ".join(f"{name} {str(value)[:12]}" for name, value in identity.items())

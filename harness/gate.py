@@ -249,7 +249,7 @@ def _difference(score: Score, reference: Reference, compare: Comparer) -> tuple[
     if reference.record is not None:
         paired = compare(score, reference.record)
         if paired.stderr is not None:
-            return paired, "paired over items"
+            return paired, "the very same cell" if paired.is_same_record else "paired over items"
     value = score.score - reference.score
     if score.stderr is None or reference.stderr is None:
         return Difference(value=value, stderr=None, low=None, high=None, n=score.n), "no interval"

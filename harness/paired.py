@@ -54,6 +54,9 @@ class Difference:
     method: Method | None = None
     """How interval and p-value are made; None where there are none."""
     lower_is_better: bool = False
+    is_same_record: bool = False
+    """Whether both are one stored cell: the difference is 0 by construction, `low` and `high` are 0, nothing is tested.
+    """
 
     @property
     def is_clear(self) -> bool:
@@ -227,6 +230,13 @@ def of_statistics(parts: Sequence[tuple[int, Statistic]]) -> Estimate | None:
     return Estimate(stderr, float(low), float(high), p_value, "bootstrap")
 
 
+def same_record(n: int, *, lower_is_better: bool = False) -> Difference:
+    """Return the difference of a cell to itself, or the mean of n such: 0, with nothing to resample or to test."""
+    return Difference(
+        value=0.0, stderr=0.0, low=0.0, high=0.0, n=n, lower_is_better=lower_is_better, is_same_record=True
+    )
+
+
 def mean_difference(differences: Sequence[Difference]) -> Difference | None:
     """Return the mean over tasks; tasks are fixed, items are resampled within each.
 
@@ -243,6 +253,8 @@ def mean_difference(differences: Sequence[Difference]) -> Difference | None:
     )
     if any(one.low is None or one.high is None or one.stderr is None for one in differences):
         return plain
+    if all(one.is_same_record for one in differences):
+        return same_record(n)
     below = math.sqrt(sum((one.value - (one.low or 0.0)) ** 2 for one in differences)) / n
     above = math.sqrt(sum(((one.high or 0.0) - one.value) ** 2 for one in differences)) / n
     stderr = math.sqrt(sum((one.stderr or 0.0) ** 2 for one in differences)) / n

@@ -5,6 +5,7 @@ The question is one of non-inferiority: is a loss of the margin or more excluded
 - retained: a loss of the margin or more is excluded;
 - lost: a loss of no more than the margin is excluded;
 - undecided: neither; with the number of items that would decide it if they go on as these did;
+- same language model: both are one stored measurement (vectors differ, answers cannot);
 - not measurable: the baseline is not above chance by more than the margin, so there is nothing to lose; then nats per
   token of the gold answers decide, at a margin of their own.
 
@@ -37,7 +38,9 @@ MOST_ITEMS = 10**9
 NEEDED_STEP = 1.05
 """The number of items that would decide is found to within so much."""
 Decision = Literal["retained", "lost", "undecided"]
-Verdict = Literal["retained", "lost", "undecided", "not measurable"]
+Verdict = Literal["retained", "lost", "undecided", "not measurable", "same language model"]
+SAME_MODEL: Verdict = "same language model"
+"""Of a candidate that shares its ability cells with the baseline: nothing could be lost, so nothing is tested."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,9 +105,9 @@ class TaskRetention:
     @property
     def decision(self) -> Decision | None:
         """What counts for the axis: the verdict, or that in nats where the task is not measurable; None: nothing."""
-        if self.verdict != "not measurable":
-            return self.verdict
-        return self.nats.verdict if self.nats else None
+        if self.verdict == "not measurable":
+            return self.nats.verdict if self.nats else None
+        return None if self.verdict == "same language model" else self.verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +191,11 @@ def judge_task(
     )
 
 
+def of_same_record(task: str) -> TaskRetention:
+    """Return what is said of a task whose cell a model shares with the baseline."""
+    return TaskRetention(task=task, verdict=SAME_MODEL, main=None, nats=None)
+
+
 def judge_axis(
     model: str, baseline: str, tasks: Sequence[TaskRetention], *, margin: float, absent: Sequence[str] = ()
 ) -> AxisRetention:
@@ -210,6 +218,8 @@ def judge_axis(
             total = sum(one.evidence.n for one in mains)
             needed = _more(total, above if loss < margin else below, margin - loss)
     worst: Verdict = min(verdicts, key=["lost", "undecided", "retained"].index) if verdicts else "not measurable"
+    if tasks and all(one.verdict == SAME_MODEL for one in tasks):
+        worst = SAME_MODEL
     return AxisRetention(
         model=model, baseline=baseline, verdict=worst, loss=loss, upper=upper, lower=lower, margin=margin,
         needed=needed, tasks=tuple(tasks), absent=tuple(absent),

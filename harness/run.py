@@ -93,7 +93,22 @@ def run(suite: Suite | str | Path, options: RunOptions | None = None, reporter: 
             run_cells(plan, runnable, options, reporter)
         finally:
             reporter.close()
-    return outcome_of(plan, store, ran=len(runnable))
+    outcome = outcome_of(plan, store, ran=len(runnable))
+    _note_names(plan, store)
+    return outcome
+
+
+def _note_names(plan: Plan, store: Store) -> None:
+    """Have every cell found under each model that shares it: its record has the name of the first alone."""
+    names: dict[tuple[str, str], list[Cell]] = {}
+    for cell in plan.cells:
+        if cell.key is not None:
+            names.setdefault((cell.task.name, cell.key), []).append(cell)
+    for (task, key), cells in names.items():
+        result = store.get(task, key)
+        if result is not None:
+            for cell in cells:
+                store.note_name(result, model=cell.model, cell=str(cell))
 
 
 def _refuse_nothing(suite: Suite) -> None:

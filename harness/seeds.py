@@ -9,6 +9,7 @@ hang on how rationales are drawn: it is measured once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from statistics import fmean, stdev
@@ -20,8 +21,16 @@ from harness.plan import Cell, Plan
 from harness.results import Failure, ItemsFile, Metric, Result, Score, SeededScore
 from harness.store import Store
 
+_SEED = re.compile(r"(.+)@seed-(\d+)")
 HEADER = ("model", "task", "metric", "mean over seeds", "seeds", "sd between seeds", "least", "most",
           "95% interval over items")  # fmt: skip
+
+
+class SeedName(NamedTuple):
+    """What the name of one run says."""
+
+    model: str
+    number: int
 
 
 class SeedRow(NamedTuple):
@@ -67,6 +76,12 @@ def fold(plan: Plan, results: Mapping[str, Result], store: Store) -> tuple[Plan,
     return replace(plan, cells=tuple(cells), candidates=candidates), kept
 
 
+def split_seed(name: str) -> SeedName:
+    """Return model and seed of `model@seed-2`; of another name itself and 0."""
+    match = _SEED.fullmatch(name)
+    return SeedName(match[1], int(match[2])) if match else SeedName(name, 0)
+
+
 def rows(scores: Sequence[tuple[str, str, Score | None]]) -> list[SeedRow]:
     """Return a row for each of (model, task, score) that has seeds."""
     return [
@@ -101,10 +116,11 @@ def _merge(
         return replace(cell, reason=cell.reason or lacking), None
     if len(keys) == 1:  # one measurement, whatever the seed
         return cell, replace(scores[0], model=name)
-    return cell, _mean_of(name, scores, store)
+    return cell, mean_over_seeds(name, scores, store)
 
 
-def _mean_of(name: str, scores: Sequence[Score], store: Store) -> SeededScore:
+def mean_over_seeds(name: str, scores: Sequence[Score], store: Store) -> SeededScore:
+    """Return the score of model `name` from those of its seeds: mean, interval over items."""
     from harness.compare import POINTS, statistics_of
     from harness.digests import sha256_text
     from harness.stats import bootstrap

@@ -2,7 +2,8 @@
 
 `cells/<task>/<key>.parquet` (per-item results) is written first, then `<key>.json`, which names the parquet's sha256:
 each to a temporary name, fsynced and renamed, so the JSON's rename is the commit point. A failure goes to
-`<key>.failure.json` and yields to a later score. `locks/<key>.lock` (flock) keeps two processes off one cell.
+`<key>.failure.json` and yields to a later score. `locks/<key>.lock` (flock) keeps two processes off one cell. A record
+says which model it was run for; `names/` has the other models whose cell it is too.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from filelock import FileLock, Timeout
 
@@ -23,6 +24,14 @@ from harness.errors import InputError
 from harness.results import Failure, ItemsFile, Result, Score, SeededScore, from_json, to_json
 
 logger = logging.getLogger(__name__)
+
+
+class OtherName(NamedTuple):
+    """A further model whose cell a record is."""
+
+    model: str
+    cell: str
+    """`model/task`, the task with its splits, subsets and parts."""
 
 
 class Store:
@@ -121,6 +130,24 @@ class Store:
             if path.name.endswith(".failure.json") and self._path(path.parent.name, key, "json").exists():
                 continue
             yield _read(path)
+
+    def note_name(self, result: Result, *, model: str, cell: str) -> None:
+        """Remember that a stored record is also the cell `cell` of `model`, which has the same key."""
+        if result.model == model:
+            return
+        digest = hashlib.sha256(cell.encode("utf-8")).hexdigest()[:16]
+        path = self.root / "names" / result.task / f"{result.key}.{digest}.json"
+        if not path.exists():
+            record = {"key": result.key, "task": result.task, "model": model, "cell": cell}
+            write_atomically(path, (json.dumps(record, ensure_ascii=False) + "\n").encode("utf-8"))
+
+    def other_names(self) -> dict[tuple[str, str], list[OtherName]]:
+        """Return (task, key) -> the further cells that a record is, sorted."""
+        found: dict[tuple[str, str], list[OtherName]] = {}
+        for path in sorted((self.root / "names").glob("*/*.json")):
+            one = json.loads(path.read_text(encoding="utf-8"))
+            found.setdefault((one["task"], one["key"]), []).append(OtherName(one["model"], one["cell"]))
+        return {place: sorted(names) for place, names in found.items()}
 
     @contextmanager
     def claim(self, key: str) -> Iterator[bool]:

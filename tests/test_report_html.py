@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from dataclasses import replace
 
 import pytest
 from report_support import TRAINING, invented
 
-from harness.paired import Difference
+from harness.paired import Difference, adjusted
 from harness.report import charts, contamination, costs, html, html_view, published
 from harness.report.table import Report
 
@@ -222,3 +223,18 @@ def test_stress_and_code_survive_and_markup_does_not() -> None:
 def test_61_tasks_by_6_models_stay_small() -> None:
     """The largest page anyone runs is far below 3 MB."""
     assert len(html.render(invented(6, 61)).encode()) < 1_000_000
+
+
+def test_the_large_table_has_p_and_q_where_a_difference_was_tested() -> None:
+    """p = 0.03, 0.01 and 0.00001 come to q = 0.03, 0.015 and 0.00003; the legend says over how many."""
+    given = iter((0.03, 0.01, 0.00001))
+
+    report = invented(2, 5)
+    said = html.render(report)
+    assert "chances" not in said.split("</style>")[1]
+    assert "Benjamini" not in said
+    differences = {place: replace(one, p_value=next(given, None)) for place, one in report.differences.items()}
+    said = html.render(replace(report, differences=adjusted(differences)))
+    found = re.findall(r'<small class="chances">([^<]*)</small>', said)
+    assert found == ["p 0.0300, q 0.0300", "p 0.0100, q 0.0150", "p &lt; 0.0001, q &lt; 0.0001"]
+    assert "Hochberg over the 3 differences" in said

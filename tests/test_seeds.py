@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import replace
 from pathlib import Path
 from statistics import stdev
@@ -15,6 +16,7 @@ from suites_support import Command, isolate, suite_file, write
 
 from harness.candidates import Candidate
 from harness.compare import difference, statistics_of
+from harness.comparison import compare
 from harness.errors import InputError
 from harness.hub import Sources
 from harness.plan import Plan, make_plan
@@ -120,6 +122,15 @@ def test_the_report_shows_the_spread_beside_the_interval(folder, monkeypatch, ca
     assert [(row["model"], row["seed"], row["score"]) for row in rows] == [
         ("new", str(number), f"{one.score:.2f}") for number, one in enumerate(scores)
     ]
+    page = (folder / "out/index.html").read_text(encoding="utf-8")
+    section = page.split('<section id="seeds">')[1].split("</section>")[0]
+    cells = [
+        re.sub("<[^>]*>", "", cell) for cell in re.findall(r"<t[hd][^>]*>.*?</t[hd]>", section.split("<tbody>")[1])
+    ]
+    least, most = (f"{end(one.score for one in scores):.2f}" for end in (min, max))
+    assert cells[:8] == ["new", "pairs-a", "cosine_spearman", mean, "3", sd, least, most]
+    assert cells[8] == re.search(r"\| 3 \| .*(\[.*\]) \|", text)[1]  # the interval over items, as in Markdown
+    assert f"(mean of 3 seeds, sd {sd})" in page
     done = command("compare", "new", "base", "--suite", "mine.yaml", "--offline", "--tasks", "pairs-a", cwd=folder)
     assert mean in done.stdout
     done = command(
@@ -183,3 +194,46 @@ def test_a_real_encoder_is_run_with_each_seed(tmp_path, monkeypatch):
     assert isinstance(mean, SeededScore)
     assert len({one.score for one in mean.parts}) == 3
     assert mean.parts[0].score == once.results["new/pairs-a"].score
+
+
+def put_task(folder: Path, task: str, names: list[str]) -> None:
+    """Store a pair task for each of `names`, items by place."""
+    for number, name in enumerate(names):
+        items = noisy(number, 1.0)
+        put(folder, f"{name}/{task}", spearman(items), items=items, n=200)
+
+
+def test_compare_without_a_suite_takes_the_seeds_as_one_model(folder):
+    """The same rows as with the suite: pairs by the mean over seeds, ability once; one seed can be named by itself."""
+    scores = stored(folder)
+    put(folder, "base/sums", 60.0)
+    put(folder, f"{SEEDS[0]}/sums", 40.0)
+    found, planned = compare("new", "base"), compare("new", "base", suite="mine.yaml")
+    assert found.rows == planned.rows
+    first = found.of("task")[0]
+    assert (first.name, first.a) == ("pairs-a", pytest.approx(np.mean([one.score for one in scores])))
+    assert first.difference.low < first.difference.value < first.difference.high
+    assert [row.a for row in found.of("task") if row.name == "sums"] == [40.0]
+    assert compare(SEEDS[1], "base").of("task")[0].a == pytest.approx(scores[1].score)
+    with pytest.raises(InputError, match="there are: base, new, new@seed-0"):
+        compare("nwe", "base")
+
+
+def test_compare_without_a_suite_makes_no_mean_over_fewer_seeds(folder):
+    """A seed that another task has is missing, a failed one fails; what ran without `seeds` is the first seed."""
+    put_task(folder, "pairs-a", [*SEEDS, "base"])
+    put_task(folder, "pairs-b", [*SEEDS[:2], "base"])
+    assert compare("new", "base").left_out == (("pairs-b", "new: 1 of 3 seeds not run yet"),)
+    put(folder, f"{SEEDS[2]}/pairs-b", None)
+    assert compare("new", "base").left_out == (("pairs-b", "new failed: ValueError"),)
+    for path in (folder / "results/cells/pairs-a").glob("*.json"):
+        path.write_text(path.read_text("utf-8").replace(SEEDS[0], "new"), encoding="utf-8")
+    assert compare("new", "base").of("task")[0].a == pytest.approx(
+        np.mean([spearman(noisy(number, 1.0)) for number in range(3)])
+    )
+    (path,) = (one for one in (folder / "results/cells/pairs-a").glob("*.json") if SEEDS[1] in one.read_text("utf-8"))
+    path.with_name("f" * 20 + ".json").write_text(
+        path.read_text("utf-8").replace(path.stem, "f" * 20), encoding="utf-8"
+    )
+    with pytest.raises(InputError, match="new/pairs-a was scored 2 times"):
+        compare("new", "base")

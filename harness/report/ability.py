@@ -20,6 +20,10 @@ HEADER = (
 )  # fmt: skip
 
 
+SAME_RECORD = "same record"
+"""What stands in place of an interval where two models share one stored cell."""
+
+
 def figure(value: float | None, unit: Unit) -> str:
     """Return a score with its unit's decimals, or `-`."""
     return "-" if value is None else f"{value:.{DIGITS[unit]}f}"

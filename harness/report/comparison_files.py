@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.comparison import Comparison, Row
 from harness.report import latex, markdown
-from harness.report.ability import DIGITS, figure
+from harness.report.ability import DIGITS, SAME_RECORD, figure
 from harness.results import Unit
 
 SMALLEST_P = 0.001
@@ -45,11 +45,12 @@ def as_csv(found: Comparison) -> str:
     writer.writerow(("axis", *COLUMNS))
     for row in found.rows:
         one, unit = row.difference, _unit(row)
-        numbers = [_plain(value, unit) for value in (row.a, row.b, one.value, one.low, one.high, one.stderr)]
+        spread = (None, None, None) if one.is_same_record else (one.low, one.high, one.stderr)
+        numbers = [_plain(value, unit) for value in (row.a, row.b, one.value, *spread)]
         counts = ["" if value is None else value for value in (one.wins, one.ties, one.losses)]
         chances = ["" if value is None else f"{value:.6g}" for value in (one.p_value, one.q_value)]
         named = [row.axis, row.type, row.name, row.metric, row.level]
-        writer.writerow([*named, *numbers, *chances, *counts, row.n, row.unit, row.limit or "", one.method or ""])
+        writer.writerow([*named, *numbers, *chances, *counts, row.n, row.unit, row.limit or "", _method(row)])
     return buffer.getvalue()
 
 
@@ -99,6 +100,12 @@ def notes(found: Comparison) -> list[str]:
     methods = sorted({row.difference.method for row in found.of("task") if row.difference.method})
     if methods:
         lines.append(f"Intervals by: {', '.join(methods)}.")
+    shared = [row.name for row in found.of("task") if row.difference.is_same_record]
+    if shared:
+        lines.append(
+            f"{SAME_RECORD.capitalize()}: {', '.join(shared)}: both models share one stored cell (general ability "
+            "hangs on the language model alone), so the difference is 0 by construction and nothing is tested."
+        )
     bare = [row.name for row in found.of("task") if row.difference.low is None]
     if bare:
         lines.append(f"No interval, since there are no common items to resample: {', '.join(bare)}.")
@@ -133,6 +140,8 @@ def _cells(row: Row) -> list[str]:
         f"{row.name} (n={row.n})" if row.level != "task" else row.name + (f" (limit {row.limit})" if row.limit else "")
     )
     between = "-" if one.low is None else f"[{figure(one.low, unit)}, {figure(one.high, unit)}]"
+    if one.is_same_record:
+        between = SAME_RECORD
     value = f"{'+' if one.value >= 0 else ''}{figure(one.value, unit)}"
     metric = (
         row.metric if row.unit == "points" else f"{row.metric} ({row.unit}{', lower is better' * one.lower_is_better})"
@@ -145,6 +154,10 @@ def _cells(row: Row) -> list[str]:
 def _counts(row: Row) -> str:
     one = row.difference
     return "-" if one.wins is None else f"{one.wins}/{one.ties}/{one.losses}"
+
+
+def _method(row: Row) -> str:
+    return SAME_RECORD if row.difference.is_same_record else row.difference.method or ""
 
 
 def _unit(row: Row) -> Unit:

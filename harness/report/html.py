@@ -18,16 +18,20 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from harness import seeds
 from harness.item_stats import UNITS
-from harness.report import ability, charts, contamination, html_view, published, retention
+from harness.report import ability, charts, contamination, html_view, published, retention, seed_parts
 from harness.report.costs import costs
 from harness.report.rationale_view import CellExamples
 from harness.report.rationales import STATS_HEADER, STATS_LEGEND, Credit
 from harness.report.table import Report, ordered_types
 from harness.results import Score
+from harness.retention import SAME_MODEL, Verdict
 
 PICTURE_SIZES = {"wide": (1180, 440), "middle": (760, 420), "narrow": (340, 380)}
 """The trade-off picture is drawn for three widths (px) and the page shows one: scaled text would be unreadable."""
+BADGES: dict[Verdict, str] = {"retained": "good", "lost": "bad", SAME_MODEL: "", "undecided": "warn"}
+"""Verdict on general ability -> its colour."""
 _DOCUMENT_TEXT = re.compile(r"\*\*(.+?)\*\*|`(.+?)`")
 
 
@@ -63,12 +67,19 @@ def render(report: Report, rationales: RationalePart | None = None) -> str:
             script=Markup(script),  # noqa: S704 - our own file
             policy=_policy(script),
             cards=cards,
+            badges=BADGES,
+            same_record=ability.SAME_RECORD,
             trade_off=_pictures(points, report.baseline),
             has_ability_change=any(one.y is not None and not one.is_baseline for one in points),
             panels=html_view.panels(report),
             rows=html_view.task_rows(report, marks),
             types=ordered_types(report.tasks),
             units=_units(report),
+            tested=sum(one.p_value is not None for one in report.differences.values()),
+            has_shared=any(one.is_same_record for one in report.differences.values()),
+            seed_header=seeds.HEADER,
+            seed_rows=seed_parts.rows(report),
+            seed_legend=seed_parts.LEGEND,
             ability_header=ability.HEADER,
             ability_rows=ability.rows(report),
             ability_notes=ability.notes(report),

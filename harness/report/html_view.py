@@ -11,9 +11,11 @@ from harness.plan import PlannedTask
 from harness.report import ability
 from harness.report.charts import Estimate, Point
 from harness.report.contamination import Mark
+from harness.report.markdown import seeds_note
+from harness.report.paired_table import probability
 from harness.report.table import AxisSummary, CellView, Report, Standing, ordered_types
 from harness.results import Score, Unit
-from harness.retention import AxisRetention, Verdict
+from harness.retention import SAME_MODEL, AxisRetention, Verdict
 
 AXIS_NAMES = {"embedding": "embedding", "ability": "general ability"}
 
@@ -92,6 +94,8 @@ class TaskCell:
     score: str
     interval: str
     difference: str
+    chances: str
+    """`p 0.0312, q 0.0450`; empty where nothing was tested."""
     direction: str
     """up, down, or empty where the interval of the difference covers 0."""
     remark: str
@@ -249,6 +253,8 @@ def _sentence(lines: Sequence[AxisLine], kept: AxisRetention | None) -> str:
             said.append(_retention(kept))
         elif line.mean is None:
             said.append(f"{name}: {line.reason}")
+        elif line.difference is not None and line.difference.is_same_record:
+            said.append(f"{name}: the same record as the baseline")
         elif line.difference is None:
             said.append(f"{name}: {line.mean:.2f} points, with no baseline score to compare with")
         else:
@@ -259,6 +265,8 @@ def _sentence(lines: Sequence[AxisLine], kept: AxisRetention | None) -> str:
 
 def _retention(kept: AxisRetention) -> str:
     """Return the verdict with the change and what is excluded."""
+    if kept.verdict == SAME_MODEL:
+        return "general ability: the same language model as the baseline, measured once"
     if kept.loss is None or kept.upper is None:
         return f"general ability {kept.verdict}"
     change = f"{0.0 - kept.loss:+.2f} points, a loss above {kept.upper:.2f} is excluded, the margin is {kept.margin:g}"
@@ -362,6 +370,7 @@ def _task_cell(report: Report, view: CellView, marks: Mapping[tuple[str, str], S
             score={"error": "error", "n/a": "n/a"}.get(view.status, "-"),
             interval="",
             difference="",
+            chances="",
             direction="",
             remark=remark,
             marks=(),
@@ -375,8 +384,24 @@ def _task_cell(report: Report, view: CellView, marks: Mapping[tuple[str, str], S
         sort=score.score,
         score=ability.figure(score.score, score.unit),
         interval=interval,
-        difference=figures(difference.value, difference.low, difference.high, score.unit) if difference else "",
+        difference=_shown(difference, score.unit),
+        chances=_chances(difference),
         direction=("up" if better else "down") if difference and difference.is_clear else "",
-        remark=ability.chance_note(score).removeprefix(" / "),
+        remark=(ability.chance_note(score) + seeds_note(score)).removeprefix(" / ").strip(),
         marks=tuple(marks.get(place, ())),
     )
+
+
+def _shown(difference: Difference | None, unit: Unit) -> str:
+    if difference is None:
+        return ""
+    if difference.is_same_record:
+        return ability.SAME_RECORD
+    return figures(difference.value, difference.low, difference.high, unit)
+
+
+def _chances(difference: Difference | None) -> str:
+    if difference is None or difference.p_value is None:
+        return ""
+    said = f"p {probability(difference.p_value)}"
+    return said if difference.q_value is None else f"{said}, q {probability(difference.q_value)}"

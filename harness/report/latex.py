@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.paired import Difference
-from harness.report.ability import figure
+from harness.report.ability import SAME_RECORD, figure
 from harness.report.table import AxisSummary, CellView, Report, ordered_types
 from harness.results import Unit
 
@@ -79,6 +79,8 @@ def number(value: float | None, unit: Unit = "points", *, sign: bool = False) ->
 
 def interval(found: Difference, unit: Unit = "points") -> str:
     """Return `[low, high]`, or nothing where there is none."""
+    if found.is_same_record:
+        return SAME_RECORD
     if found.low is None or found.high is None:
         return ""
     return f"$[{figure(found.low, unit)}, {figure(found.high, unit)}]$"

@@ -9,7 +9,7 @@ from harness.item_stats import UNITS
 from harness.paired import Difference
 from harness.plan import PlannedTask
 from harness.report import ability, paired_table, retention
-from harness.report.table import AxisSummary, CellView, Mean, Report, ordered_types
+from harness.report.table import AxisSummary, CellView, Mean, Report, Standing, ordered_types
 from harness.results import Score, SeededScore, Unit
 
 POINT_DIGITS = 2
@@ -76,21 +76,30 @@ def _verdict(report: Report, axis: AxisSummary) -> str:
     leader, *others = axis.standings
     if not others:
         return f"Only **{leader.model}** has scores; there is nothing to compare it with."
-    unknown = [one.model for one in others if one.to_leader is not None and one.to_leader.low is None]
-    tied = [one.model for one in others if one.is_tied_with_leader and one.model not in unknown]
+    same = [one for one in others if one.to_leader is not None and one.to_leader.is_same_record]
+    others = [one for one in others if one not in same]
+    best = _names([leader, *same]) + (" (the same record)" if same else "")
+    if not others:
+        return f"{_names([leader, *same])} share their records: one measurement, nothing to compare."
+    unknown = [one for one in others if one.to_leader is not None and one.to_leader.low is None]
+    tied = [one for one in others if one.is_tied_with_leader and one not in unknown]
     tasks = f"{len(axis.common)} task(s)"
-    if unknown and others[0].model in unknown:
-        first = f"**{leader.model}** has the highest mean over {tasks}; how sure that is cannot be said, "
+    if unknown and others[0] in unknown:
+        first = f"{best} {'have' if same else 'has'} the highest mean over {tasks}; how sure that is cannot be said, "
         first += "since not every task has items to resample."
     elif tied:
-        names = " and ".join([f"**{leader.model}**", *(f"**{name}**" for name in tied)])
-        first = f"{names} cannot be told apart on these {tasks}: the difference of their means may be chance."
+        first = f"{best} and {_names(tied)} cannot be told apart on these {tasks}: the difference of their means may "
+        first += "be chance."
     else:
-        first = f"**{leader.model}** is the best of these {len(axis.standings)} models over {tasks}"
+        first = f"{best} {'are' if same else 'is'} the best of these {len(axis.standings)} models over {tasks}"
         first += f", {_interval(others[0].to_leader, flip=True)} points ahead of the next, {others[0].model}."
     if report.limits:
         first += " That is on a LIMITED sample of each task."
     return first
+
+
+def _names(standings: Sequence[Standing]) -> str:
+    return " and ".join(f"**{one.model}**" for one in standings)
 
 
 def _standings(report: Report, axis: AxisSummary) -> str:
@@ -98,7 +107,8 @@ def _standings(report: Report, axis: AxisSummary) -> str:
     for place, one in enumerate(axis.standings, 1):
         tied = one.to_leader is not None and one.to_leader.low is not None and one.is_tied_with_leader
         base = "baseline" if one.model == report.baseline else _interval(one.to_baseline)
-        counts = "" if one.model == report.baseline else f"{one.ahead} / {one.behind} / {one.undecided}"
+        is_same = one.model == report.baseline or (one.to_baseline is not None and one.to_baseline.is_same_record)
+        counts = "" if is_same else f"{one.ahead} / {one.behind} / {one.undecided}"
         lead = "leader" if one.to_leader is None else _interval(one.to_leader)
         within = NOT_THERE if one.best_rank is None else f"{one.best_rank} to {one.worst_rank}"
         rows.append([f"{'1=' if tied else place}", within, one.model, points(one.mean), lead, base, counts])
@@ -119,6 +129,8 @@ def _interval(difference: Difference | None, *, flip: bool = False, unit: Unit =
     """Return `+1.23 [0.45, 2.01]`, the sign turned round where `flip` is set."""
     if difference is None:
         return NOT_THERE
+    if difference.is_same_record:
+        return ability.SAME_RECORD
     low, high, value = difference.low, difference.high, difference.value
     if flip:
         value = -value

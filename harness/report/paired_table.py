@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.item_stats import UNITS
 from harness.paired import Difference
-from harness.report.ability import figure
+from harness.report.ability import SAME_RECORD, figure
 
 if TYPE_CHECKING:
     from harness.plan import PlannedTask
@@ -19,6 +19,10 @@ LEGEND = (
     "of the cells with q under 0.05 at most 5% are expected to be false. Methods: score interval and McNemar's exact "
     "test where items are right or wrong; Student's t for means of item scores, over training samples (classification) "
     "and k-means seeds (clustering) too; else the paired bootstrap."
+)
+SHARED = (
+    f" {SAME_RECORD.capitalize()}: both models share one stored cell (general ability hangs on the language model "
+    "alone), so the difference is 0 by construction."
 )
 QUESTION = "question or text"
 
@@ -39,10 +43,11 @@ def section(report: Report, axis: AxisSummary) -> list[str]:
     tested = sum(one.p_value is not None for one in report.differences.values())
     kinds = list(dict.fromkeys(task.type for task in tasks))
     units = "; ".join(f"{kind}: {UNITS.get(kind, QUESTION)}" for kind in kinds)
+    shared = SHARED if any(row[2] == SAME_RECORD for row in rows) else ""
     return [
         f"### Differences to {report.baseline}",
         table(HEADER, rows),
-        f"{LEGEND.format(cells=tested)} Resampled and counted: {units}.",
+        f"{LEGEND.format(cells=tested)} Resampled and counted: {units}.{shared}",
     ]
 
 
@@ -56,6 +61,8 @@ def probability(value: float | None) -> str:
 def _row(task: PlannedTask, model: str, one: Difference, report: Report) -> list[str]:
     score = report.cells[model, task.name].score
     unit = score.unit if score else "points"
+    if one.is_same_record:
+        return [task.label, model, SAME_RECORD, "-", "-", "-", "-"]
     sign = "+" if one.value >= 0 else ""
     text = f"{sign}{figure(one.value, unit)}"
     if one.low is not None and one.high is not None:

@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from harness.compare import is_same_record
 from harness.evidence import PairEvidence
 from harness.report.ability import facts_of, figure
 from harness.results import Score
-from harness.retention import AxisRetention, Judgement, TaskRetention, judge_axis, judge_task
+from harness.retention import (
+    SAME_MODEL,
+    AxisRetention,
+    Judgement,
+    TaskRetention,
+    judge_axis,
+    judge_task,
+    of_same_record,
+)
 from harness.suite import Retention
 
 if TYPE_CHECKING:
@@ -79,6 +88,8 @@ def section(report: Report) -> list[str]:
 
 
 def _judged(task: str, score: Score, base: Score, settings: Retention, weigh: Weigher) -> TaskRetention:
+    if is_same_record(score, base):
+        return of_same_record(task)
     evidence = weigh(score, base)
     facts = facts_of(base)
     chances = [facts[name] for name in ("chance", "majority") if facts.get(name) is not None]
@@ -104,7 +115,12 @@ def _sentence(one: AxisRetention) -> str:
     if one.by_nats:
         named = ", ".join(f"{task.task} ({task.decision})" for task in one.by_nats)
         said += f" Decided by nats per token: {named}."
-    unjudged = [task.task for task in one.tasks if task.decision is None or task.main is None]
+    same = [task.task for task in one.tasks if task.verdict == SAME_MODEL]
+    if same:
+        said += f" {', '.join(same)}: one stored measurement for both; vectors differ, answers cannot."
+    unjudged = [
+        task.task for task in one.tasks if task.verdict != SAME_MODEL and (task.decision is None or task.main is None)
+    ]
     if unjudged:
         said += f" Nothing can be said of {', '.join(unjudged)}."
     if one.absent:
@@ -117,6 +133,8 @@ def _n(task: TaskRetention) -> int:
 
 
 def _row(model: str, task: TaskRetention) -> list[str]:
+    if task.verdict == SAME_MODEL:
+        return [task.task, model, task.verdict, "-", "-", "-", "-", "-", "one stored cell for both"]
     shown = task.main
     remarks = [task.why] if task.why else []
     if task.verdict == "not measurable":

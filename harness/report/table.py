@@ -72,7 +72,7 @@ class Standing:
     """Common tasks on which it is clearly ahead of the baseline: the paired interval lies above 0."""
     behind: int
     undecided: int
-    """Common tasks whose interval covers 0 or that have none."""
+    """Common tasks whose interval covers 0 or that have none, but for those whose cell is the baseline's own."""
     best_rank: int | None = None
     """1 + the models that are clearly better; None where a difference has no interval."""
     worst_rank: int | None = None
@@ -272,7 +272,7 @@ def _standings(
                 to_baseline=mean_difference(each),
                 ahead=sum(one.value > 0 for one in clear),
                 behind=sum(one.value < 0 for one in clear),
-                undecided=len(each) - len(clear),
+                undecided=sum(not (one.is_clear or one.is_same_record) for one in each),
                 best_rank=ranks[model][0] if model in ranks else None,
                 worst_rank=ranks[model][1] if model in ranks else None,
             )
@@ -292,9 +292,9 @@ def _rank_intervals(
     level = LEVEL / max(1, len(models) - 1)
     for model in models:
         others = [differences[model, other] for other in models if other != model]
-        known = [one for one in others if one is not None and one.p_value is not None]
+        known = [one for one in others if one is not None and (one.p_value is not None or one.is_same_record)]
         if len(known) == len(others):
-            clear = [one for one in known if (one.p_value or 0.0) < level]
+            clear = [one for one in known if one.p_value is not None and one.p_value < level]
             better, worse = sum(one.value < 0 for one in clear), sum(one.value > 0 for one in clear)
             found[model] = (1 + better, len(models) - worse)
     return found
