@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 COLUMNS = 3
 SMOOTHED_STEPS = 5
+CURVES_DPI = 90
+"""Many thin lines make a large file."""
 FIRST = ("reward",)
 LAST = ("info_nce", "kl", "entropy", "tokens_per_rationale", "truncated", "grad_norm")
 TITLES = {
@@ -55,7 +57,7 @@ def draw(curves: Mapping[str, Sequence[Mapping[str, Any]]], points: Sequence[Poi
     looks = {name: place for place, name in enumerate(dict.fromkeys(order))}
     made: dict[str, bytes] = {}
     if curves:
-        made |= render("curves", lambda: _curves(curves, looks))
+        made |= render("curves", lambda: _curves(curves, looks), dpi=CURVES_DPI)
     if any(one.name != BASE for one in points):
         made |= render("trade-off", lambda: _trade_off(points, looks))
     return made
@@ -138,7 +140,7 @@ def _trade_off(points: Sequence[Point], looks: Mapping[str, int]) -> Figure:
     axes: Axes = figure.subplots()
     axes.grid(visible=True, color=LINE, linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.axvline(0, color=SOFT, linewidth=0.8)
+    axes.axvline(0, color=SOFT, linewidth=0.8, linestyle=":")
     axes.set_xlabel("loss of the language model, nats a token more than the base's (left is better)")
     axes.set_ylabel("STS-B validation, Spearman x 100 (up is better)")
     for name in dict.fromkeys(one.name for one in points):
@@ -183,4 +185,7 @@ def _colour(name: str, looks: Mapping[str, int]) -> str:
 
 
 def _shape(name: str, looks: Mapping[str, int]) -> str:
-    return MARKERS[looks[name] // 2 % len(MARKERS)] if name in looks else "o"
+    """Return a marker; runs that share a colour differ in it."""
+    if name not in looks:
+        return "o"
+    return MARKERS[(looks[name] + looks[name] // len(PALETTE)) % len(MARKERS)]

@@ -54,12 +54,12 @@ def draw(points: Sequence[Point], panels: Sequence[Panel], baseline: str | None)
     return made
 
 
-def render(name: str, make: Callable[[], Figure]) -> dict[str, bytes]:
-    """Return `name`.svg and `name`.png of the figure that `make` returns, in the look of all pictures here."""
+def render(name: str, make: Callable[[], Figure], *, dpi: int = DPI) -> dict[str, bytes]:
+    """Return `name`.svg and `name`.png (`dpi` dots an inch) of the figure that `make` returns, in the look of all here."""
     from matplotlib import rc_context
 
     with rc_context(_SETTINGS):
-        return _files(name, make())
+        return _files(name, make(), dpi)
 
 
 def markdown_section(names: Sequence[str]) -> str:
@@ -72,13 +72,13 @@ def markdown_section(names: Sequence[str]) -> str:
     return "\n\n".join(["## Pictures", *links]) if links else ""
 
 
-def _files(name: str, figure: Figure) -> dict[str, bytes]:
+def _files(name: str, figure: Figure, dpi: int) -> dict[str, bytes]:
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # placed once for both formats
     files = {}
     for suffix, metadata in (("svg", {"Date": None, "Creator": None}), ("png", {"Software": None})):
         buffer = io.BytesIO()
-        figure.savefig(buffer, format=suffix, dpi=DPI, metadata=metadata)
+        figure.savefig(buffer, format=suffix, dpi=dpi, metadata=metadata)
         files[f"{name}.{suffix}"] = buffer.getvalue()
     return files
 
