@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 
 COLUMNS = 3
 SMOOTHED_STEPS = 5
-CURVES_DPI = 90
-"""Many thin lines make a large file."""
+CURVES_DPI = 100
 FIRST = ("reward",)
 LAST = ("info_nce", "kl", "entropy", "tokens_per_rationale", "truncated", "grad_norm")
 TITLES = {
@@ -58,9 +58,19 @@ def draw(curves: Mapping[str, Sequence[Mapping[str, Any]]], points: Sequence[Poi
     made: dict[str, bytes] = {}
     if curves:
         made |= render("curves", lambda: _curves(curves, looks), dpi=CURVES_DPI)
+        made["curves.png"] = _fewer_colours(made["curves.png"])
     if any(one.name != BASE for one in points):
         made |= render("trade-off", lambda: _trade_off(points, looks))
     return made
+
+
+def _fewer_colours(png: bytes) -> bytes:
+    """Return the picture with a palette: many thin lines would make a large file."""
+    from PIL import Image  # matplotlib brings it
+
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(png)).convert("RGB").quantize(256).save(buffer, format="png", optimize=True)
+    return buffer.getvalue()
 
 
 # ---- curves

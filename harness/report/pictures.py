@@ -55,7 +55,7 @@ def draw(points: Sequence[Point], panels: Sequence[Panel], baseline: str | None)
 
 
 def render(name: str, make: Callable[[], Figure], *, dpi: int = DPI) -> dict[str, bytes]:
-    """Return `name`.svg and `name`.png (`dpi` dots an inch) of the figure that `make` returns, in the look of all here."""
+    """Return `name`.svg and `name`.png (`dpi` dots an inch) of the figure that `make` returns."""
     from matplotlib import rc_context
 
     with rc_context(_SETTINGS):
