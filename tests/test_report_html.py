@@ -135,8 +135,9 @@ def test_a_point_lies_where_its_numbers_say() -> None:
     first, second = (((max(p[0] for p in one) + min(p[0] for p in one)) / 2, one[0][1]) for one in corners)
     assert first[0] - x == pytest.approx(x - second[0], abs=0.2)
     assert first[1] > y > second[1]
-    for left, text in re.findall(r'class="label" x="([\d.-]+)"[^>]*>([^<]*)<', drawn):
-        assert 0 <= float(left) <= 340 - 6 * len(text)
+    for at, anchor, text in re.findall(r'class="label" x="([\d.-]+)"[^>]*text-anchor="(\w+)">([^<]*)<', drawn):
+        left = float(at) - {"start": 0, "middle": 0.5, "end": 1}[anchor] * 6 * len(text)
+        assert 0 <= left <= 340 - 6 * len(text)
 
 
 def test_without_ability_the_picture_is_a_line_a_model() -> None:

@@ -10,7 +10,7 @@ import pytest
 from chromium_support import Page, browser, choose, click, column
 from report_support import invented
 
-from harness.report import html, rationale_view
+from harness.report import charts, html, rationale_view
 
 WIDTHS = (360, 820, 1400)
 
@@ -232,3 +232,44 @@ def test_items_are_sorted_and_found(page: Page, readable: Path) -> None:
     page.evaluate(choose_in.replace("NAME", "text").replace("VALUE", "far off"))
     assert shown(page) == ["0.9"]
     assert page.evaluate("document.querySelector('[data-for=examples] output').textContent") == "1 of 3 items"
+
+
+CROWD = [(0.0, 0.0, 0.0), (2.1, -0.3, 0.4), (2.4, -0.5, 1.9), (4.0, -2.7, 1.1), (5.6, -2.2, 1.2), (7.6, -2.9, 1.1)]
+"""Embedding gain, ability change, reach of both intervals: two models nearly on one spot, the others apart."""
+
+
+@pytest.mark.parametrize(("width", "kind"), [(360, "narrow"), (900, "middle"), (1400, "wide")])
+def test_labels_of_the_trade_off_cover_neither_each_other_nor_a_mark(
+    page: Page, tmp_path: Path, width: int, kind: str
+) -> None:
+    """Models with ability differences and intervals, one more without ability; as the browser's own font draws them."""
+    points = [
+        charts.Point(
+            name="smollm2-from-q4_1" if place == 0 else f"candidate-{place}",
+            index=place,
+            x=charts.Estimate(value=x, low=x - reach, high=x + reach),
+            y=charts.Estimate(value=y, low=y - reach, high=y + reach),
+            is_baseline=place == 0,
+        )
+        for place, (x, y, reach) in enumerate(CROWD)
+    ]
+    points.append(charts.Point(name="minilm", index=6, x=charts.Estimate(value=9.0, low=8.0, high=9.8), y=None))
+    across, high = html.PICTURE_SIZES[kind]
+    picture = charts.trade_off(points, width=across, height=high, baseline="smollm2-from-q4_1")
+    style = html._source("style.css")
+    path = tmp_path / "picture.html"
+    body = f"<body style='margin:0'><div style='width:{across}px'>{picture}</div>"
+    path.write_text(f"<!doctype html><meta charset=utf-8><style>{style}</style>{body}", encoding="utf-8")
+    page.open(path, width=width)
+    boxes = (
+        "[...document.querySelectorAll('svg NAME')].map(one => { const at = one.getBoundingClientRect();"
+        " return [at.left, at.top, at.right, at.bottom]; })"
+    )
+    labels, marks = (page.evaluate(boxes.replace("NAME", name)) for name in (".label", ".mark"))
+    assert (len(labels), len(marks)) == (7, 7)
+    for place, one in enumerate(labels):
+        assert one[0] >= 0
+        assert one[2] <= across
+        for other in [*labels[:place], *labels[place + 1 :], *marks]:
+            apart = (one[2] <= other[0], other[2] <= one[0], one[3] - 2 <= other[1], other[3] - 2 <= one[1])
+            assert any(apart), (one, other)

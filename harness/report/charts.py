@@ -11,9 +11,11 @@ from markupsafe import Markup, escape
 
 MARKERS = ("circle", "square", "triangle", "diamond")
 """Told apart without colour; assigned in the order of the suite."""
-CHARACTER_WIDTH = 6.7
-"""Of a label at 12 px, in px, on the wide side."""
+CHARACTER_WIDTH = 7.4
+"""Of a bold label at 12 px, in px, on the wide side."""
 LABEL_HEIGHT = 15.0
+GAP = 9.0
+"""Between a marker's middle and its label."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,14 @@ class _Box(NamedTuple):
         return max(0.0, width) * max(0.0, height)
 
 
+class _Spot(NamedTuple):
+    """Where a label may stand: its anchor keeps it off its marker, however wide the reader's font is."""
+
+    anchor: str
+    x: float
+    box: _Box
+
+
 class _Scale(NamedTuple):
     low: float
     high: float
@@ -93,12 +103,13 @@ def trade_off(points: Sequence[Point], *, width: int, height: int, baseline: str
     up = _axis([one.y for one in measured if one.y], frame.bottom, frame.top, 5)
     parts = [_grid(frame, across, up, lane_height), _titles(frame, height)]
     taken = [_mark_box(across.scale(one.x.value), up.scale(one.y.value)) for one in measured if one.y]
+    lines = [line for one in measured if one.y for line in _whisker_boxes(one.x, one.y, across.scale, up.scale)]
     for one in measured:
         assert one.y is not None  # noqa: S101 - said by `measured`
         parts.append(_whiskers(one, across.scale, up.scale))
     for one in measured:
         assert one.y is not None  # noqa: S101
-        parts.append(_marked(one, across.scale(one.x.value), up.scale(one.y.value), frame, taken))
+        parts.append(_marked(one, across.scale(one.x.value), up.scale(one.y.value), frame, taken, lines))
     parts += _lane(lane, across.scale, frame)
     label = Markup("Embedding gain against change in general ability, both to {}").format(baseline)
     return _svg(parts, width, height, str(label))
@@ -125,8 +136,7 @@ def forest(points: Sequence[Point], *, width: int, baseline: str) -> Markup:
         name = _text(frame.left, y - 12, one.name, "label", "start")
         if not is_narrow:
             name = _text(frame.left - 12, y + 4, one.name, "label", "end")
-        marks = _line(low, y, high, y, "ci") + _marker(one, across.scale(one.x.value), y) + name
-        parts.append(Markup('<g class="m{}"><title>{}</title>{}</g>').format(_colour(one), _says(one), marks))
+        parts.append(_named(one, [_line(low, y, high, y, "ci"), _marker(one, across.scale(one.x.value), y), name]))
     return _svg(parts, width, height, f"Embedding gain to {baseline}")
 
 
@@ -175,7 +185,13 @@ def _lane(lane: Sequence[Point], across: _Scale, frame: _Box) -> list[Markup]:
         y = top + 14 + 24 * row
         low, high = one.x.ends
         parts.append(Markup('<g class="m{}">{}</g>').format(_colour(one), _line(across(low), y, across(high), y, "ci")))
-        parts.append(_marked(one, across(one.x.value), y, frame, [], " (ability n/a)", half_width=across(high)))
+        label = f"{one.name} (ability n/a)"
+        room = len(label) * CHARACTER_WIDTH
+        after = max(across(high), across(one.x.value) + 6) + 8
+        fits = after + room <= frame.right + 12
+        before = min(across(low), across(one.x.value) - 6) - 8
+        text = _text(after if fits else before, y + 4, label, "label", "start" if fits else "end")
+        parts.append(_named(one, [_marker(one, across(one.x.value), y), text]))
     return parts
 
 
@@ -187,56 +203,47 @@ def _whiskers(one: Point, across: _Scale, up: _Scale) -> Markup:
     return Markup('<g class="m{}">{}</g>').format(_colour(one), lines)
 
 
-def _marked(
-    one: Point,
-    x: float,
-    y: float,
-    frame: _Box,
-    taken: list[_Box],
-    remark: str = "",
-    half_width: float | None = None,
-) -> Markup:
-    label = one.name + (" (baseline)" if one.is_baseline else remark)
-    if half_width is None:
-        place = _label_place(label, x, y, frame, taken)
-        taken.append(place)
-        left, bottom = place.left, place.bottom - 4
-    else:
-        room = len(label) * CHARACTER_WIDTH
-        after = max(half_width, x + 6) + 8
-        left = after if after + room <= frame.right + 12 else min(x, frame.right) - 12 - room
-        bottom = y + 4
-    says = _says(one)
-    return Markup('<g class="m{}"><title>{}</title>{}{}</g>').format(
-        _colour(one), says, _marker(one, x, y), _text(left, bottom, label, "label", "start")
-    )
+def _marked(one: Point, x: float, y: float, frame: _Box, taken: list[_Box], lines: Sequence[_Box]) -> Markup:
+    label = one.name + (" (baseline)" if one.is_baseline else "")
+    spot = _label_spot(label, x, y, frame, taken, lines)
+    taken.append(spot.box)
+    middle = (spot.box.top + spot.box.bottom) / 2
+    parts = [_marker(one, x, y), _text(spot.x, spot.box.bottom - 4, label, "label", spot.anchor)]
+    if abs(middle - y) > 1.5 * LABEL_HEIGHT:
+        parts.insert(0, _line(x, y, spot.x, middle, "leader"))
+    return _named(one, parts)
 
 
-def _label_place(label: str, x: float, y: float, frame: _Box, taken: Sequence[_Box]) -> _Box:
-    """Return where the label covers least of what is there and stays inside the frame."""
+def _named(one: Point, parts: Sequence[Markup]) -> Markup:
+    return Markup('<g class="m{}"><title>{}</title>{}</g>').format(_colour(one), _says(one), Markup("").join(parts))
+
+
+def _label_spot(label: str, x: float, y: float, frame: _Box, taken: Sequence[_Box], lines: Sequence[_Box]) -> _Spot:
+    """Return where the label covers least of what is there and stays inside the frame; nearer spots come first."""
     width = len(label) * CHARACTER_WIDTH
-    corners = [
-        (x + 9, y - LABEL_HEIGHT / 2 - 1),
-        (x + 9, y - LABEL_HEIGHT - 2),
-        (x + 9, y + 3),
-        (x - 9 - width, y - LABEL_HEIGHT / 2 - 1),
-        (x - 9 - width, y - LABEL_HEIGHT - 2),
-        (x - 9 - width, y + 3),
-        *((inside, y - LABEL_HEIGHT - 8) for inside in [min(max(x - width / 2, frame.left), frame.right - width)]),
-        *((inside, y + 8) for inside in [min(max(x - width / 2, frame.left), frame.right - width)]),
-        (x + 9, y - 2 * LABEL_HEIGHT - 2),
-        (x + 9, y + LABEL_HEIGHT + 3),
-        (x - 9 - width, y - 2 * LABEL_HEIGHT - 2),
-        (x - 9 - width, y + LABEL_HEIGHT + 3),
-    ]
-    boxes = [_Box(left, top, left + width, top + LABEL_HEIGHT) for left, top in corners]
-    area = width * LABEL_HEIGHT
+    spots = []
+    for rows in (0, 1, 2, 3, 4):
+        for down in (-rows, rows) if rows else (0,):
+            top = y + (down - 0.5) * LABEL_HEIGHT
+            bottom = top + LABEL_HEIGHT
+            spots.append(_Spot("start", x + GAP, _Box(x + GAP, top, x + GAP + width, bottom)))
+            spots.append(_Spot("end", x - GAP, _Box(x - GAP - width, top, x - GAP, bottom)))
+            if rows:
+                spots.append(_Spot("middle", x, _Box(x - width / 2, top, x + width / 2, bottom)))
 
-    def cost(box: _Box) -> float:
-        outside = area - box.overlap(frame)
-        return 4 * outside + sum(box.overlap(other) for other in taken)
+    def cost(place: int) -> float:
+        box = spots[place].box
+        outside = width * LABEL_HEIGHT - box.overlap(frame)
+        covered = sum(box.overlap(other) for other in taken)
+        return 4 * (outside + covered) + sum(box.overlap(line) for line in lines) + 3 * place
 
-    return min(boxes, key=cost)
+    return spots[min(range(len(spots)), key=cost)]
+
+
+def _whisker_boxes(across: Estimate, up: Estimate, x: _Scale, y: _Scale) -> list[_Box]:
+    (left, right), (low, high) = across.ends, up.ends
+    middle, level = x(across.value), y(up.value)
+    return [_Box(x(left), level - 2, x(right), level + 2), _Box(middle - 2, y(high), middle + 2, y(low))]
 
 
 def _mark_box(x: float, y: float) -> _Box:

@@ -32,6 +32,7 @@ PICTURE_SIZES = {"wide": (1180, 440), "middle": (760, 420), "narrow": (340, 380)
 """The trade-off picture is drawn for three widths (px) and the page shows one: scaled text would be unreadable."""
 BADGES: dict[Verdict, str] = {"retained": "good", "lost": "bad", SAME_MODEL: "", "undecided": "warn"}
 """Verdict on general ability -> its colour."""
+_WORDS_MEET = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[-_/])(?=[^-_/])")
 _DOCUMENT_TEXT = re.compile(r"\*\*(.+?)\*\*|`(.+?)`")
 
 
@@ -111,6 +112,7 @@ def _environment() -> Environment:
         "duration": duration,
         "bytes": size,
         "marked": document_text,
+        "breakable": breakable,
         "difference": lambda one: html_view.figures(one.value, one.low, one.high),
         "pretty": lambda value: json.dumps(value, indent=2, ensure_ascii=False, default=str),
     }
@@ -126,6 +128,11 @@ def document_text(text: str) -> Markup:
         parts.append(Markup(form).format(match[1] if match[1] is not None else match[2]))  # noqa: S704 - fixed forms
         end = match.end()
     return Markup("").join([*parts, escape(text[end:])])
+
+
+def breakable(name: str) -> Markup:
+    """Return a name that may break where its words meet, so that the longest does not set a column's width."""
+    return Markup("<wbr>").join(_WORDS_MEET.split(name))
 
 
 def duration(seconds: float) -> str:
