@@ -13,10 +13,12 @@ import argparse
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 from scipy.stats import skew
 
+from harness import retention
 from harness.item_stats import ItemStatistic, of_columns
 from harness.paired import Difference, Part, Rounds, adjusted, mean_difference, of_means, of_proportions, of_statistics
 from harness.retention import LEVEL, Evidence, TaskRetention, judge, judge_axis, p_kept, p_lost
@@ -77,8 +79,9 @@ def p_value(test: Callable[[Evidence, float], float], wins: int, losses: int, n:
 
 @lru_cache(maxsize=200_000)
 def judged(wins: int, losses: int, n: int) -> Any:
-    """Return the judgement at the margin; tables repeat."""
-    return judge(of_flips(wins, losses, n), MARGIN)
+    """Return the judgement at the margin, without the search for how many items would decide; tables repeat."""
+    with patch.object(retention, "_needed", return_value=None):
+        return judge(of_flips(wins, losses, n), MARGIN)
 
 
 def retained(rng: Generator, trials: int) -> Iterator[Row]:

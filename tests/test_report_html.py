@@ -11,7 +11,7 @@ import pytest
 from report_support import TRAINING, invented
 
 from harness.paired import Difference, adjusted
-from harness.report import charts, contamination, costs, html, html_view, published
+from harness.report import cards, charts, contamination, costs, html, html_view, published
 from harness.report.table import Report
 
 HOSTILE = """<script>alert("note")</script>"><img src=x onerror=alert('attribute')>"""
@@ -67,7 +67,7 @@ def test_what_others_wrote_is_text() -> None:
 
 def test_a_card_says_gained_lost_or_unclear() -> None:
     """The verb follows the interval, and a loss is given as a positive number with its ends in order."""
-    said = html_view._change
+    said = cards._change
     clear = Difference(value=-3.0, stderr=0.5, low=-4.0, high=-2.0, n=3)
     assert said("embedding", clear) == "lost 3.00 [2.00, 4.00] points on embedding"
     gained = Difference(value=3.0, stderr=0.5, low=2.0, high=4.0, n=3)
@@ -80,16 +80,16 @@ def test_a_card_says_gained_lost_or_unclear() -> None:
 
 def test_cards_hold_every_model_and_their_means(report: Report) -> None:
     """Each model has a card; the baseline has no difference, the others one on each axis."""
-    cards = html_view.cards(report, {})
-    assert [card.model for card in cards] == list(report.models)
-    assert [card.is_baseline for card in cards] == [True, False, False]
-    assert all(line.difference is None for line in cards[0].lines)
-    assert [line.axis for line in cards[1].lines if line.difference] == ["embedding", "ability"]
-    assert cards[0].verdict is None
-    assert cards[1].verdict == report.retention[0].verdict
-    assert f"general ability {cards[1].verdict}" in cards[1].sentence
-    assert ("bad", "1 failed") in cards[2].badges
-    assert ("warn", "1 missing") in cards[2].badges
+    found = cards.cards(report, {})
+    assert [card.model for card in found] == list(report.models)
+    assert [card.is_baseline for card in found] == [True, False, False]
+    assert all(line.difference is None for line in found[0].lines)
+    assert [line.axis for line in found[1].lines if line.difference] == ["embedding", "ability"]
+    assert found[0].verdict is None
+    assert found[1].verdict == report.retention[0].verdict
+    assert f"general ability {found[1].verdict}" in found[1].sentence
+    assert ("bad", "1 failed") in found[2].badges
+    assert ("warn", "1 missing") in found[2].badges
 
 
 def test_bars_begin_at_0_and_whiskers_are_of_the_mean() -> None:

@@ -7,13 +7,13 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from report_support import invented
 
-from harness.report import html_view, pictures
+from harness.report import cards, html_view, pictures
 from harness.report.table import Report
 
 
 def drawn(report: Report) -> dict[str, bytes]:
     """Return the pictures of a report."""
-    points = html_view.points_of(html_view.cards(report, {}))
+    points = cards.points_of(cards.cards(report, {}))
     return pictures.draw(points, html_view.panels(report), report.baseline)
 
 

@@ -20,7 +20,7 @@ from markupsafe import Markup, escape
 
 from harness import seeds
 from harness.item_stats import UNITS
-from harness.report import ability, charts, contamination, html_view, published, retention, seed_parts
+from harness.report import ability, cards, charts, contamination, html_view, published, retention, seed_parts
 from harness.report.costs import costs
 from harness.report.rationale_view import CellExamples
 from harness.report.rationales import STATS_HEADER, STATS_LEGEND, Credit
@@ -56,8 +56,8 @@ def render(report: Report, rationales: RationalePart | None = None) -> str:
     """Return the page."""
     records = contamination.records(report)
     marks = contamination.marks_by_cell(records)
-    cards = html_view.cards(report, marks)
-    points = html_view.points_of(cards)
+    shown = cards.cards(report, marks)
+    points = cards.points_of(shown)
     script = _source("script.js")
     return (
         _environment()
@@ -67,7 +67,7 @@ def render(report: Report, rationales: RationalePart | None = None) -> str:
             style=Markup(_source("style.css")),  # noqa: S704 - our own file
             script=Markup(script),  # noqa: S704 - our own file
             policy=_policy(script),
-            cards=cards,
+            cards=shown,
             badges=BADGES,
             same_record=ability.SAME_RECORD,
             trade_off=_pictures(points, report.baseline),
@@ -113,7 +113,7 @@ def _environment() -> Environment:
         "bytes": size,
         "marked": document_text,
         "breakable": breakable,
-        "difference": lambda one: html_view.figures(one.value, one.low, one.high),
+        "difference": lambda one: cards.figures(one.value, one.low, one.high),
         "pretty": lambda value: json.dumps(value, indent=2, ensure_ascii=False, default=str),
     }
     return environment

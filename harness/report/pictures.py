@@ -42,7 +42,7 @@ def draw(points: Sequence[Point], panels: Sequence[Panel], baseline: str | None)
     """Return file name -> content: `trade-off` and `types`, each as svg and png; none where there is nothing to draw.
 
     Args:
-        points: models between the two axes, as `html_view.points_of` gives them.
+        points: models between the two axes, as `cards.points_of` gives them.
         panels: bars by type, as `html_view.panels` gives them.
         baseline: what the differences are to.
     """

@@ -11,6 +11,7 @@ from harness.digests import write_atomically
 from harness.evidence import evidence
 from harness.plan import Plan
 from harness.report import (
+    cards,
     csv_files,
     html,
     html_view,
@@ -34,7 +35,7 @@ def write_report(
     report = table.build(plan, results, compare, partial(evidence, store))
     verdicts, stats = rationales.credits_of(report, compare), rationales.stats_rows(report)
     examples = rationale_view.build(report, store)
-    drawn = pictures.draw(html_view.points_of(html_view.cards(report, {})), html_view.panels(report), report.baseline)
+    drawn = pictures.draw(cards.points_of(cards.cards(report, {})), html_view.panels(report), report.baseline)
     beside = [pictures.markdown_section(list(drawn)), seed_parts.section(report)]
     beside += [rationales.markdown_section(verdicts, stats)]
     files = {
