@@ -94,21 +94,16 @@ def run(suite: Suite | str | Path, options: RunOptions | None = None, reporter: 
         finally:
             reporter.close()
     outcome = outcome_of(plan, store, ran=len(runnable))
-    _note_names(plan, store)
+    for result in {(one.task, one.key): one for one in stored_results(plan, store).values()}.values():
+        _note_names(result, plan, store)
     return outcome
 
 
-def _note_names(plan: Plan, store: Store) -> None:
-    """Have every cell found under each model that shares it: its record has the name of the first alone."""
-    names: dict[tuple[str, str], list[Cell]] = {}
+def _note_names(result: Result, plan: Plan, store: Store) -> None:
+    """Have a record found under each model of the plan that shares it: it has the name of the first alone."""
     for cell in plan.cells:
-        if cell.key is not None:
-            names.setdefault((cell.task.name, cell.key), []).append(cell)
-    for (task, key), cells in names.items():
-        result = store.get(task, key)
-        if result is not None:
-            for cell in cells:
-                store.note_name(result, model=cell.model, cell=str(cell))
+        if (cell.task.name, cell.key) == (result.task, result.key):
+            store.note_name(result, model=cell.model, cell=str(cell))
 
 
 def _refuse_nothing(suite: Suite) -> None:
@@ -128,11 +123,7 @@ def needs_work(cell: Cell, store: Store) -> bool:
 
 def outcome_of(plan: Plan, store: Store, *, ran: int = 0) -> RunOutcome:
     """Read the plan's results and say which exit code they come to."""
-    results: dict[str, Result] = {}
-    for cell in plan.cells:
-        found = store.get(cell.task.name, cell.key)
-        if found is not None:
-            results[str(cell)] = found
+    results = stored_results(plan, store)
     codes: list[ExitCode] = []
     if any(isinstance(one, Failure) for one in results.values()):
         codes.append(ExitCode.CELLS_FAILED)
@@ -140,6 +131,12 @@ def outcome_of(plan: Plan, store: Store, *, ran: int = 0) -> RunOutcome:
         codes.append(ExitCode.ENVIRONMENT)
     plan, results = fold(plan, results, store)
     return RunOutcome(plan=plan, results=results, exit_code=worst(codes), ran=ran)
+
+
+def stored_results(plan: Plan, store: Store) -> dict[str, Result]:
+    """Return str(cell) -> score or failure, for every cell of the plan that has one."""
+    found = {str(cell): store.get(cell.task.name, cell.key) for cell in plan.cells}
+    return {cell: result for cell, result in found.items() if result is not None}
 
 
 def run_candidate(
@@ -193,6 +190,7 @@ def _run_cell(
         store.put_failure(failure)
         result = failure
         logger.warning("%s failed: %s: %s", cell, type(error).__name__, error)
+    _note_names(result, plan, store)
     reporter.finished(cell, result, time.perf_counter() - started)
     return encoder
 

@@ -14,10 +14,16 @@ from suites_support import Command, isolate, suite_file
 
 from harness.compare import difference, is_same_record
 from harness.comparison import Comparison, compare
+from harness.hub import Sources
+from harness.inspection import find
 from harness.paired import Difference, adjusted, mean_difference, same_record
+from harness.plan import make_plan
+from harness.progress import SilentReporter
 from harness.report import comparison_files
 from harness.retention import SAME_MODEL, judge_axis, of_same_record
+from harness.run import run_candidate
 from harness.store import Store
+from harness.suite_load import load_suite
 
 TWICE = BODY.replace(
     "  - {name: words", "  - {name: again, encoder: mean-pool, model: weights/base}\n  - {name: words"
@@ -149,3 +155,19 @@ def test_a_shared_cell_is_found_under_each_of_its_models(folder, command):
     found = compare("again", "new")
     assert {row.name for row in found.of("task")} == {"pairs-a", "pairs-b", "sums"}
     assert [row.difference.is_same_record for row in compare("again", "base").of("task")] == [True] * 3
+
+
+def test_a_run_that_is_killed_has_noted_the_names_of_what_it_finished(folder, monkeypatch):
+    """Names are written with each cell, not at the end; failures have theirs too."""
+    plan = make_plan(load_suite(folder / "mine.yaml").suite, Sources(offline=True))
+    store = Store(folder / "none-yet")
+
+    def broken(*_arguments: object, **_options: object) -> None:
+        raise ValueError("no weights here")
+
+    monkeypatch.setattr("harness.encoders.load", broken)
+    (base,) = (one for one in plan.candidates if one.name == "base")
+    cells = [cell for cell in plan.cells if str(cell) == "base/sums"]
+    run_candidate(base, cells, plan, store, SilentReporter())
+    ((found, names),) = find(store, "again/sums")
+    assert (found.status, names) == ("error", ("base/sums", "again/sums"))
