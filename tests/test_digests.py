@@ -131,6 +131,17 @@ def test_writing_makes_folders_and_leaves_one_file(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.parametrize(("umask", "rights"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_files_have_the_rights_of_the_umask(tmp_path, umask, rights):
+    """A report on a shared machine can be read by those who may read any other file of the user."""
+    before = os.umask(umask)
+    try:
+        write_atomically(tmp_path / "x", b"content")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "x").stat().st_mode & 0o777 == rights
+
+
 @pytest.mark.parametrize("step", ["fsync", "replace"])
 def test_a_write_that_fails_keeps_the_old_file_and_leaves_no_other(tmp_path, monkeypatch, step):
     """A full disk, or a kill between writing and renaming."""
