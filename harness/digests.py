@@ -62,7 +62,7 @@ def visible_files(folder: Path) -> list[Path]:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write `content` to `path` so that a reader or a crash sees the old file or the whole new one.
 
-    The file has the rights that the user's umask gives any new file: results and reports are there to be read by others.
+    The file has the rights that the user's umask gives any new file: results and reports may be read by others.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     name = path.parent / f".{path.name}.{uuid.uuid4().hex[:16]}.tmp"
