@@ -8,11 +8,12 @@ import re
 from dataclasses import replace
 
 import pytest
-from report_support import TRAINING, invented
+from report_support import TRAINING, compare, invented, invented_parts
 
 from harness.paired import Difference, adjusted
 from harness.report import cards, charts, contamination, costs, html, html_view, published
-from harness.report.table import Report
+from harness.report.table import Report, build
+from harness.results import Score
 
 HOSTILE = """<script>alert("note")</script>"><img src=x onerror=alert('attribute')>"""
 
@@ -63,6 +64,21 @@ def test_what_others_wrote_is_text() -> None:
     assert "&lt;b&gt;it broke&lt;/b&gt;" in body
     assert "Traceback &lt;1&gt;" in body
     assert "q: &lt;i&gt;" in body
+
+
+def test_a_card_says_why_an_axis_has_no_mean() -> None:
+    """Scores in nats alone are no missing scores, and the card does not call them that."""
+    plan, results = invented_parts(2, 8)
+    ability = [name for name, one in results.items() if isinstance(one, Score) and one.axis == "ability"]
+    in_nats = {name: replace(results[name], unit="nats", lower_is_better=True) for name in ability}
+    kept = build(plan, results | in_nats, compare)
+    said = [line.reason for card in cards.cards(kept, {}) for line in card.lines if line.axis == "ability"]
+    assert said == ["no mean: none of its scores is in points"] * 2
+    apart = {name: one for name, one in results.items() if name not in ability}
+    one_each = {ability[0]: results[ability[0]], ability[-1]: results[ability[-1]]}
+    found = build(plan, apart | one_each, compare)
+    said = [line.reason for card in cards.cards(found, {}) for line in card.lines if line.axis == "ability"]
+    assert said == ["no task that every model has a score for"] * 2
 
 
 def test_a_card_says_gained_lost_or_unclear() -> None:

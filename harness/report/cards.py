@@ -102,11 +102,14 @@ def _axis_line(report: Report, axis: AxisSummary, model: str) -> AxisLine:
     if standing is None:
         views = [report.cells[model, task] for task in axis.tasks]
         states = {view.status for view in views}
+        units = {view.score.unit for view in views if view.score}
         reason = (
             "not applicable: it has no language model"
             if states == {"n/a"}
             else "no scores"
             if model not in axis.models
+            else "no mean: none of its scores is in points"
+            if "points" not in units
             else "no task that every model has a score for"
         )
         return AxisLine(axis=axis.axis, mean=None, n=0, difference=None, reason=reason)
