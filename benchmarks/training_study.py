@@ -40,6 +40,7 @@ ORDER = (
     "grace-symmetric",
     "simcse",
     "grace-unsupervised",
+    "infonce-rationale-retain",
 )
 UNSUPERVISED = ("simcse", "grace-unsupervised")
 """They read sentences; the others read triplets."""

@@ -48,6 +48,9 @@ QUESTIONS = (
     ("Does it beat InfoNCE + KL, text alone?", "grace-hybrid+rationale", "infonce-retain"),
     ("Does it beat InfoNCE + KL, with rationales?", "grace-hybrid+rationale", "infonce-retain+rationale"),
     ("Does it beat InfoNCE over the base's rationales?", "grace-hybrid+rationale", "infonce-rationale+rationale"),
+    ("What does KL cost InfoNCE over rationales?", "infonce-rationale-retain+rationale", "infonce-rationale+rationale"),
+    ("Both with KL: rationales or text alone?", "infonce-rationale-retain+rationale", "infonce-retain"),
+    ("Reward alone, or InfoNCE + KL?", "grace-corrected+rationale", "infonce-retain"),
 )
 CSV_HEADER = (
     "run", "steps", "train_cpu_seconds", "entry", "task", "metric", "unit", "score", "ci_low", "ci_high", "n", "limit",
