@@ -20,8 +20,9 @@ from harness.results import Score
 from harness.retention import Evidence
 from harness.stats import mean_statistic
 from harness.store import Store
+from harness.tails import shape
 
-EVIDENCE_VERSION = 2
+EVIDENCE_VERSION = 3
 """Raised when the way evidence is computed changes."""
 GOLD_MEASURE = "nats per token of the gold answer"
 
@@ -64,6 +65,7 @@ def _made(score: Score, pooled: Pooled, base_score: float) -> Evidence:
     spread = pooled.spread
     value = float((pooled.own - pooled.base).mean()) if spread is None else spread.value
     exact = pooled.is_binary
+    tail = None if exact or spread is None else shape(spread.apart, spread.freedom)
     largest = 1.0 if exact or spread is None else _largest(spread, pooled.scale)
     return Evidence(
         measure=score.metric if score.unit != "nats" else "nats per token",
@@ -75,8 +77,9 @@ def _made(score: Score, pooled: Pooled, base_score: float) -> Evidence:
         losses=int(worse.sum()),
         scale=largest * unit,
         stderr=None if exact or spread is None else spread.stderr * unit,
-        freedom=None if exact or spread is None else spread.freedom,
-        skewness=0.0 if exact or spread is None else sign * _skewness(spread),
+        freedom=tail.freedom if tail else None,
+        skewness=sign * tail.skewness if tail else 0.0,
+        skewness_error=tail.error if tail else 0.0,
         base_right=int(pooled.base.sum()) if exact else None,
     )
 
@@ -84,13 +87,6 @@ def _made(score: Score, pooled: Pooled, base_score: float) -> Evidence:
 def _largest(spread: Spread, scale: float) -> float:
     """Return the largest difference of an item; `scale` where none differs."""
     return float(np.abs(spread.apart).max()) or scale
-
-
-def _skewness(spread: Spread) -> float:
-    """Return the skewness of the items' differences; 0 where all are alike."""
-    from scipy.stats import skew
-
-    return float(skew(spread.apart, bias=False)) if spread.stderr and len(spread.apart) > 2 else 0.0
 
 
 def _of_gold(store: Store, score: Score, base: Score) -> Evidence | None:
@@ -101,6 +97,7 @@ def _of_gold(store: Store, score: Score, base: Score) -> Evidence | None:
     tokens: Sequence[Any] = [one.sizes for one, _, _ in parts]
     total = float(sum(one.sum() for one in tokens))
     better, worse = pooled.own < pooled.base, pooled.own > pooled.base
+    tail = shape(pooled.spread.apart, pooled.spread.freedom)
     return Evidence(
         measure=GOLD_MEASURE,
         unit="nats",
@@ -111,8 +108,9 @@ def _of_gold(store: Store, score: Score, base: Score) -> Evidence | None:
         losses=int(worse.sum()),
         scale=_largest(pooled.spread, pooled.scale),
         stderr=pooled.spread.stderr,
-        freedom=pooled.spread.freedom,
-        skewness=_skewness(pooled.spread),
+        freedom=tail.freedom,
+        skewness=tail.skewness,
+        skewness_error=tail.error,
     )
 
 

@@ -10,9 +10,9 @@ The question is one of non-inferiority: is a loss of the margin or more excluded
   token of the gold answers decide, at a margin of their own.
 
 Right-or-wrong items are tested exactly (`harness.proportions`), so that no flip at all in a hundred items is undecided
-and not "0 +- 0". Means of other scores take Student's t, or Hall's correction for skewness where that is less sure;
-where fewer than ten items differ, and most do not, they must also pass the exact test with each of these items counted
-as a whole win or loss of the largest size seen.
+and not "0 +- 0". Means of other scores take Student's t, or its correction for a long tail (`harness.tails`) where that
+is less sure; where fewer than ten items differ, and most do not, they must also pass the exact test with each of these
+items counted as a whole win or loss of the largest size seen.
 """
 
 from __future__ import annotations
@@ -22,19 +22,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
-
 from harness.paired import few_differ
 from harness.proportions import items_without_flips, largest_loss, p_not_worse, p_worse, score_statistic
 from harness.results import Unit
+from harness.tails import skewed, unskewed
 
 LEVEL = 0.05
 """Error of "retained" at the margin, and of "lost"."""
 POINTS = 100.0
-NO_SKEW = 1e-6
-"""Skewness over the root of n that is none."""
 MOST_ITEMS = 10**9
 """More items than this decide nothing in practice."""
+SKEWNESS_REACH = 2.0
+"""Standard errors by which the skewness of the losses may be larger than it looks."""
 NEEDED_STEP = 1.05
 """The number of items that would decide is found to within so much."""
 Decision = Literal["retained", "lost", "undecided"]
@@ -64,9 +63,11 @@ class Evidence:
     stderr: float | None = None
     """Of the loss, in `unit`; None where items are right or wrong: they are tested exactly."""
     freedom: float | None = None
-    """Degrees of freedom of `stderr`."""
+    """Degrees of freedom of `stderr`, fewer with a long tail (`harness.tails`)."""
     skewness: float = 0.0
     """Of the items' losses, where there is a `stderr`: a long tail of losses makes Student's t too sure."""
+    skewness_error: float = 0.0
+    """Standard error of `skewness`."""
     base_right: int | None = None
     """Items that the baseline has right; None where items are not right or wrong."""
 
@@ -248,7 +249,9 @@ def _p_of_mean(evidence: Evidence, margin: float) -> float:
         p_value = 0.0 if room > 0 else 1.0
     else:
         reach = room / evidence.stderr
-        p_value = float(student.sf(min(reach, -_unskewed(-reach, evidence)), evidence.freedom))
+        p_value = float(
+            student.sf(min(reach, -unskewed(-reach, _worst_skewness(evidence), evidence.n)), evidence.freedom)
+        )
     if _is_rare(evidence) and abs(margin) < evidence.scale:
         exact = p_not_worse(evidence.wins, evidence.losses, evidence.n, margin / evidence.scale)
         p_value = max(p_value, exact)
@@ -264,24 +267,15 @@ def _upper(evidence: Evidence) -> float:
     upper = evidence.loss
     if evidence.stderr:
         reach = float(student.ppf(1 - LEVEL, evidence.freedom))
-        upper += evidence.stderr * max(reach, -_skewed(-reach, evidence))
+        upper += evidence.stderr * max(reach, -skewed(-reach, _worst_skewness(evidence), evidence.n))
     if _is_rare(evidence):
         upper = max(upper, evidence.scale * largest_loss(evidence.wins, evidence.losses, evidence.n, LEVEL))
     return upper
 
 
-def _unskewed(t: float, evidence: Evidence) -> float:
-    """Return Hall's transformation of Student's t of the loss, which removes skewness (Hall 1992, JRSS B 54:221)."""
-    skew = evidence.skewness / math.sqrt(evidence.n)
-    return t + skew * (t * t / 3 + 1 / 6) + skew * skew * t**3 / 27
-
-
-def _skewed(t: float, evidence: Evidence) -> float:
-    """Return the inverse of `_unskewed`."""
-    skew = evidence.skewness / math.sqrt(evidence.n)
-    if abs(skew) < NO_SKEW:
-        return t
-    return float(3 / skew * (np.cbrt(1 + skew * (t - skew / 6)) - 1))
+def _worst_skewness(evidence: Evidence) -> float:
+    """Return the upper limit of the skewness: items among which the largest losses are missing look less skewed."""
+    return evidence.skewness + SKEWNESS_REACH * evidence.skewness_error
 
 
 def _is_rare(evidence: Evidence) -> bool:

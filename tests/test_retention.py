@@ -20,6 +20,7 @@ from harness.results import Score
 from harness.retention import Evidence, judge, judge_axis, judge_task
 from harness.store import Store
 from harness.suite import Retention, Suite
+from harness.tails import shape
 
 MARGIN, NATS_MARGIN = 0.5, 0.01
 
@@ -100,6 +101,7 @@ def test_a_long_tail_of_losses_makes_the_verdict_less_sure() -> None:
     plain = judge(nats(0.002, 0.004, 100), NATS_MARGIN)
     tailed = judge(nats(0.002, 0.004, 100, skewness=3.0), NATS_MARGIN)
     assert tailed.upper > plain.upper
+    assert judge(nats(0.002, 0.004, 100, skewness=3.0, skewness_error=0.5), NATS_MARGIN).upper > tailed.upper
     assert judge(nats(0.002, 0.004, 100, skewness=-3.0), NATS_MARGIN).upper == plain.upper
     for limit, verdict in ((tailed.upper * 1.001, "retained"), (tailed.upper * 0.999, "undecided")):
         assert judge(tailed.evidence, limit).verdict == verdict
@@ -202,6 +204,9 @@ def test_evidence_comes_from_the_stored_items(tmp_path: Path) -> None:
     assert found.nats.loss == pytest.approx((worse - gold).mean() / 2)
     whole = ttest_rel(worse / 2, gold / 2)
     assert found.nats.stderr == pytest.approx(found.nats.loss / whole.statistic, rel=0.02)  # but for the two parts
+    apart = worse - gold  # every item has two tokens: the losses themselves have the shape
+    assert (found.nats.skewness, found.nats.freedom) == pytest.approx(shape(apart, 198.0)[::2], rel=0.02)
+    assert found.nats.skewness_error == pytest.approx(shape(apart, 198.0).error, rel=0.02)
     assert evidence(store, model, base) == found
     assert evidence(store, base, model).main.loss == pytest.approx(-2.5)  # type: ignore[union-attr]
 
