@@ -11,9 +11,11 @@ at 95 % chance alone moves a row by about +- 1.0 points.
 from __future__ import annotations
 
 import argparse
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
@@ -21,6 +23,7 @@ import numpy as np
 from scipy.stats import binom
 
 from harness import retention
+from harness.backends.mteb_pools import pool_scores, rows_of_draws
 from harness.item_stats import ItemStatistic, of_columns
 from harness.paired import (
     NORMAL_QUANTILE,
@@ -41,6 +44,8 @@ from harness.tails import shape
 MARGIN, NATS_MARGIN = 0.5, 0.01
 NATS_TRIALS = 10
 """Times as many data sets where the tail matters."""
+POOL_TRIALS = 5
+"""Times fewer where every data set takes 220 clusterings."""
 NEIGHBOURS = 3
 Generator = np.random.Generator
 
@@ -249,6 +254,55 @@ def rounds(rng: Generator, trials: int) -> Iterator[Row]:
         yield Row("clustering: sets x seeds (used)", f"{sets} sets, seed noise 8, set noise 3", ours, trials)
 
 
+def pools(rng: Generator, trials: int) -> Iterator[Row]:
+    """MTEB's newer clustering: ten draws from one pool of texts, clustered; two models that share half their noise."""
+    shape_of = np.random.default_rng(5)
+    centres = shape_of.normal(0, 1, (7, 16))
+    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    shares = shape_of.dirichlet(np.full(7, 5.0))
+    fewer = max(10, trials // POOL_TRIALS)
+    for n, drawn, apart in ((200, 1600, (1.0, 0.7)), (200, 400, (1.0, 0.7)), (500, 1000, (0.8, 0.75))):
+        seen = []
+        for _ in range(fewer):
+            labels = rng.choice(7, n, p=shares)
+            shared = rng.normal(0, 0.25, (n, 16))
+            seed = int(rng.integers(1 << 31))
+            each = [
+                clustered(centres[labels] * by + shared + rng.normal(0, 0.25, (n, 16)), labels, drawn, seed)
+                for by in apart
+            ]
+            paired = of_means([Part(each[0], each[1], 1.0)])
+            alone = of_means([Part(each[0], np.zeros(len(each[0])), 1.0)])
+            assert paired is not None
+            assert alone is not None
+            seen.append((each[0].mean() - each[1].mean(), *paired[1:3], each[0].mean(), *alone[1:3]))
+        found = np.array(seen)
+        for name, first in (("difference", 0), ("score", 3)):
+            value, low, high = found[:, first : first + 3].T
+            held = (low <= value.mean()) & (value.mean() <= high)  # the truth: the mean over all data sets
+            setting = f"{n} texts, {drawn} drawn, {100 * value.mean():.0f} +- {100 * value.std():.1f} points"
+            yield Row(f"clustering: halves of a pool, {name}", setting, int(held.sum()), fewer)
+
+
+def clustered(vectors: Any, labels: Any, drawn: int, seed: int) -> Any:
+    """Return the scores of one evaluation as the harness has them from its rows, halves of the pool among them."""
+    from sklearn.cluster import MiniBatchKMeans
+
+    task = SimpleNamespace(seed=42, k_mean_batch_size=512)
+    generator, nested = random.Random(seed), [[label] for label in labels]
+    replay = random.Random(seed)
+    model = MiniBatchKMeans(
+        n_clusters=len(np.unique(labels)), batch_size=512, init="k-means++", n_init=1, random_state=task.seed
+    )
+    draws = [generator.choices(range(len(labels)), k=drawn) for _ in range(10)]
+    predictions = {"Level 0": [model.fit_predict(vectors[one]).tolist() for one in draws]}
+    rows, _ = rows_of_draws(nested, range(len(labels)), predictions, replay)
+    rows |= {name: [value] for name, value in pool_scores(task, vectors, nested, predictions).items()}
+    made = of_columns("Clustering", rows)
+    assert made is not None
+    return made.scores
+
+
 def paired_statistic(own: ItemStatistic, base: ItemStatistic) -> Any:
     """Return the difference of two statistics over the same counts."""
     return lambda counts: own.statistic(counts) - base.statistic(counts)
@@ -347,7 +401,7 @@ def discoveries(rng: Generator, trials: int) -> Iterator[Row]:
 
 PARTS: dict[str, Callable[[Generator, int], Iterator[Row]]] = {
     "proportions": proportions, "retained": retained, "nats": retained_means, "axis": retained_axis, "means": means,
-    "rounds": rounds, "spearman": correlations, "precision": precisions, "tasks": over_tasks,
+    "rounds": rounds, "pools": pools, "spearman": correlations, "precision": precisions, "tasks": over_tasks,
     "discoveries": discoveries,
 }  # fmt: skip
 

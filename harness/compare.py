@@ -33,7 +33,7 @@ from harness.results import Score, SeededScore
 from harness.stats import Floats
 from harness.store import Store
 
-COMPARISON_VERSION = 3
+COMPARISON_VERSION = 4
 """Raised when the way a difference is computed changes."""
 POINTS = 100.0
 SAME = 1e-12

@@ -6,8 +6,10 @@ paired difference of two cells. Columns are those of the cell's parquet.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -26,11 +28,13 @@ PAIR_MEASURES = ("similarity", "cosine", "manhattan", "euclidean", "dot")
 """Columns of pair classification whose best average precision is max_ap; larger means more alike."""
 SEED_COLUMN = "v_measure_seed_"
 """Columns of clustering: the set's score under another k-means seed."""
+POOL_COLUMN = "v_measure_pool_"
+"""Columns of mteb's newer clustering: the score on half of the pool of texts."""
 UNITS = {
     "STS": "pair",
     "PairClassification": "pair",
     "Classification": "test text x training sample",
-    "Clustering": "set of texts x k-means seed",
+    "Clustering": "set of texts x k-means seed (newer tasks: half of the texts)",
     "Retrieval": "query",
     "Reranking": "query",
     "Summarization": "document",
@@ -98,7 +102,7 @@ def of_columns(kind: str, columns: Mapping[str, Any]) -> ItemStatistic | None:
         merits = np.where(_floats(columns["label"]) > 0, ranks, -ranks)  # pairs that match high up, others low
         return ItemStatistic(items=tuple(columns["item"]), statistic=_best_average_precision(columns), merits=merits)
     if kind == "Clustering":
-        return None if "experiment" in columns else _over_sets(columns)
+        return _over_pools(columns) if "experiment" in columns else _over_sets(columns)
     if "nll" in columns and "tokens" in columns:  # nats per token: long texts weigh more
         nats, tokens = _floats(columns["nll"]), _floats(columns["tokens"])
         return ItemStatistic(
@@ -161,6 +165,31 @@ def _over_sets(columns: Mapping[str, Any]) -> ItemStatistic:
     others = [_floats(columns[name])[first] for name in _numbered(columns, SEED_COLUMN)]
     found = of_scores(names, values)
     return replace(found, rounds=np.stack([values, *others], axis=1)) if others else found
+
+
+def _over_pools(columns: Mapping[str, Any]) -> ItemStatistic | None:
+    """Halves of the pool of texts: the score is mteb's own, its variance that of the scores on the halves.
+
+    So that halves can stand as items whose mean is the score, and that mean has this variance, each is taken at the
+    score plus the root of their number times its distance to their mean.
+    """
+    from sklearn.metrics import v_measure_score
+
+    names = _numbered(columns, POOL_COLUMN)
+    if not names:
+        return None
+    runs = np.stack([np.asarray(columns["level"]), np.asarray(columns["experiment"])], axis=1)
+    labels, clusters = np.asarray(columns["label"]), np.asarray(columns["cluster"])
+    score = np.mean(
+        [
+            float(v_measure_score(labels[rows], clusters[rows]))
+            for rows in ((runs == one).all(axis=1) for one in np.unique(runs, axis=0))
+        ]
+    )
+    pools = _floats([columns[name][0] for name in names])
+    texts = sha256(np.ascontiguousarray(columns["item"], dtype=np.int64).tobytes()).hexdigest()
+    found = of_scores([(texts, name) for name in names], score + math.sqrt(len(pools)) * (pools - pools.mean()))
+    return replace(found, merits=None)  # a half is nothing to win
 
 
 def _numbered(columns: Mapping[str, Any], prefix: str) -> list[str]:

@@ -21,7 +21,7 @@ import numpy as np
 
 from harness.designs import Term, added, crossed, nested
 from harness.proportions import mcnemar, tango
-from harness.stats import CONFIDENCE, Floats, Statistic, bootstrap_values
+from harness.stats import CONFIDENCE, Floats, Statistic, bootstrap_values, percentile_limits
 
 Method = Literal["score interval, exact McNemar", "t", "bootstrap", "combined"]
 NORMAL_QUANTILE = 1.959963984540054
@@ -221,13 +221,12 @@ def of_statistics(parts: Sequence[tuple[int, Statistic]]) -> Estimate | None:
     values = bootstrap_values(list(parts))
     if values is None:
         return None
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
+    low, high = percentile_limits(values)
     stderr = float(values.std(ddof=1))
     # the smallest level whose interval leaves out 0; +1 keeps it from being 0 (Davison & Hinkley 1997, 4.11)
     beyond = min(float((values <= 0).sum()), float((values >= 0).sum()))
     p_value = min(1.0, 2 * (beyond + 1) / (len(values) + 1))
-    return Estimate(stderr, float(low), float(high), p_value, "bootstrap")
+    return Estimate(stderr, low, high, p_value, "bootstrap")
 
 
 def same_record(n: int, *, lower_is_better: bool = False) -> Difference:

@@ -74,6 +74,17 @@ def bootstrap_values(
     return values if len(values) >= samples // 2 else None
 
 
+def percentile_limits(values: Floats) -> tuple[float, float]:
+    """Return the ends of the 95 % percentile interval of (B,) bootstrap values, B at least 39.
+
+    The k-th value from either end with k = 0.025 (B + 1), rounded down (Davison & Hinkley 1997, 5.2.1): it leaves out
+    0 just where the bootstrap's p-value of 0, which counts the values beyond it, is under 0.05.
+    """
+    ordered = np.sort(values)
+    place = int((1 - CONFIDENCE) / 2 * (len(ordered) + 1) + 1e-9)
+    return float(ordered[place - 1]), float(ordered[-place])
+
+
 def mean_statistic(values: Floats) -> Statistic:
     """Return the mean of (n,) `values` as a statistic."""
     return lambda counts: (counts @ values) / counts.sum(axis=1)

@@ -21,6 +21,7 @@ from local_hub import write_hub
 
 from harness.backends import Job, Outcome
 from harness.backends.mteb import evaluate
+from harness.backends.mteb_pools import embedded_rows
 from harness.catalogue import catalogue
 from harness.encoders.checked import CheckedEncoder
 from harness.errors import EncoderOutputError
@@ -337,9 +338,45 @@ def test_the_interval_holds_the_score(case_of: Callable[[str], Case], name: str)
 
 
 @pytest.mark.parametrize("name", list(FASTER))
-def test_faster_clustering_has_no_interval(case_of: Callable[[str], Case], name: str) -> None:
-    """Its experiments draw from the same texts, so their spread is no error."""
-    assert case_of(name).outcome.interval is None
+def test_newer_clustering_has_its_interval_from_halves_of_the_pool(case_of: Callable[[str], Case], name: str) -> None:
+    """Around the score, with the spread of the ten halves as its error and Student's t of 9 degrees of freedom."""
+    case = case_of(name)
+    halves = [100 * case.rows[0][f"v_measure_pool_{number}"] for number in range(1, 11)]
+    interval = case.outcome.interval
+    assert interval is not None
+    assert interval.stderr == pytest.approx(np.std(halves, ddof=1))
+    assert interval.high == pytest.approx(case.outcome.score + 2.2622 * interval.stderr, rel=1e-4)
+    assert len({row["v_measure_pool_3"] for row in case.rows}) == 1
+
+
+def test_a_half_of_the_pool_is_evaluated_as_mteb_does(hub: Path, case_of: Callable[[str], Case]) -> None:
+    """The third half by mteb's own function, with its draws fed by the same generator."""
+    from mteb.abstasks.clustering import _evaluate_clustering_bootstrapped
+
+    name = next(iter(FASTER))
+    (task,) = official_tasks(hub, name)
+    task.load_data()
+    rows = case_of(name).rows
+    pool = embedded_rows(task, len(task.dataset["test"]), task.rng_state)
+    vectors = np.stack([hashed(task.dataset["test"]["sentences"][row], HashEncoder().dimension) for row in pool])
+    labels = [task.dataset["test"]["labels"][row] for row in pool]
+    nested = [label if isinstance(label, list) else [label] for label in labels]
+    generator = np.random.default_rng([task.seed, 3])
+    half = generator.permutation(len(pool))[: len(pool) // 2]
+    drawn = sum(row["experiment"] == 0 for row in rows)
+
+    class Draws:
+        """Draws as `pool_scores` does, under the name that mteb calls."""
+
+        @staticmethod
+        def choices(places: range, k: int) -> Any:
+            return generator.integers(0, len(places), k)
+
+    scores, _ = _evaluate_clustering_bootstrapped(
+        vectors[half], [nested[place] for place in half], n_clusters=10, cluster_size=drawn, kmean_batch_size=512,
+        max_depth=None, rng_state=Draws(), seed=task.seed,
+    )  # fmt: skip
+    assert rows[0]["v_measure_pool_3"] == pytest.approx(np.mean(scores["v_measure"]["Level 0"]))
 
 
 def judgements(hub: Path, dataset: str) -> dict[str, dict[str, int]]:

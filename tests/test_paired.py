@@ -8,7 +8,7 @@ from scipy.stats import false_discovery_control, ttest_rel
 
 from harness.paired import Difference, Part, adjusted, mean_difference, of_means, of_proportions, of_statistics
 from harness.proportions import tango
-from harness.stats import mean_statistic
+from harness.stats import mean_statistic, percentile_limits
 
 
 def made(value: float, reach: float = 1.0, **changes: object) -> Difference:
@@ -68,6 +68,25 @@ def test_the_bootstrap_p_value_is_never_zero() -> None:
     assert found is not None
     assert 0 < found.p_value <= 2 / 1001
     assert found.low > 0
+
+
+@pytest.mark.parametrize("shift", [0.05, 0.1, 0.12, 0.14, 0.16, 0.18, 0.2, 0.25])
+def test_the_bootstrap_interval_leaves_out_0_just_where_p_is_under_005(shift: float) -> None:
+    """Over twenty data sets a shift, some of which lie close to the edge."""
+    edge = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        found = of_statistics([(60, mean_statistic(rng.normal(shift, 0.5, 60)))])
+        assert found is not None
+        assert (found.low > 0 or found.high < 0) == (found.p_value < 0.05), seed
+        edge += 0.02 < found.p_value < 0.1
+    assert shift < 0.1 or edge
+
+
+def test_the_limits_are_the_25th_values_of_a_thousand() -> None:
+    """0.025 x 1001 = 25.025: of 1 to 1000 they are 25 and 976; of 999, 25 and 975."""
+    assert percentile_limits(np.arange(1000, 0, -1.0)) == (25.0, 976.0)
+    assert percentile_limits(np.arange(1, 1000.0)) == (25.0, 975.0)
 
 
 def test_the_mean_over_tasks_adds_the_distances_to_the_limits_in_squares() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.backends.mteb_pools import KeptVectors, embedded_rows, pool_scores, rows_of_draws
 from harness.backends.mteb_seeds import SEED_COLUMNS, KMeansSeeds
 from harness.item_stats import ItemStatistic, of_columns
 
@@ -44,8 +45,7 @@ class SubsetItems:
     score: float
     """The main metric recomputed from the items (0 to 1), or the engine's where `missing` says why not."""
     statistic: ItemStatistic | None = None
-    """The main metric over resampled items; None where there is no such thing: the experiments of mteb's faster
-    clustering draw from the same texts, so that their spread is no error over texts."""
+    """The main metric over resampled items; None where there is no such thing."""
     columns: dict[str, Any] = field(default_factory=dict)
     missing: str | None = None
 
@@ -72,6 +72,7 @@ class Capture:
         self._queries: dict[tuple[str, str], dict[str, Any]] = {}
         self._random_state = task.rng_state.getstate()
         self._seeds = KMeansSeeds(task) if _clusters_sets(task) else None
+        self._vectors = KeptVectors(task) if _clusters_draws(task) else None
         task._save_task_predictions = self._take_predictions
         if hasattr(task, "task_specific_scores"):  # retrieval and reranking alone have it
             self._specific = task.task_specific_scores
@@ -239,34 +240,19 @@ class Capture:
         )
 
     def _of_sampled_clustering(self, split: str, subset: str, data: Any, predictions: Any) -> SubsetItems:
-        """Items of mteb's faster clustering, whose texts are drawn with the task's own generator: drawn again here."""
-        from sklearn.metrics import v_measure_score
-
-        labels = _nested(data[self._task.label_column_name])
+        """Items of mteb's newer clustering, whose texts are drawn with the task's own generator: drawn again here."""
         generator = random.Random()  # noqa: S311 - replays mteb's draws
         generator.setstate(self._random_state)
-        chosen = _embedded_rows(self._task, len(labels), generator)
-        rows: dict[str, list[Any]] = {"level": [], "experiment": [], "item": [], "label": [], "cluster": []}
-        values: list[float] = []
-        for level in range(len(predictions)):
-            at_level = [row for row in chosen if len(labels[row]) > level]
-            for number, clusters in enumerate(predictions[f"Level {level}"]):
-                drawn = generator.choices(range(len(at_level)), k=len(clusters))
-                truth = [str(labels[at_level[place]][level]) for place in drawn]
-                values.append(float(v_measure_score(truth, clusters)))
-                rows["level"] += [level] * len(clusters)
-                rows["experiment"] += [number] * len(clusters)
-                rows["item"] += [at_level[place] for place in drawn]
-                rows["label"] += truth
-                rows["cluster"] += list(clusters)
+        labels = _nested(data[self._task.label_column_name])
+        chosen = embedded_rows(self._task, len(labels), generator)
+        rows, score = rows_of_draws(labels, chosen, predictions, generator)
+        if self._vectors:
+            vectors = self._vectors.of.pop((split, subset))
+            pools = pool_scores(self._task, vectors, [labels[row] for row in chosen], predictions)
+            rows |= {name: [value] * len(rows["item"]) for name, value in pools.items()}
         return SubsetItems(
-            split=split,
-            subset=subset,
-            unit="text to cluster",
-            n=len(chosen),
-            score=float(np.mean(values)),
-            columns=rows,
-        )
+            split=split, subset=subset, unit="text to cluster", n=len(chosen), score=score, columns=rows
+        )  # fmt: skip
 
     def _of_summaries(self, split: str, subset: str, data: Any, predictions: Any) -> SubsetItems:
         from scipy.stats import spearmanr
@@ -342,14 +328,6 @@ def _nested(labels: Any) -> list[list[Any]]:
     return [label if isinstance(label, list) else [label] for label in labels]
 
 
-def _embedded_rows(task: Any, rows: int, generator: random.Random) -> list[int]:
-    fraction, most = task.max_fraction_of_documents_to_embed, task.max_document_to_embed
-    if fraction is None and most is None:
-        return list(range(rows))
-    wanted = int(fraction * rows) if fraction is not None else int(most)
-    return generator.sample(range(rows), k=min(rows, wanted))
-
-
 def _documents_of(task: Any, data: Any, human: list[list[float]]) -> list[int]:
     """Return which documents were scored: mteb leaves out those with constant ratings or similarities.
 
@@ -373,6 +351,13 @@ def _clusters_sets(task: Any) -> bool:
     from mteb.abstasks.clustering_legacy import AbsTaskClusteringLegacy
 
     return isinstance(task, AbsTaskClusteringLegacy)
+
+
+def _clusters_draws(task: Any) -> bool:
+    """Whether it is mteb's newer clustering of texts drawn from one pool."""
+    from mteb.abstasks.clustering import AbsTaskClustering
+
+    return isinstance(task, AbsTaskClustering)
 
 
 def _averages_p_value(task: Any) -> bool:

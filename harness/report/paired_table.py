@@ -17,8 +17,10 @@ SMALL_P = 0.0001
 LEGEND = (
     "p: two-sided, of no difference. q: Benjamini-Hochberg over all {cells} differences of this report that have a p; "
     "of the cells with q under 0.05 at most 5% are expected to be false. Methods: score interval and McNemar's exact "
-    "test where items are right or wrong; Student's t for means of item scores, over training samples (classification) "
-    "and k-means seeds (clustering) too; else the paired bootstrap."
+    "test where items are right or wrong (with few that differ the exact p may stay over 0.05 where the interval just "
+    "leaves out 0: 5 won and none lost have p 0.0625); Student's t for means of item scores, over training samples "
+    "(classification) and k-means seeds (clustering) too, or over halves of the pool of texts (newer clustering); else "
+    "the paired bootstrap."
 )
 SHARED = (
     f" {SAME_RECORD.capitalize()}: both models share one stored cell (general ability hangs on the language model "

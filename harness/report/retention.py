@@ -32,9 +32,9 @@ LEGEND = (
     "Retained: a loss of the margin or more is excluded; lost: anything up to the margin is excluded (each one-sided, "
     "5%); undecided: neither. Excluded: the loss above which all are excluded by these items; items can exclude: the "
     "smallest loss that so many could exclude at best. Right-or-wrong answers are tested exactly, other scores by "
-    "Student's t over items. Not measurable: the baseline is not above chance by more than the margin; then nats per "
-    "token of the gold answers decide. The axis: the mean over the measurable tasks (tasks fixed, items resampled "
-    "within each) and every task that only nats decide; the worst of them counts."
+    "Student's t over items, less sure where a few items lose much. Not measurable: the baseline is not above chance "
+    "by more than the margin; then nats per token of the gold answers decide. The axis: the mean over the measurable "
+    "tasks (tasks fixed, items resampled within each) and every task that only nats decide; the worst of them counts."
 )
 
 
