@@ -98,6 +98,9 @@ def proportions(rng: Generator, trials: int) -> Iterator[Row]:
             low, high = np.quantile((drawn[:, 0] - drawn[:, 1]) / n, [0.025, 0.975])
             boot += low <= won - lost <= high
         yield Row("flips: percentile bootstrap", setting, boot, trials)
+    for apart in (2, 3, 4):  # what can be had where hardly an item differs: the last setting
+        held = np.abs(wins - losses) < apart
+        yield Row(f"flips: 0 left out from {apart} more one way", setting, float(chance[held].sum()), 1)
 
 
 def of_flips(wins: int, losses: int, n: int) -> Evidence:
