@@ -163,8 +163,8 @@ def _notes(rows: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
 def _print_cost(
     plan: Plan, paces: dict[str, Pace | None], to_run: Sequence[tuple[Cell, CellCost]], summed: Totals
 ) -> None:
+    from harness.clock import duration
     from harness.cost import most_expensive
-    from harness.progress import duration
 
     print(f"\nto run: about {_millions(summed.tokens_in)} tokens through the models", end="")
     if summed.tokens_to_generate_at_most:

@@ -77,6 +77,10 @@ class PlannedTask:
         """Return the characters of those texts, training texts apart; None while unknown."""
         return self._total("characters")
 
+    def training_texts(self) -> int | None:
+        """Return the training texts among the texts; None while unknown."""
+        return self._total("training_texts")
+
     def _total(self, what: str) -> int | None:
         infos = [catalogue().tasks[name] for name in self.info.parts] or [self.info]
         total = 0

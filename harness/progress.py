@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from harness.clock import Clock, duration
 from harness.plan import Cell
 from harness.results import Failure, Result, Score
 
@@ -63,50 +64,24 @@ class SilentReporter:
         """Show nothing."""
 
 
-class _Clock:
-    """Counts cells and texts, and says how long the rest will take."""
-
-    def __init__(self) -> None:
-        self.began = time.monotonic()
-        self.total = 0
-        self.finished = 0
-        self.failed = 0
-        self.texts = 0
-        self.expected = 0
-        """Texts of all cells to run, as the catalogue counts them."""
-        self.covered = 0
-        """Expected texts of finished cells."""
-
-    def eta(self) -> str:
-        """Return the time left at the pace so far, or a question mark before the first cell is through."""
-        elapsed = time.monotonic() - self.began
-        covered, expected = (self.covered, self.expected) if self.expected else (self.finished, self.total)
-        if not covered or expected <= covered:
-            return "-" if self.finished == self.total else "?"
-        return duration(elapsed / covered * (expected - covered))
-
-    def rate(self) -> str:
-        """Return texts a second since the start."""
-        return f"{self.texts / max(time.monotonic() - self.began, 1e-9):.0f} texts/s"
-
-
 class PlainReporter:
     """One line a cell, and a sign of life in long ones."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         """Write to `stream`, standard error by default."""
         self._stream = stream or sys.stderr
-        self._clock = _Clock()
+        self._clock = Clock()
         self._last = time.monotonic()
         self._of_cell = 0
 
     def start(self, cells: Sequence[Cell], *, done: int) -> None:
         """Say how much there is to do."""
-        _expect(self._clock, cells)
+        self._clock.expect(cells)
         self._write(f"{len(cells)} cell(s) to run, {done} already done")
 
     def started(self, cell: Cell) -> None:
         """Count from zero."""
+        self._clock.begin(cell)
         self._of_cell = 0
         self._last = time.monotonic()
 
@@ -117,7 +92,7 @@ class PlainReporter:
 
     def progress(self, cell: Cell, texts: int) -> None:
         """Give a sign of life every half minute."""
-        self._clock.texts += texts
+        self._clock.advance(cell, texts)
         self._of_cell += texts
         if time.monotonic() - self._last > LINE_EVERY_SECONDS:
             self._last = time.monotonic()
@@ -127,15 +102,14 @@ class PlainReporter:
 
     def finished(self, cell: Cell, result: Result | None, seconds: float) -> None:
         """Give the score or the error."""
-        _count(self._clock, cell, result)
+        self._clock.finish(cell, failed=isinstance(result, Failure), elsewhere=result is None)
         place = f"[{self._clock.finished}/{self._clock.total}]"
         self._write(f"{place} {cell}: {describe(result)} in {duration(seconds)}, ETA {self._clock.eta()}")
 
     def close(self) -> None:
         """Sum up."""
         clock = self._clock
-        took = duration(time.monotonic() - clock.began)
-        self._write(f"{clock.finished} cell(s) in {took}, {clock.failed} failed, {clock.rate()}")
+        self._write(f"{clock.finished} cell(s) in {clock.elapsed()}, {clock.failed} failed, {clock.rate()}")
 
     def _write(self, line: str) -> None:
         print(line, file=self._stream, flush=True)
@@ -148,7 +122,7 @@ class LiveReporter:
 
     def __init__(self) -> None:
         """Draw on standard error."""
-        self._clock = _Clock()
+        self._clock = Clock()
         self._rows: list[tuple[str, str, str]] = []
         self._current: dict[str, tuple[str, int, float]] = {}
         self._live: Live | None = None
@@ -158,7 +132,7 @@ class LiveReporter:
         from rich.console import Console
         from rich.live import Live
 
-        _expect(self._clock, cells)
+        self._clock.expect(cells)
         self._live = Live(
             console=Console(stderr=True), refresh_per_second=REFRESH_PER_SECOND, get_renderable=self._table
         )
@@ -166,6 +140,7 @@ class LiveReporter:
 
     def started(self, cell: Cell) -> None:
         """Show the cell."""
+        self._clock.begin(cell)
         self._current[str(cell)] = ("", 0, time.monotonic())
 
     def phase(self, cell: Cell, name: str) -> None:
@@ -175,13 +150,13 @@ class LiveReporter:
 
     def progress(self, cell: Cell, texts: int) -> None:
         """Count."""
-        self._clock.texts += texts
+        self._clock.advance(cell, texts)
         name, before, began = self._current.get(str(cell), ("evaluating", 0, time.monotonic()))
         self._current[str(cell)] = (name, before + texts, began)
 
     def finished(self, cell: Cell, result: Result | None, seconds: float) -> None:
         """Move the cell among the finished."""
-        _count(self._clock, cell, result)
+        self._clock.finish(cell, failed=isinstance(result, Failure), elsewhere=result is None)
         self._current.pop(str(cell), None)
         self._rows.append((str(cell), describe(result), duration(seconds)))
 
@@ -217,26 +192,3 @@ def describe(result: Result | None) -> str:
         first = result.message.splitlines()[0] if result.message else ""
         return f"error: {result.error}: {first}"[:120]
     return "done by another process"
-
-
-def duration(seconds: float) -> str:
-    """Return seconds in the two largest units, such as `3m 20s`."""
-    if seconds < 60:
-        return f"{seconds:.1f}s" if seconds < 10 else f"{seconds:.0f}s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes}m {rest:02d}s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h {minutes:02d}m" if hours < 48 else f"{hours / 24:.1f} days"
-
-
-def _expect(clock: _Clock, cells: Sequence[Cell]) -> None:
-    clock.total = len(cells)
-    texts = [cell.task.texts() for cell in cells]
-    clock.expected = sum(count for count in texts if count) if all(texts) else 0
-
-
-def _count(clock: _Clock, cell: Cell, result: Result | None) -> None:
-    clock.finished += 1
-    clock.failed += isinstance(result, Failure)
-    clock.covered += (cell.task.texts() or 0) if clock.expected else 0

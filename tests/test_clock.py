@@ -1,0 +1,161 @@
+"""How long a run will still take: each model's pace, the part of a cell that is done, characters and not texts."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pytest
+
+from harness.clock import Clock, duration
+
+
+class Task(NamedTuple):
+    """As much of a planned task as the clock asks for."""
+
+    of_texts: int | None
+    of_characters: int | None
+    training: int = 0
+
+    def texts(self) -> int | None:
+        """Return what was given."""
+        return self.of_texts
+
+    def characters(self) -> int | None:
+        """Return what was given."""
+        return self.of_characters
+
+    def training_texts(self) -> int:
+        """Return what was given."""
+        return self.training
+
+
+class Cell(NamedTuple):
+    """A model on a task."""
+
+    model: str
+    name: str
+    task: Task
+
+    def __str__(self) -> str:
+        return f"{self.model}/{self.name}"
+
+
+class Hand:
+    """A clock's hand, moved by the test."""
+
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def hand() -> Hand:
+    """At zero."""
+    return Hand()
+
+
+def clock_of(hand: Hand, *cells: Any) -> Clock:
+    """Return a clock that expects `cells`."""
+    clock = Clock(hand)
+    clock.expect(cells)
+    return clock
+
+
+def test_a_cell_that_runs_counts_for_what_is_done(hand: Hand) -> None:
+    """A quarter of 400 texts after 10 s leaves 30; nothing done leaves a question mark, all done a dash."""
+    cell = Cell("a", "sts", Task(400, 4000))
+    clock = clock_of(hand, cell)
+    assert clock.eta() == "?"
+    clock.begin(cell)
+    hand.seconds = 5.0
+    assert clock.eta() == "?"
+    clock.advance(cell, 100)
+    hand.seconds = 10.0
+    assert (clock.eta(), clock.rate()) == ("30s", "10 texts/s")
+    clock.finish(cell, failed=False)
+    assert clock.eta() == "-"
+
+
+def test_each_model_goes_on_at_its_own_pace(hand: Hand) -> None:
+    """`a` took 10 s for a task; `b`, a tenth through it after 100 s, has 900 s left, and not the 10 s of `a`."""
+    task = Task(100, 1000)
+    cells = Cell("a", "sts", task), Cell("b", "sts", task)
+    clock = clock_of(hand, *cells)
+    clock.begin(cells[0])
+    hand.seconds = 10.0
+    clock.finish(cells[0], failed=False)
+    assert clock.eta() == "10s"  # of b nothing is known yet
+    clock.begin(cells[1])
+    clock.advance(cells[1], 10)
+    hand.seconds = 110.0
+    assert clock.eta() == "15m 00s"
+
+
+def test_long_texts_weigh_more(hand: Hand) -> None:
+    """After 10 s for 100 texts of 10 characters, 100 of 90 take 90 s; training texts are as long as the others."""
+    short, long = Cell("a", "short", Task(100, 1000)), Cell("a", "long", Task(100, 9000))
+    trained = Cell("a", "trained", Task(100, 500, training=50))
+    clock = clock_of(hand, short, long, trained)
+    clock.begin(short)
+    hand.seconds = 10.0
+    clock.finish(short, failed=True)
+    assert (clock.eta(), clock.failed) == ("1m 40s", 1)
+
+
+def test_cells_side_by_side_share_the_time(hand: Hand) -> None:
+    """Two that ran at once for 10 s leave two more, which will take another 10 s together."""
+    cells = [Cell("a", str(number), Task(10, 100)) for number in range(4)]
+    clock = clock_of(hand, *cells)
+    for cell in cells[:2]:
+        clock.begin(cell)
+    hand.seconds = 10.0
+    for cell in cells[:2]:
+        clock.finish(cell, failed=False)
+    assert clock.eta() == "10s"
+
+
+def test_a_cell_that_another_process_made_says_nothing_of_the_pace(hand: Hand) -> None:
+    """It leaves what is left; where one cell's texts are unknown all cells weigh alike."""
+    cells = [Cell("a", str(number), Task(10, 100)) for number in range(3)]
+    clock = clock_of(hand, *cells)
+    clock.finish(cells[0], failed=False, elsewhere=True)
+    clock.begin(cells[1])
+    hand.seconds = 10.0
+    clock.finish(cells[1], failed=False)
+    assert clock.eta() == "10s"
+    unknown = [Cell("a", "mmlu", Task(None, None)), Cell("a", "sts", Task(10, 100_000))]
+    clock = clock_of(hand, *unknown)
+    clock.begin(unknown[0])
+    hand.seconds = 20.0
+    clock.finish(unknown[0], failed=False)
+    assert clock.eta() == "10s"
+
+
+def test_more_texts_than_expected_do_not_end_a_cell(hand: Hand) -> None:
+    """At three times the expected texts a hundredth is still left."""
+    cell = Cell("a", "sts", Task(10, 100))
+    clock = clock_of(hand, cell)
+    clock.begin(cell)
+    clock.advance(cell, 30)
+    hand.seconds = 99.0
+    assert clock.eta() == "1.0s"
+
+
+def test_slow_models_have_a_pace_too(hand: Hand) -> None:
+    """Two texts in ten seconds are 0.2 a second, not 0."""
+    cell = Cell("a", "sts", Task(10, 100))
+    clock = clock_of(hand, cell)
+    clock.begin(cell)
+    clock.advance(cell, 2)
+    hand.seconds = 10.0
+    assert clock.rate() == "0.2 texts/s"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.04, "0.0s"), (59.4, "59s"), (200, "3m 20s"), (3600 * 47 + 60, "47h 01m"), (86400 * 3, "3.0 days")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    """In the two largest units."""
+    assert duration(seconds) == text
