@@ -240,6 +240,20 @@ def test_the_report_says_it_and_never_calls_undecided_retained(tmp_path: Path) -
     assert "| facts | other | retained | 0.00 | above 0.15 | 0 / 0 of 2000 |" in said
 
 
+@pytest.mark.parametrize("n", [60, 200])
+def test_a_mean_retained_over_few_items_says_what_they_may_lack(tmp_path: Path, n: int) -> None:
+    """A baseline with nothing right leaves the word to nats; 60 items may lack a rare large loss, 200 do not."""
+    store, plan, results = Store(tmp_path), make_plan(), make_results()
+    gold = np.random.default_rng(0).gamma(2.0, 1.0, n)
+    for model, nats_of in (("base", gold), ("other", gold + np.random.default_rng(1).normal(0, 1e-3, n))):
+        stored = replace(cell(store, model, np.zeros(n), nats_of), task="sums", n=n, score=0.0)
+        items = store.items_of(cell(store, model, np.zeros(n), nats_of))
+        results[f"{model}/sums"] = store.put_score(replace(stored, key=f"{model}sums", items=None), items, "q")
+    said = markdown.render(build(plan, results, weigh=lambda score, base: evidence(store, score, base)))
+    assert "not measurable; by nats: retained" in said
+    assert (f"a rare large loss may be missing among {n} items" in said) == (n == 60)
+
+
 def test_the_margin_is_the_suites_and_in_no_key() -> None:
     """A margin of 5 points turns the verdict; the suite's schema has it, cells do not."""
     plan = make_plan()

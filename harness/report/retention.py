@@ -28,6 +28,8 @@ Weigher = Callable[[Score, Score], PairEvidence]
 HEADER = (
     "task", "model", "verdict", "loss", "excluded (95%)", "won / lost of", "items can exclude", "margin", "remark",
 )  # fmt: skip
+FEW_ITEMS = 100
+"""Of fewer items a mean is retained with a remark: losses that one item in twenty has may not be among them."""
 LEGEND = (
     "Retained: a loss of the margin or more is excluded; lost: anything up to the margin is excluded (each one-sided, "
     "5%); undecided: neither. Excluded: the loss above which all are excluded by these items; items can exclude: the "
@@ -148,6 +150,8 @@ def _row(model: str, task: TaskRetention) -> list[str]:
         return [task.task, model, task.verdict, "-", "-", "-", "-", "-", "; ".join(remarks)]
     if shown.verdict == "undecided" and shown.needed is not None:
         remarks.append(f"about {shown.needed:,} items would decide")
+    if shown.verdict == "retained" and shown.evidence.stderr is not None and shown.evidence.n < FEW_ITEMS:
+        remarks.append(f"a rare large loss may be missing among {shown.evidence.n} items")
     unit = shown.evidence.unit
     return [
         task.task,
