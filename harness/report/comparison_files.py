@@ -106,9 +106,13 @@ def notes(found: Comparison) -> list[str]:
             f"{SAME_RECORD.capitalize()}: {', '.join(shared)}: both models share one stored cell (general ability "
             "hangs on the language model alone), so the difference is 0 by construction and nothing is tested."
         )
-    bare = [row.name for row in found.of("task") if row.difference.low is None]
+    bare = [row for row in found.of("task") if row.difference.low is None]
     if bare:
-        lines.append(f"No interval, since there are no common items to resample: {', '.join(bare)}.")
+        older = " Clustering cells of earlier versions have none until they run again."
+        lines.append(
+            f"No interval, since there are no common items to resample: {', '.join(row.name for row in bare)}."
+            + (older if any(row.type == "Clustering" for row in bare) else "")
+        )
     if found.limits:
         lines.append("LIMITED scores compare with each other only, never with full or published ones.")
     lines += [f"Left out: {task}: {reason}." for task, reason in found.left_out]
