@@ -32,7 +32,7 @@ LEVEL = 0.05
 POINTS = 100.0
 MOST_ITEMS = 10**9
 """More items than this decide nothing in practice."""
-SKEWNESS_REACH = 2.0
+SKEWNESS_REACH = 3.0
 """Standard errors by which the skewness of the losses may be larger than it looks."""
 NEEDED_STEP = 1.05
 """The number of items that would decide is found to within so much."""

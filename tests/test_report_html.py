@@ -164,6 +164,21 @@ def test_without_ability_the_picture_is_a_line_a_model() -> None:
     assert drawn.count('class="ci"') == 1
 
 
+def test_the_picture_says_why_it_has_no_ability() -> None:
+    """A suite without ability tasks is not taken for a model without scores."""
+    (asked, absent), none = ("but the baseline has ability scores", "has no tasks of general ability"), invented(3, 1)
+    assert {task.axis for task in none.tasks} == {"embedding"}
+    said = html.render(none)
+    assert absent in said
+    assert asked not in said
+    plan, results = invented_parts(2, 12)
+    ability = {task.name for task in plan.tasks if task.axis == "ability"}
+    kept = {name: one for name, one in results.items() if name.startswith("model-0/") or one.task not in ability}
+    said = html.render(build(plan, kept, compare))
+    assert asked in said
+    assert absent not in said
+
+
 def test_training_data_is_matched_against_tasks(report: Report) -> None:
     """STS-B in training marks STSBenchmark as the same data; a prompt that mentions fever marks nothing."""
     record = {one.model: one for one in contamination.records(report)}["model-1"]

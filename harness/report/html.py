@@ -72,6 +72,7 @@ def render(report: Report, rationales: RationalePart | None = None) -> str:
             same_record=ability.SAME_RECORD,
             trade_off=_pictures(points, report.baseline),
             has_ability_change=any(one.y is not None and not one.is_baseline for one in points),
+            asks_ability=any(task.axis == "ability" for task in report.tasks),
             panels=html_view.panels(report),
             rows=html_view.task_rows(report, marks),
             types=ordered_types(report.tasks),
