@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from types import SimpleNamespace
@@ -271,13 +271,23 @@ def rounds(rng: Generator, trials: int) -> Iterator[Row]:
 
 
 def pools(rng: Generator, trials: int) -> Iterator[Row]:
-    """MTEB's newer clustering: ten draws from one pool of texts, clustered; two models that share half their noise."""
+    """MTEB's newer clustering over small pools."""
+    yield from over_pools(((200, 1600, (1.0, 0.7)), (200, 400, (1.0, 0.7)), (500, 1000, (0.8, 0.75))), rng, trials)
+
+
+def larger_pools(rng: Generator, trials: int) -> Iterator[Row]:
+    """The same over larger ones, of which each text is drawn 4 or 16 times."""
+    yield from over_pools(((1000, 4000, (0.8, 0.75)), (500, 8000, (1.0, 0.7))), rng, trials)
+
+
+def over_pools(settings: Sequence[tuple[int, int, tuple[float, float]]], rng: Generator, trials: int) -> Iterator[Row]:
+    """Ten draws from one pool of texts, clustered; two models that share half their noise."""
     shape_of = np.random.default_rng(5)
     centres = shape_of.normal(0, 1, (7, 16))
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
     shares = shape_of.dirichlet(np.full(7, 5.0))
     fewer = max(10, trials // POOL_TRIALS)
-    for n, drawn, apart in ((200, 1600, (1.0, 0.7)), (200, 400, (1.0, 0.7)), (500, 1000, (0.8, 0.75))):
+    for n, drawn, apart in settings:
         seen = []
         for _ in range(fewer):
             labels = rng.choice(7, n, p=shares)
@@ -417,8 +427,8 @@ def discoveries(rng: Generator, trials: int) -> Iterator[Row]:
 
 PARTS: dict[str, Callable[[Generator, int], Iterator[Row]]] = {
     "proportions": proportions, "retained": retained, "nats": retained_means, "rare": retained_rare,
-    "axis": retained_axis, "means": means, "rounds": rounds, "pools": pools, "spearman": correlations,
-    "precision": precisions, "tasks": over_tasks, "discoveries": discoveries,
+    "axis": retained_axis, "means": means, "rounds": rounds, "pools": pools, "larger-pools": larger_pools,
+    "spearman": correlations, "precision": precisions, "tasks": over_tasks, "discoveries": discoveries,
 }  # fmt: skip
 
 
