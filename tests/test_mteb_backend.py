@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from local_hub import write_hub
 
 from harness.backends import Job, Outcome
 from harness.backends.mteb import evaluate
-from harness.backends.mteb_pools import embedded_rows
+from harness.backends.mteb_pools import embedded_rows, pool_scores
 from harness.catalogue import catalogue
 from harness.encoders.checked import CheckedEncoder
 from harness.errors import EncoderOutputError
@@ -377,6 +378,18 @@ def test_a_half_of_the_pool_is_evaluated_as_mteb_does(hub: Path, case_of: Callab
         max_depth=None, rng_state=Draws(), seed=task.seed,
     )  # fmt: skip
     assert rows[0]["v_measure_pool_3"] == pytest.approx(np.mean(scores["v_measure"]["Level 0"]))
+
+
+def test_a_half_without_a_text_at_a_level_gives_no_score() -> None:
+    """One text in sixty has a second level: no made-up score, so no interval."""
+    task = SimpleNamespace(seed=42, k_mean_batch_size=512)
+    labels = [["a" if text % 2 else "b"] for text in range(60)]
+    vectors = np.random.default_rng(0).normal(size=(60, 4))
+    drawn = {"Level 0": [[0] * 100] * 2}
+    assert len(pool_scores(task, vectors, labels, drawn)) == 10
+    labels[0].append("deep")
+    assert pool_scores(task, vectors, labels, drawn | {"Level 1": [[0] * 100] * 2}) == {}
+    assert pool_scores(task, vectors[:1], labels[:1], drawn) == {}
 
 
 def judgements(hub: Path, dataset: str) -> dict[str, dict[str, int]]:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.backends.mteb_seeds import Remembering
 from harness.item_stats import POOL_COLUMN
 
 Labels = Sequence[Sequence[Any]]
@@ -40,27 +41,12 @@ class KeptVectors:
         evaluate = task._evaluate_subset
 
         def kept(model: Any, *args: Any, hf_split: str, hf_subset: str, **kwargs: Any) -> Any:
-            remembering = _Remembering(model)
+            remembering = Remembering(model)
             scores = evaluate(remembering, *args, hf_split=hf_split, hf_subset=hf_subset, **kwargs)
             self.of[hf_split, hf_subset] = remembering.vectors
             return scores
 
         task._evaluate_subset = kept
-
-
-class _Remembering:
-    """A model, as mteb's EncoderProtocol has it, that remembers what it returned last."""
-
-    def __init__(self, model: Any) -> None:
-        self._model = model
-        self.vectors: Any = None
-        self.mteb_model_meta = model.mteb_model_meta
-        self.similarity = model.similarity
-        self.similarity_pairwise = model.similarity_pairwise
-
-    def encode(self, *args: Any, **kwargs: Any) -> Any:
-        self.vectors = self._model.encode(*args, **kwargs)
-        return self.vectors
 
 
 def embedded_rows(task: Any, rows: int, generator: random.Random) -> list[int]:
@@ -102,7 +88,7 @@ def rows_of_draws(
 
 
 def pool_scores(task: Any, vectors: Any, labels: Labels, predictions: Predictions) -> dict[str, float]:
-    """Return column -> the score on half of the pool, 0 to 1.
+    """Return column -> the score on half of the pool, 0 to 1; none where a half has no text at one of the levels.
 
     Args:
         task: mteb's task, for its k-means settings and seed.
@@ -118,21 +104,21 @@ def pool_scores(task: Any, vectors: Any, labels: Labels, predictions: Prediction
         scores = []
         for level in range(len(predictions)):
             at_level = np.array([text for text in half if len(labels[text]) > level], dtype=np.int64)
+            if not len(at_level):
+                return {}
             named = np.array([str(labels[text][level]) for text in at_level])
             for clusters in predictions[f"Level {level}"]:
-                places = generator.integers(0, len(at_level), len(clusters)) if len(at_level) else at_level
+                places = generator.integers(0, len(at_level), len(clusters))
                 scores.append(_v_measure(task, held[at_level], named, places))
         found[column] = float(np.mean(scores))
     return found
 
 
 def _v_measure(task: Any, vectors: NDArray[Any], labels: NDArray[Any], places: NDArray[Any]) -> float:
-    """Return the V-measure of one draw, clustered as `mteb.abstasks.clustering` does; 1 where nothing was drawn."""
+    """Return the V-measure of one draw, clustered as `mteb.abstasks.clustering` does."""
     from sklearn.cluster import MiniBatchKMeans
     from sklearn.metrics import v_measure_score
 
-    if not len(places):
-        return 1.0
     model = MiniBatchKMeans(
         n_clusters=len(np.unique(labels)),
         batch_size=task.k_mean_batch_size,

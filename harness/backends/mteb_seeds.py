@@ -27,7 +27,7 @@ class KMeansSeeds:
 
         class Repeated(evaluator):  # type: ignore[misc]
             def __call__(self, model: Any, **kwargs: Any) -> Any:
-                kept = _Kept(model)
+                kept = Remembering(model)
                 clusters = super().__call__(kept, **kwargs)
                 found.append(_further(self, kept.vectors))
                 return clusters
@@ -35,14 +35,19 @@ class KMeansSeeds:
         task.evaluator = Repeated
 
 
-class _Kept:
-    """A model that remembers what it returned last."""
+class Remembering:
+    """A model, as mteb's EncoderProtocol has it, that remembers what it returned last."""
 
     def __init__(self, model: Any) -> None:
+        """Stand before `model`."""
         self._model = model
         self.vectors: Any = None
+        self.mteb_model_meta = model.mteb_model_meta
+        self.similarity = model.similarity
+        self.similarity_pairwise = model.similarity_pairwise
 
     def encode(self, *args: Any, **kwargs: Any) -> Any:
+        """Return what the model returns."""
         self.vectors = self._model.encode(*args, **kwargs)
         return self.vectors
 
