@@ -62,9 +62,11 @@ class Clock:
         self.finished += 1
         self.failed += failed
         name = str(cell)
-        if elsewhere:  # says nothing of the pace here
+        took = self._now() - self._started.pop(name, self._now())
+        if failed or elsewhere:  # says nothing of the pace: no texts are known to have gone through
             self._weights[name] = 0.0
-        self._spent[cell.model] += self._now() - self._started.pop(name, self._now())
+        else:
+            self._spent[cell.model] += took
         self._shares[name] = 1.0
 
     def eta(self) -> str:

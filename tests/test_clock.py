@@ -99,8 +99,8 @@ def test_long_texts_weigh_more(hand: Hand) -> None:
     clock = clock_of(hand, short, long, trained)
     clock.begin(short)
     hand.seconds = 10.0
-    clock.finish(short, failed=True)
-    assert (clock.eta(), clock.failed) == ("1m 40s", 1)
+    clock.finish(short, failed=False)
+    assert clock.eta() == "1m 40s"
 
 
 def test_cells_side_by_side_share_the_time(hand: Hand) -> None:
@@ -130,6 +130,20 @@ def test_a_cell_that_another_process_made_says_nothing_of_the_pace(hand: Hand) -
     hand.seconds = 20.0
     clock.finish(unknown[0], failed=False)
     assert clock.eta() == "10s"
+
+
+def test_a_cell_that_failed_says_nothing_of_the_pace(hand: Hand) -> None:
+    """One that breaks after a second does not make the two others seconds long."""
+    cells = [Cell("a", str(number), Task(10, 100)) for number in range(3)]
+    clock = clock_of(hand, *cells)
+    clock.begin(cells[0])
+    hand.seconds = 1.0
+    clock.finish(cells[0], failed=True)
+    assert (clock.eta(), clock.failed) == ("?", 1)
+    clock.begin(cells[1])
+    hand.seconds = 31.0
+    clock.finish(cells[1], failed=False)
+    assert clock.eta() == "30s"
 
 
 def test_more_texts_than_expected_do_not_end_a_cell(hand: Hand) -> None:
