@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness import decisions
+from harness.decisions import Decisions
 from harness.digests import write_atomically
 from harness.errors import InputError
 from harness.results import Score
@@ -37,10 +39,12 @@ class Reference:
     key: str
     record: Score | None = None
     """The whole cell, where it is at hand: then items can be paired."""
+    decisions: Decisions | None = None
+    """As digests, from a file; None where the cell makes none, or `record` has them."""
 
     @classmethod
-    def of(cls, score: Score) -> Reference:
-        """Return the reference that a cell at hand makes."""
+    def of(cls, score: Score, made: Decisions | None = None) -> Reference:
+        """Return the reference that a cell at hand makes, with the decisions it `made`."""
         return cls(
             metric=score.metric,
             score=score.score,
@@ -49,6 +53,7 @@ class Reference:
             limit=score.limit,
             key=score.key,
             record=score,
+            decisions=decisions.as_stored(made) if made else None,
         )
 
 
@@ -109,15 +114,13 @@ def read(path: Path, results: Store, limits: Mapping[str, int | None]) -> Baseli
         raise InputError([f"--baseline {shown}: not a baseline file of version {BASELINE_VERSION}; write it anew"])
     try:
         cells = {name: _reference(name, cell, results) for name, cell in document["cells"].items()}
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
         raise InputError([f"--baseline {shown}: not a baseline file: {error!r} in its cells; write it anew"]) from error
     return Baseline(source=shown, cells=cells, store=results)
 
 
-def document_of(suite: str, scores: Mapping[str, Score], keep: Mapping[str, Reference]) -> str:
-    """Return the baseline file's text: `scores` (`model/task` -> cell), and those of `keep` that are not in them."""
-    cells = {name: reference for name, reference in keep.items() if name not in scores}
-    cells |= {name: Reference.of(score) for name, score in scores.items()}
+def document_of(suite: str, cells: Mapping[str, Reference]) -> str:
+    """Return the baseline file's text for `model/task` -> reference."""
     plain = {name: _plain(reference) for name, reference in cells.items()}
     return json.dumps({"version": BASELINE_VERSION, "suite": suite, "cells": plain}, indent=1) + "\n"
 
@@ -162,6 +165,7 @@ def _reference(name: str, cell: Mapping[str, Any], results: Store) -> Reference:
         limit=cell["limit"],
         key=str(cell["key"]),
         record=record if same and isinstance(record, Score) else None,
+        decisions=decisions.read(cell["decisions"]) if cell.get("decisions") else None,
     )
     if not math.isfinite(stored.score):
         raise ValueError(f"the score of {name} is no number")
@@ -177,7 +181,7 @@ def _plain(reference: Reference) -> dict[str, Any]:
         "n": reference.n,
         "limit": reference.limit,
         "key": reference.key,
-    }
+    } | ({"decisions": decisions.plain(reference.decisions)} if reference.decisions else {})
 
 
 def _from_folder(path: Path, limits: Mapping[str, int | None]) -> Baseline:

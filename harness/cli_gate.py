@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,6 +47,7 @@ def gate(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
     """Hold results on disk against the suite's gates; runs nothing. Exit 1 where a gate fails, 3 over a failed cell."""
+    from harness.compare import decisions_behind, difference
     from harness.gate import Judge, judge, needs_baseline
     from harness.report import gate_files
     from harness.suite_load import load_suite
@@ -56,9 +58,16 @@ def gate(
     only = _only(models, report)
     stored = _baseline(baseline, report, store) if baseline and not (update and not baseline.exists()) else None
     if update:
-        _update(loaded, report, stored, Path(str(baseline)), only, as_json)
+        _update(loaded, report, store, stored, Path(str(baseline)), only, as_json)
         return
-    by = Judge(report=report, baseline=stored, compare=_comparer(store, stored), models=only)
+    joined = _joined(store, stored)
+    by = Judge(
+        report=report,
+        baseline=stored,
+        compare=partial(difference, joined),
+        decided=partial(decisions_behind, joined),
+        models=only,
+    )
     checks = judge(loaded.suite.gates, by)
     if not checks:
         raise InputError([f"--models {models}: no gate of {loaded.spelling} is for these models"])
@@ -132,22 +141,25 @@ def _baseline(path: Path, report: Report, store: Store) -> Baseline:
     return baselines.read(path, store, limits)
 
 
-def _comparer(store: Store, baseline: Baseline | None) -> Any:
-    from functools import partial
-
+def _joined(store: Store, baseline: Baseline | None) -> Store:
     from harness.baselines import JoinedStore
-    from harness.compare import difference
 
-    joined = JoinedStore(store, baseline.store) if baseline and baseline.store else store
-    return partial(difference, joined)
+    return JoinedStore(store, baseline.store) if baseline and baseline.store else store
 
 
 def _update(
-    loaded: LoadedSuite, report: Report, stored: Baseline | None, path: Path, only: Sequence[str], as_json: bool
+    loaded: LoadedSuite,
+    report: Report,
+    store: Store,
+    stored: Baseline | None,
+    path: Path,
+    only: Sequence[str],
+    as_json: bool,
 ) -> None:
     """Write every finished cell's score, and show what changed; refuse where one that can run has none."""
     from harness import baselines
     from harness.baselines import Reference
+    from harness.compare import decisions_behind
     from harness.yaml_source import display_path
 
     views = [view for view in report.cells.values() if not only or view.cell.model in only]
@@ -159,11 +171,13 @@ def _update(
                 *lacking[:10],
             ]
         )
-    scores = {str(view.cell): view.score for view in views if view.score}
+    now = {
+        str(view.cell): Reference.of(view.score, decisions_behind(store, view.score)) for view in views if view.score
+    }
     before = dict(stored.cells) if stored else {}
     kept = {name: one for name, one in before.items() if only and name.split("/")[0] not in only}
-    text = baselines.document_of(loaded.suite.name, scores, kept)
-    after = kept | {name: Reference.of(score) for name, score in scores.items()}
+    after = kept | now
+    text = baselines.document_of(loaded.suite.name, after)
     lines = baselines.changes(before, after)
     baselines.write(path, text)
     if as_json:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from harness.decisions import Decisions, decisions_of
 from harness.digests import write_atomically
 from harness.item_stats import ItemStatistic, mean_of, of_columns
 from harness.paired import (
@@ -105,6 +106,12 @@ def statistics_of(store: Store, score: Score) -> Statistics | None:
             return None
         found[tuple(name)] = one
     return found
+
+
+def decisions_behind(store: Store, score: Score) -> Decisions | None:
+    """Return the discrete decisions that a cell's score is made of; None where its type makes none."""
+    table = None if isinstance(score, SeededScore) else store.items_of(score)
+    return None if table is None else decisions_of(table.to_pydict())
 
 
 def _mean_over_seeds(each: Sequence[Statistics]) -> Statistics | None:

@@ -13,6 +13,8 @@ from statistics import fmean
 from typing import Any
 
 from harness.baselines import Baseline, Reference
+from harness.decisions import Decisions, as_stored, flips
+from harness.gate_checks import RULES
 from harness.paired import Difference, mean_difference
 from harness.report.table import CellView, Report
 from harness.results import Score
@@ -22,7 +24,10 @@ NORMAL_QUANTILE = 1.959963984540054
 """Of a two-sided 95 % interval."""
 SLACK = 1e-9
 """Of floating-point differences; no score is shown with so many digits."""
+AGAINST_BASELINE = ("max_drop", "max_change", "max_flips")
+"""Rules that are judged against what `--baseline` names, unless the gate names a model."""
 Comparer = Callable[[Score, Score], Difference]
+Decided = Callable[[Score], Decisions | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +36,13 @@ class Check:
 
     gate: str
     rule: str
-    """floor, max_drop, max_change, min_gain, or non-inferiority."""
+    """floor, max_drop, max_change, max_flips, min_gain, or non-inferiority."""
     model: str
     scope: str
     """A task, or `mean over 7 task(s)` of what."""
     passed: bool
     value: float | None
-    """The score (floor) or the difference that was judged; None where there is none."""
+    """The score (floor), the difference or the number of flips that was judged; None where there is none."""
     bound: float
     said: str
     """What was found and what was asked, with the test that was applied."""
@@ -80,6 +85,8 @@ class Judge:
     """What `--baseline` named."""
     compare: Comparer
     """Paired difference of two cells at hand."""
+    decided: Decided
+    """The decisions behind a cell at hand; None where its type makes none, or its items are gone."""
     models: tuple[str, ...] = ()
     """Only these; empty: all."""
 
@@ -98,7 +105,7 @@ def title(gate: Gate) -> str:
 
 def rule_of(gate: Gate) -> tuple[str, float]:
     """Return the gate's rule and its bound."""
-    for rule in ("floor", "max_drop", "max_change", "min_gain"):
+    for rule in RULES:
         bound = getattr(gate, rule)
         if bound is not None:
             return rule, bound
@@ -107,7 +114,7 @@ def rule_of(gate: Gate) -> tuple[str, float]:
 
 def needs_baseline(gate: Gate) -> bool:
     """Whether the gate is judged against what `--baseline` names."""
-    return gate.against is None and (gate.max_drop is not None or gate.max_change is not None)
+    return gate.against is None and rule_of(gate)[0] in AGAINST_BASELINE
 
 
 def judge(gates: Sequence[Gate], by: Judge) -> list[Check]:
@@ -153,7 +160,8 @@ def _judge_gate(gate: Gate, by: Judge) -> list[Check]:
         if by.models and model not in by.models:
             continue
         views = [by.report.cells[model, task] for task in tasks]
-        groups = [[view] for view in views] if gate.each or gate.task else [views]
+        is_single = gate.each or gate.task is not None or gate.max_flips is not None
+        groups = [[view] for view in views] if is_single else [views]
         checks += [_check(gate, by, model, group, reference) for group in groups]
     return checks
 
@@ -171,6 +179,8 @@ def _check(gate: Gate, by: Judge, model: str, views: Sequence[CellView], against
         said = f"{len(reasons)} reason(s) not to judge" if reasons else "no task is left to judge"
         return subject.failed(None, said, reasons, failed_cell=failed)
     sign = -1.0 if views[0].score and views[0].score.lower_is_better else 1.0
+    if gate.max_flips is not None:
+        return _against_decisions(subject, pairs[0], by.decided)
     return _against_floor(subject, pairs, sign) if gate.floor is not None else _against(subject, pairs, sign)
 
 
@@ -180,6 +190,10 @@ class _Pair:
 
     reasons: tuple[str, ...] = ()
     score: float = math.nan
+    record: Score | None = None
+    """The cell that is judged; None where there are reasons."""
+    reference: Reference | None = None
+    """None for a floor."""
     difference: Difference | None = None
     how: str = ""
     """How the difference got its interval."""
@@ -210,7 +224,14 @@ def _pair(gate: Gate, by: Judge, view: CellView, against: str | None) -> _Pair:
     if unlike:
         return _Pair(reasons=(f"{view.cell}: not the task of the baseline: {unlike}",))
     difference, how = _difference(view.score, reference, by.compare)
-    return _Pair(score=view.score.score, difference=difference, how=how, source=source)
+    return _Pair(
+        score=view.score.score,
+        record=view.score,
+        reference=reference,
+        difference=difference,
+        how=how,
+        source=source,
+    )
 
 
 def _unfit(view: CellView, gate: Gate) -> str | None:
@@ -283,6 +304,31 @@ def _against(subject: _Subject, pairs: Sequence[_Pair], sign: float) -> Check:
     }[rule]
     said += f", asked for {asked} {bound:.2f}"
     return subject.passed(found.value, said) if passed else subject.failed(found.value, said)
+
+
+def _against_decisions(subject: _Subject, pair: _Pair, decided: Decided) -> Check:
+    """Return whether few enough of the decisions behind a score are other than the reference's."""
+    assert pair.record is not None  # noqa: S101 - a pair without reasons has all three
+    assert pair.reference is not None  # noqa: S101
+    assert pair.difference is not None  # noqa: S101
+    _, bound = rule_of(subject.gate)
+    own, other = decided(pair.record), pair.reference.decisions
+    if other is None and pair.reference.record is not None:
+        made = decided(pair.reference.record)
+        other = as_stored(made) if made else None
+    if own is None or other is None:
+        why = (
+            f"no decisions are at hand for {pair.source}; `--update` writes them"
+            if own is not None
+            else f"{pair.record.metric} is not made of decisions; use `max_change`"
+        )
+        return subject.failed(None, why)
+    flipped = flips(as_stored(own), other)
+    if flipped is None:
+        return subject.failed(None, f"not the decisions of {pair.source}: on other items, or of another kind")
+    moved = f"({pair.score:.2f}, {pair.difference.value:+.2f})"
+    said = f"{flipped} of {own.n} decision(s) other than in {pair.source} {moved}, asked for at most {bound:g}"
+    return subject.passed(flipped, said) if flipped <= bound else subject.failed(flipped, said)
 
 
 def _non_inferior(subject: _Subject, found: Difference, sign: float, said: str) -> Check:

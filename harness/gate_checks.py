@@ -11,7 +11,7 @@ from harness.catalogue import DEFAULT_BENCHMARK, catalogue
 from harness.suite_problems import Problem, problem
 from harness.yaml_source import Node, did_you_mean, listing
 
-RULES = ("floor", "max_drop", "max_change", "min_gain")
+RULES = ("floor", "max_drop", "max_change", "max_flips", "min_gain")
 
 
 class _Task(NamedTuple):

@@ -148,7 +148,7 @@ def _best_average_precision(columns: Mapping[str, Any]) -> Statistic:
 def _over_experiments(columns: Mapping[str, Any]) -> ItemStatistic:
     """Test texts x training samples: a text is right or wrong in each of them."""
     labels = np.asarray(columns["label"])
-    right = [np.asarray(columns[name]) == labels for name in _numbered(columns, "prediction_")]
+    right = [np.asarray(columns[name]) == labels for name in numbered(columns, "prediction_")]
     found = of_scores(columns["item"], _floats(columns["score"]))
     return replace(found, rounds=np.stack(right, axis=1).astype(np.float64), are_crossed=True) if right else found
 
@@ -162,7 +162,7 @@ def _over_sets(columns: Mapping[str, Any]) -> ItemStatistic:
     names = sorted(set(sets.tolist()))
     values = _floats([float(v_measure_score(labels[sets == name], clusters[sets == name])) for name in names])
     first = [int(np.argmax(sets == name)) for name in names]  # the other seeds' scores stand on every row of a set
-    others = [_floats(columns[name])[first] for name in _numbered(columns, SEED_COLUMN)]
+    others = [_floats(columns[name])[first] for name in numbered(columns, SEED_COLUMN)]
     found = of_scores(names, values)
     return replace(found, rounds=np.stack([values, *others], axis=1)) if others else found
 
@@ -175,7 +175,7 @@ def _over_pools(columns: Mapping[str, Any]) -> ItemStatistic | None:
     """
     from sklearn.metrics import v_measure_score
 
-    names = _numbered(columns, POOL_COLUMN)
+    names = numbered(columns, POOL_COLUMN)
     if not names:
         return None
     runs = np.stack([np.asarray(columns["level"]), np.asarray(columns["experiment"])], axis=1)
@@ -192,7 +192,7 @@ def _over_pools(columns: Mapping[str, Any]) -> ItemStatistic | None:
     return replace(found, merits=None)  # a half is nothing to win
 
 
-def _numbered(columns: Mapping[str, Any], prefix: str) -> list[str]:
+def numbered(columns: Mapping[str, Any], prefix: str) -> list[str]:
     """Return the columns `prefix` + number that hold values, by number."""
     named = [name for name in columns if name.startswith(prefix) and name[len(prefix) :].isdecimal()]
     held = [name for name in named if not any(value is None or value != value for value in columns[name][:1])]

@@ -292,7 +292,7 @@ class Tasks(Strict):
 
 
 class Gate(Strict):
-    """One condition that results must meet: exactly one of `floor`, `max_drop`, `max_change`, `min_gain`, in points."""
+    """One condition on results: exactly one of `floor`, `max_drop`, `max_change`, `max_flips`, `min_gain`."""
 
     name: str | None = None
     """How reports call it; None: made of the condition."""
@@ -312,6 +312,9 @@ class Gate(Strict):
     """The score is at most so far below the reference."""
     max_change: Annotated[Points, Field(ge=0)] | None = None
     """The score is at most so far from the reference, either way: for scores that should not move."""
+    max_flips: Annotated[int, Field(ge=0)] | None = None
+    """At most so many of the decisions behind the score (labels, clusters, options chosen, answers) are other than the
+    reference's, task by task: for scores that only a processor's last digits may move."""
     min_gain: Points | None = None
     """The score is at least so far above the reference."""
     against: str | None = None

@@ -43,7 +43,10 @@ def make_folder(folder: Path) -> Path:
 
 
 def put(folder: Path, cell: str, score: float | None, *, results: str = "results", **changes: Any) -> Score | None:
-    """Store a cell of the suite in `folder`: a score, or where `score` is None a failure; `items` is (gold, cosine)."""
+    """Store a cell of the suite in `folder`: a score, or where `score` is None a failure.
+
+    `items` is (gold, cosine) of an STS cell, `filtered` the extracted answers of an ability cell.
+    """
     plan = make_plan(load_suite(folder / "mine.yaml").suite, Sources(offline=True))
     (found,) = (one for one in plan.cells if str(one) == cell)
     task = found.task
@@ -52,17 +55,22 @@ def put(folder: Path, cell: str, score: float | None, *, results: str = "results
         failure = Failure(**common, error="ValueError", message="a NaN vector\nmore", traceback="")
         Store(folder / results).put_failure(failure)
         return None
-    items = changes.pop("items", None)
+    items, filtered = changes.pop("items", None), changes.pop("filtered", None)
     rest = {"metric": task.info.main_score, "stderr": 1.0, "ci_low": 0.0, "ci_high": 1.0, "n": 2, "limit": None}
     rest |= {"provenance": {"cell": cell}} | changes
-    return Store(folder / results).put_score(Score(**common, score=score, **rest), _table(items), "pair")
+    return Store(folder / results).put_score(Score(**common, score=score, **rest), _table(items, filtered), "pair")
 
 
-def _table(items: tuple[Any, Any] | None) -> Any:
-    if items is None:
-        return None
+def _table(items: tuple[Any, Any] | None, filtered: Any = None) -> Any:
     import pyarrow as pa
 
+    if filtered is not None:
+        n = len(filtered)
+        same = {"part": ["sums"] * n, "split": ["test"] * n, "subset": ["sums"] * n}
+        columns = {"item": range(n), "filtered,none": filtered, "score": [1.0] * n}
+        return pa.table(same | columns)
+    if items is None:
+        return None
     gold, cosine = (np.asarray(one, dtype=float) for one in items)
     n = len(gold)
     same = {"part": ["whole"] * n, "split": ["test"] * n, "subset": ["default"] * n}

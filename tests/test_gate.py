@@ -291,6 +291,63 @@ def test_a_cell_the_baseline_does_not_have_fails(folder, command):
     ]
 
 
+# --- decisions ---
+
+
+def test_flips_are_counted_against_the_file(folder, command):
+    """Two answers of four are others: the score may be the same, the gate counts them; digests are in the file."""
+    suite_with(folder, "models: new, task: sums, max_flips: 1", "models: new, axis: ability, max_flips: 2")
+    for model in ("base", "new", "words"):
+        both_tasks(folder, model, 50, 60)
+    put(folder, "base/sums", 50.0)
+    put(folder, "new/sums", 50.0, n=4, filtered=["1", "2", "3", "4"])
+    stored_baseline(command, folder)
+    made = json.loads((folder / "baseline.json").read_text("utf-8"))["cells"]["new/sums"]["decisions"]
+    assert (made["kind"], len(made["values"]), [len(one.split()) for one in made["made"]]) == ("answers", 4, [4])
+    assert gate(command, folder, "--baseline", "baseline.json")[0] == 0
+    put(folder, "new/sums", 50.0, n=4, filtered=["2", "1", "3", "4"])
+    code, checks = gate(command, folder, "--baseline", "baseline.json")
+    assert (code, [(check["passed"], check["value"], check["rule"]) for check in checks]) == (
+        1,
+        [(False, 2, "max_flips"), (True, 2, "max_flips")],
+    )
+    said = "2 of 4 decision(s) other than in baseline.json (50.00, +0.00), asked for at most"
+    assert [check["said"] for check in checks] == [f"{said} 1", f"{said} 2"]
+
+
+def test_flips_are_counted_against_another_results_folder_and_model(folder, command):
+    """There the decisions are in the cells' own items."""
+    suite_with(folder, "models: new, task: sums, max_flips: 0", "models: new, task: sums, max_flips: 0, against: base")
+    put(folder, "base/sums", 50.0, n=4, filtered=["1", "2", "3", "4"])
+    put(folder, "new/sums", 50.0, n=4, filtered=["1", "2", "3", "5"])
+    put(folder, "new/sums", 75.0, n=4, filtered=["1", "2", "4", "6"], results="before")
+    code, checks = gate(command, folder, "--baseline", "before")
+    assert (code, [check["value"] for check in checks]) == (1, [2, 1])
+
+
+def test_flips_that_cannot_be_counted_fail(folder, command):
+    """A correlation is not made of decisions; a file of before has none; other items are other decisions."""
+    suite_with(folder, "models: new, max_flips: 9, axis: ability", "models: new, max_flips: 9, task: pairs-a")
+    put(folder, "new/sums", 50.0, n=2, filtered=["1", "2"])
+    put(folder, "new/pairs-a", 50.0)
+    cell = {"score": 50.0, "stderr": 3.0, "n": 2, "limit": None, "key": "0" * 20}
+    cells = {"new/sums": cell | {"metric": "acc"}, "new/pairs-a": cell | {"metric": "cosine_spearman"}}
+    write(folder / "b.json", json.dumps({"version": 1, "cells": cells}))
+    _, checks = gate(command, folder, "--baseline", "b.json")
+    assert [check["reasons"] for check in checks] == [
+        ["no decisions are at hand for b.json; `--update` writes them"],
+        ["cosine_spearman is not made of decisions; use `max_change`"],
+    ]
+    cells["new/sums"]["decisions"] = {"kind": "answers", "values": ["x"], "made": ["0 0 0"]}
+    write(folder / "b.json", json.dumps({"version": 1, "cells": cells}))
+    _, checks = gate(command, folder, "--baseline", "b.json")
+    assert checks[0]["reasons"] == ["not the decisions of b.json: on other items, or of another kind"]
+    cells["new/sums"]["decisions"] = {"kind": "answers", "values": ["x"], "made": ["0 1"]}
+    write(folder / "b.json", json.dumps({"version": 1, "cells": cells}))
+    done = command("gate", "mine.yaml", "--offline", "--baseline", "b.json", cwd=folder)
+    assert (done.returncode, "b.json: not a baseline file: IndexError" in done.stderr) == (2, True)
+
+
 def test_limited_cells_are_judged_where_the_gate_says_so(folder, command):
     """For a quick check on every push."""
     suite_with(folder, "models: new, task: pairs-a, floor: 50, allow_limited: true")
@@ -405,7 +462,7 @@ def test_every_mistake_in_gates_is_named_at_once(folder):
     with pytest.raises(InputError) as caught:
         load_suite(folder / "mine.yaml")
     problems = [line.removeprefix("mine.yaml:") for line in caught.value.problems]
-    rules = "floor, max_drop, max_change, min_gain"
+    rules = "floor, max_drop, max_change, max_flips, min_gain"
     assert problems == [
         f"13:5: a gate needs exactly one of {rules}; this one has none",
         f"14:5: a gate needs exactly one of {rules}; this one has floor and max_drop",
@@ -420,7 +477,7 @@ def test_every_mistake_in_gates_is_named_at_once(folder):
         "20:5: no task of this suite is what this gate asks for: it could only fail",
         "21:12: gates.8.axis: 'embeddings' is not one of embedding, ability; did you mean 'embedding'?",
         "21:34: unknown key 'flor'; valid: name, axis, type, task, models, each, floor, max_drop, max_change, "
-        "min_gain, against, test, allow_limited; did you mean 'floor'?",
+        "max_flips, min_gain, against, test, allow_limited; did you mean 'floor'?",
         "23:12: gate 'one' is named twice; the first is at mine.yaml:22:12",
         "24:25: gates.11.test: 'noninferiority' is not one of non-inferiority; did you mean 'non-inferiority'?",
     ]

@@ -33,8 +33,9 @@ BROKEN = """\
 version: 1
 name: broken
 extends: regress.yaml
-models: [{name: minilm, model: noisy, sha256: null}]
+models: [{{name: minilm, {change}}}]
 """
+"""MiniLM changed in one thing."""
 PAIRS = 12
 READABLE = f"""\
 version: 1
@@ -90,6 +91,25 @@ def test_the_gates_of_the_shipped_suite_hold(results: Path, tmp_path: Path) -> N
     assert sum(int(str(suite.get("tests"))) for suite in of_baseline) == scored
 
 
+def failures_of_broken(change: str, results: Path, folder: Path) -> dict[str, int]:
+    """Run MiniLM with one change, hold it against the baseline, and return gate -> checks that failed."""
+    (folder / "broken.yaml").write_text(BROKEN.format(change=change), encoding="utf-8")
+    where = ("--results", str(results), "--models", "minilm")
+    ran = harness("run", "broken.yaml", *where, "--out", "out", cwd=folder)
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    done = harness("gate", "broken.yaml", *where, "--baseline", str(BASELINE), "--junit", "gate.xml", cwd=folder)
+    assert done.returncode == 1, done.stdout
+    root = ElementTree.parse(folder / "gate.xml").getroot()  # noqa: S314 - our own
+    return {str(suite.get("name")): int(str(suite.get("failures"))) for suite in root}
+
+
+@pytest.mark.real
+def test_a_small_change_of_our_own_fails_the_gate(results: Path, tmp_path: Path) -> None:
+    """Two characters before each text: far less than a bad model does, far more than any processor may."""
+    failures = failures_of_broken('prompts: {query: "> ", document: "> "}', results, tmp_path)
+    assert sum(count for name, count in failures.items() if "stay" in name) == 7
+
+
 @pytest.mark.real
 def test_a_candidate_broken_on_purpose_fails_the_gate(results: Path, minilm: Path, tmp_path: Path) -> None:
     """MiniLM with noise on its weights: every embedding score moves, and it no longer beats the others by five."""
@@ -103,15 +123,8 @@ def test_a_candidate_broken_on_purpose_fails_the_gate(results: Path, minilm: Pat
         if value.ndim == 2 and value.is_floating_point():
             weights[name] = value + NOISE * value.std() * randn(value.shape, generator=noise)
     save_file(weights, noisy / "model.safetensors", metadata={"format": "pt"})
-    (tmp_path / "broken.yaml").write_text(BROKEN, encoding="utf-8")
-    where = ("--results", str(results), "--models", "minilm")
-    ran = harness("run", "broken.yaml", *where, "--out", "out", cwd=tmp_path)
-    assert ran.returncode == 0, ran.stderr[-3000:]
-    done = harness("gate", "broken.yaml", *where, "--baseline", str(BASELINE), "--junit", "gate.xml", cwd=tmp_path)
-    assert done.returncode == 1, done.stdout
-    root = ElementTree.parse(tmp_path / "gate.xml").getroot()  # noqa: S314 - our own
-    failures = {suite.get("name"): int(str(suite.get("failures"))) for suite in root}
-    assert failures["embedding scores stay"] == 7
+    failures = failures_of_broken("model: noisy, sha256: null", results, tmp_path)
+    assert sum(count for name, count in failures.items() if "stay" in name) == 7
     assert failures["MiniLM beats the untrained model"] >= 1
 
 
