@@ -112,7 +112,8 @@ def _line(name: str, seconds: dict[str, float]) -> str:
 def _model_folder() -> Path:
     """Return the converted weights, which the command line loads as any folder."""
     from harness.encoders.weights import loadable
-    from harness.hub import Located, Sources, locate_model
+    from harness.sources.locate import locate_model
+    from harness.sources.places import Located, Sources
 
     place = locate_model(Sources(), MODEL, None, SHA256)
     assert isinstance(place, Located), place

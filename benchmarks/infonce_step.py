@@ -27,15 +27,15 @@ from sentence_transformers.sentence_transformer.losses import MultipleNegativesR
 from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 from transformers import TrainerCallback
 
-from grace.config_load import load_config
-from grace.data import Row, load_data
-from grace.infonce import _Loop
-from grace.inputs import make_inputs
-from grace.run_dir import RunDir
-from grace.session import Session
-from grace.trainable import attach_lora, load_trainable, locate_base
+from grace.config.load import load_config
+from grace.data.rows import Row, load_data
+from grace.run.directory import RunDir
+from grace.run.session import Session
+from grace.run.trainable import attach_lora, load_trainable, locate_base
+from grace.training.contrastive.inputs import make_inputs
+from grace.training.contrastive.loop import _Loop
 from harness.encoders.weights import loadable
-from harness.hub import Sources
+from harness.sources.places import Sources
 
 
 class StepTimes(TrainerCallback):

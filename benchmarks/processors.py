@@ -18,10 +18,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness.compare import decisions_behind
-from harness.decisions import flips
-from harness.results import Score
-from harness.store import Store
+from harness.results.records import Score
+from harness.results.store import Store
+from harness.results.stored_items import decisions_behind
+from harness.statistics.decisions import flips
 
 VECTORS = ("DNNL_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS", "OPENBLAS_CORETYPE")
 """oneDNN, torch's own kernels, MKL, OpenBLAS (numpy, scipy, scikit-learn)."""

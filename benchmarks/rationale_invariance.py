@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 from rationale_speed import MODEL, SHA256, sentences
 
-from harness.encoders.rationale_encoder import RationaleEncoder
-from harness.hub import Located, Sources, locate_model
-from harness.suite import RationaleSpec
+from harness.encoders.rationale.encoder import RationaleEncoder
+from harness.sources.locate import locate_model
+from harness.sources.places import Located, Sources
+from harness.suite.model_entries import RationaleSpec
 
 ALLOWED = 0.001
 BATCHES = (32768, 3000)

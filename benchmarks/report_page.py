@@ -11,6 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from harness.report.formats import html
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 SIZES = ((3, 9), (6, 61), (20, 61))
@@ -25,8 +27,6 @@ def main() -> None:
     """Print a line a size."""
     from chromium_support import browser
     from report_support import invented
-
-    from harness.report import html
 
     print("models x tasks   written   size     opens    sorts")
     with tempfile.TemporaryDirectory() as folder, browser(Path(folder) / "profile") as page:

@@ -18,16 +18,17 @@ from typing import Any
 
 import yaml
 
+from harness.comparison.evidence import evidence
+from harness.comparison.retention import Judgement, judge_axis, judge_task
 from harness.encoders.gguf import as_safetensors
-from harness.evidence import evidence
-from harness.hub import Sources
-from harness.results import Score
-from harness.retention import Judgement, judge_axis, judge_task
-from harness.run import RunOptions, run
-from harness.store import Store
-from harness.suite import Suite
-from harness.suite_load import load_suite
-from harness.wheels import obtain, parse
+from harness.evaluation.options import RunOptions
+from harness.evaluation.run import run
+from harness.results.records import Score
+from harness.results.store import Store
+from harness.sources.places import Sources
+from harness.sources.wheels import obtain, parse
+from harness.suite.load import load_suite
+from harness.suite.schema import Suite
 
 BATCH_TOKENS = (2048, 600)
 MARGIN, NATS_MARGIN = 0.5, 0.01

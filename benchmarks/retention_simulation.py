@@ -22,24 +22,15 @@ from unittest.mock import patch
 import numpy as np
 from scipy.stats import binom
 
-from harness import retention
-from harness.backends.mteb_pools import pool_scores, rows_of_draws
-from harness.item_stats import ItemStatistic, of_columns
-from harness.paired import (
-    NORMAL_QUANTILE,
-    Difference,
-    Part,
-    Rounds,
-    adjusted,
-    mean_difference,
-    of_means,
-    of_proportions,
-    of_statistics,
-)
-from harness.proportions import score_statistic
-from harness.retention import LEVEL, Evidence, TaskRetention, judge, judge_axis, p_kept, p_lost
-from harness.stats import resamples
-from harness.tails import shape
+from harness.backends.mteb.pools import pool_scores, rows_of_draws
+from harness.comparison import retention
+from harness.comparison.retention import LEVEL, Evidence, TaskRetention, judge, judge_axis, p_kept, p_lost
+from harness.statistics.difference import NORMAL_QUANTILE, Difference, adjusted, mean_difference
+from harness.statistics.items import ItemStatistic, of_columns
+from harness.statistics.paired import Part, Rounds, of_means, of_proportions, of_statistics
+from harness.statistics.proportions import score_statistic
+from harness.statistics.resampling import resamples
+from harness.statistics.tails import shape
 
 MARGIN, NATS_MARGIN = 0.5, 0.01
 NATS_TRIALS = 10

@@ -7,7 +7,8 @@ import sys
 import time
 from collections.abc import Callable
 
-from harness.sandbox import Limits, available, run_program, run_programs
+from harness.sandbox.pool import Limits
+from harness.sandbox.programs import available, run_program, run_programs
 
 PROGRAMS = 100
 CODE = "def solve(n):\n    return n * n\n\n\nassert solve(2) == 4\n"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.report.charts import Estimate
-from harness.report.pictures import BASELINE, INK, LINE, MARKERS, PALETTE, SOFT, render
+from harness.report.pictures.data import Whisker
+from harness.report.pictures.files import BASELINE, INK, LINE, MARKERS, PALETTE, SOFT, render
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,9 +39,9 @@ class Point:
     """One run, with or without rationale."""
 
     name: str
-    x: Estimate
+    x: Whisker
     """Loss in nats a token, to the base's."""
-    y: Estimate
+    y: Whisker
     """Embedding score in points."""
     has_rationale: bool
 

@@ -16,21 +16,21 @@ from typing import Any
 import training_study_pictures as pictures
 import yaml
 
-from harness.compare import difference
+from harness.comparison.pair import difference
 from harness.digests import write_atomically
-from harness.hub import Sources
-from harness.paired import Difference
-from harness.plan import PlannedTask, make_plan
-from harness.report.ability import figure
-from harness.report.charts import Estimate
-from harness.report.csv_files import csv_text
-from harness.report.markdown import NOT_THERE, table
-from harness.report.paired_table import probability
-from harness.report.table import Report, build
-from harness.results import Score
-from harness.run import outcome_of
-from harness.store import Store
-from harness.suite_load import load_suite
+from harness.plan.cells import PlannedTask
+from harness.plan.planner import make_plan
+from harness.report.numbers import NOT_THERE, figure, probability
+from harness.report.pictures.data import Whisker
+from harness.report.tables import csv_text, table
+from harness.results.outcome import outcome_of
+from harness.results.records import Score
+from harness.results.store import Store
+from harness.sources.places import Sources
+from harness.statistics.difference import Difference
+from harness.suite.load import load_suite
+from harness.summary.build import summarise
+from harness.summary.views import Summary
 
 BASE, WITH_RATIONALE = "base", "+rationale"
 LOSS, JUDGED = "lm_nll", "STSBenchmark"
@@ -90,7 +90,7 @@ class Results:
         self.compare = partial(difference, self.store)
         with chdir(out):
             plan = make_plan(load_suite(suite).suite, Sources(hub=hub, offline=True), limit=limit)
-            self.report: Report = build(plan, outcome_of(plan, self.store).results, self.compare)
+            self.report: Summary = summarise(plan, outcome_of(plan, self.store).results, self.compare)
         self.tasks: tuple[PlannedTask, ...] = self.report.tasks
 
     def scores(self, model: str) -> dict[str, Score]:
@@ -149,7 +149,7 @@ def _training(folder: Path) -> dict[str, Any]:
 
 
 def _metrics(folder: Path) -> list[dict[str, Any]]:
-    from grace.run_dir import RunDir
+    from grace.run.directory import RunDir
 
     return RunDir(folder).metrics()
 
@@ -274,12 +274,12 @@ def _points(rows: Sequence[Row], results: Results) -> list[pictures.Point]:
         return []
     found = []
     for row in rows:
-        x = Estimate(value=0.0)
+        x = Whisker(value=0.0)
         if row is not base:
             loss = results.compare(row.plain[LOSS], base.plain[LOSS])
-            x = Estimate(value=loss.value, low=loss.low, high=loss.high)
+            x = Whisker(value=loss.value, low=loss.low, high=loss.high)
         for scores, has_rationale in ((row.plain, False), (row.rationale, True)):
             one = scores[JUDGED]
-            y = Estimate(value=one.score, low=one.ci_low, high=one.ci_high)
+            y = Whisker(value=one.score, low=one.ci_low, high=one.ci_high)
             found.append(pictures.Point(name=row.name, x=x, y=y, has_rationale=has_rationale))
     return found

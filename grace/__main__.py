@@ -1,5 +1,7 @@
 """`python -m grace`, which launchers of several processes need: `accelerate launch -m grace train ...`."""
 
-from grace.cli import main
+from __future__ import annotations
+
+from grace.cli.app import main
 
 main()

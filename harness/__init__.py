@@ -5,20 +5,37 @@
     outcome = harness.run("demo")
     found = harness.compare("minilm", "tf-idf")
 
-Nothing heavy is imported before it is used.
+What is listed in `__all__` is what others may rely on, with `harness.encoders.base` (an encoder of one's own),
+`harness.results.records` (a stored cell) and `harness.sandbox`. This file stands above all rooms, and all import
+it first: so it imports each of them only when it is asked for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harness.comparison.compare import Comparison
     from harness.encoders.checked import CheckedEncoder
+    from harness.evaluation.options import RunOptions
+    from harness.evaluation.progress import Reporter
+    from harness.results.outcome import RunOutcome
+    from harness.sources.places import Sources
+    from harness.suite.schema import Suite
 
-__all__ = ["compare", "load", "run"]
+__all__ = ["CheckedEncoder", "Comparison", "RunOptions", "RunOutcome", "Sources", "compare", "load", "run"]
+
+_TYPES = {
+    "CheckedEncoder": "harness.encoders.checked",
+    "Comparison": "harness.comparison.compare",
+    "RunOptions": "harness.evaluation.options",
+    "RunOutcome": "harness.results.outcome",
+    "Sources": "harness.sources.places",
+}
+"""What the functions below take and return -> its module."""
 
 
 def load(spec: Mapping[str, Any], *, hub: Path | None = None, offline: bool = False, seed: int = 0) -> CheckedEncoder:
@@ -34,20 +51,46 @@ def load(spec: Mapping[str, Any], *, hub: Path | None = None, offline: bool = Fa
         InputError: the entry is wrong; all problems at once.
         EnvironmentGapError: weights or a package are not to be had.
     """
-    from harness import encoders
-    from harness.candidates import MissingCandidate, identify
+    from harness.candidates.candidate import MissingCandidate
+    from harness.candidates.identify import identify
+    from harness.encoders import loading
     from harness.errors import EnvironmentGapError
-    from harness.hub import Sources
-    from harness.suite_load import model_of
+    from harness.sources.places import Sources
+    from harness.suite.load import model_of
 
     found = identify(model_of(spec), Sources(hub=hub, offline=offline))
     if isinstance(found, MissingCandidate):
         raise EnvironmentGapError([str(gap) for gap in found.gaps])
-    return encoders.load(found, seed=seed)
+    return loading.load(found, seed=seed)
+
+
+def run(suite: Suite | str | Path, options: RunOptions | None = None, reporter: Reporter | None = None) -> RunOutcome:
+    """Run every cell of `suite` that has no score yet; see `harness.evaluation.run.run`."""
+    from harness.evaluation.run import run as run_suite
+
+    return run_suite(suite, options, reporter)
+
+
+def compare(
+    a: str,
+    b: str,
+    *,
+    suite: str | Path | None = None,
+    results: Path | str = Path("results"),
+    tasks: Sequence[str] = (),
+    limit: int | None = None,
+    sources: Sources | None = None,
+    overrides: Sequence[str] = (),
+) -> Comparison:
+    """Compare two models on the items both were scored on; see `harness.comparison.compare.compare`."""
+    from harness.comparison.compare import compare as compare_models
+
+    return compare_models(
+        a, b, suite=suite, results=results, tasks=tasks, limit=limit, sources=sources, overrides=overrides
+    )
 
 
 def __getattr__(name: str) -> Any:
-    """Import `harness.run` and `harness.compare` at first use: the modules are callable, as `harness.run(suite)`."""
-    if name in ("run", "compare"):
-        return import_module(f"harness.{name}")
+    if name in _TYPES:
+        return getattr(import_module(_TYPES[name]), name)
     raise AttributeError(f"module 'harness' has no attribute {name!r}")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 REMEMBER_ABOVE_BYTES = 1 << 20
 """Smaller files are hashed anew each time: that is as fast as looking them up."""
@@ -81,3 +83,13 @@ def write_atomically(path: Path, content: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def canonical(value: Any) -> str:
+    """Return `value` as JSON that does not depend on the order of mappings."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    """Return the hex sha256 of `value`'s canonical JSON."""
+    return hashlib.sha256(canonical(value).encode("ascii")).hexdigest()

@@ -7,7 +7,6 @@ once, so that every problem can be reported as `file:line:column`, and a repeate
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import yaml
 
 from harness.errors import InputError
+from harness.wording import display_path, listing
 
 Loc = tuple[str | int, ...]
 
@@ -74,14 +74,6 @@ class Node:
         return node
 
 
-def display_path(path: Path) -> str:
-    """Return `path` relative to the working directory where that is shorter, as a user would type it."""
-    try:
-        return str(path.resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
-
-
 def load(path: Path) -> Node:
     """Parse the YAML file at `path`.
 
@@ -133,23 +125,6 @@ def from_plain(value: Any, position: Position) -> Node:
     if isinstance(value, list):
         return Node([from_plain(child, position) for child in value], position, position)
     return Node(value, position, position)
-
-
-def did_you_mean(value: object, choices: Iterable[str], *, most: int = 1) -> str:
-    """Return `"; did you mean 'x'?"` for the nearest of `choices`, or an empty string when none is near."""
-    wanted = str(value)
-    lowered = {choice.lower(): choice for choice in choices}
-    near = difflib.get_close_matches(wanted.lower(), lowered, n=most, cutoff=0.6)
-    if not near:
-        return ""
-    return "; did you mean " + " or ".join(repr(lowered[name]) for name in near) + "?"
-
-
-def listing(choices: Iterable[str], *, most: int = 12) -> str:
-    """Return `choices` as a comma-separated list, cut after `most` with the number left out."""
-    names = list(choices)
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown}, ... ({len(names) - most} more)"
 
 
 def _walk(node: yaml.Node, file: str, key_position: Position | None, problems: list[str]) -> Node:

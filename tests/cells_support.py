@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from harness.encoders.base import CausalLM, Counters, Vectors
-from harness.results import Failure, Score
+from harness.results.records import Failure, Score
 
 KEY = "0123456789abcdef0123"
 
@@ -163,7 +163,7 @@ def save_tiny_model(folder: Any, family: str = "llama", *, adds_bos: bool = Fals
 
 def located(folder: Any) -> Any:
     """Return `folder` as weights that were found."""
-    from harness.hub import Located
+    from harness.sources.places import Located
 
     return Located(
         load_from=str(folder),

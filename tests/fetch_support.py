@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hub_server import HubServer, Repo
 
-from harness.catalogue import catalogue
+from harness.tasks.catalogue import catalogue
 
 MODEL_COMMIT = "a" * 40
 ABILITY_COMMIT = "b" * 40

@@ -9,14 +9,14 @@ from typing import Any
 from cells_support import save_tiny_model
 from suites_support import write
 
-from grace.config import TrainConfig
-from grace.config_load import config_of
-from grace.data import load_data
-from grace.progress import Progress
-from grace.run_dir import RunDir
-from grace.session import Session
-from grace.trainable import load_trainable, locate_base
-from harness.hub import Sources
+from grace.config.load import config_of
+from grace.config.schema import TrainConfig
+from grace.data.rows import load_data
+from grace.run.directory import RunDir
+from grace.run.progress import Progress
+from grace.run.session import Session
+from grace.run.trainable import load_trainable, locate_base
+from harness.sources.places import Sources
 
 CHAT_TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"

@@ -7,22 +7,24 @@ from typing import Any
 
 from cells_support import make_failure, make_score
 
-from harness.candidates import Candidate
-from harness.catalogue import TaskInfo, catalogue
-from harness.hub import Located
-from harness.paired import Difference
-from harness.plan import Cell, Plan, PlannedTask
-from harness.report.table import Report, build
-from harness.results import Result, Score
-from harness.suite import MeanPoolSpec, Suite
+from harness.candidates.candidate import Candidate
+from harness.plan.cells import Cell, Plan, PlannedTask
+from harness.results.records import Result, Score
+from harness.sources.places import Located
+from harness.statistics.difference import Difference
+from harness.suite.model_entries import MeanPoolSpec
+from harness.suite.schema import Suite
+from harness.summary.build import summarise
+from harness.summary.views import Summary
+from harness.tasks.catalogue import TaskInfo, catalogue
 
 TRAINING = {"data": [{"name": "stsb-train", "sha256": "a" * 64}], "objective": "infonce", "prompt": "about fever"}
 
 
-def invented(models: int = 3, tasks: int = 12, *, note: str = "a note", description: str = "Invented.") -> Report:
+def invented(models: int = 3, tasks: int = 12, *, note: str = "a note", description: str = "Invented.") -> Summary:
     """Return a report of `models` x `tasks`; the first model is the baseline, the last cell failed, one is missing."""
     plan, results = invented_parts(models, tasks, note=note, description=description)
-    return build(plan, results, compare)
+    return summarise(plan, results, compare)
 
 
 def invented_parts(

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from suites_support import suite_file, weights, write
 
-from harness.hub import Sources
-from harness.plan import make_plan
-from harness.results import Failure, Score
-from harness.store import Store
-from harness.suite_load import load_suite
+from harness.plan.planner import make_plan
+from harness.results.records import Failure, Score
+from harness.results.store import Store
+from harness.sources.places import Sources
+from harness.suite.load import load_suite
 
 BODY = """\
 models:

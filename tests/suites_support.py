@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import app, run_app
-from harness.hub import Sources
-from harness.plan import Plan, make_plan
-from harness.suite_load import LoadedSuite, load_suite
+from harness.cli.app import app, run_app
+from harness.plan.cells import Plan
+from harness.plan.planner import make_plan
+from harness.sources.places import Sources
+from harness.suite.load import LoadedSuite, load_suite
 
 ENGINES = ("mteb", "lm_eval", "torch", "transformers", "datasets", "sentence_transformers")
 """Packages that cost seconds to import, and that no planning may import."""

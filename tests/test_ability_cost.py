@@ -9,26 +9,27 @@ from pathlib import Path
 import pytest
 from suites_support import ENGINES, harness, isolate, loaded, python, write
 
-from harness.ability_cost import Habits, batches_of, pile_of, work_of
-from harness.calibrate import stated
-from harness.calibrate_lm import step_and_row
-from harness.candidates import Candidate
-from harness.catalogue import catalogue
-from harness.cost import (
+from harness.candidates.candidate import Candidate
+from harness.cost.ability import work_of
+from harness.cost.calibrate import stated
+from harness.cost.calibrate_language import step_and_row
+from harness.cost.estimate import (
     CELL_SECONDS,
     PART_SECONDS,
-    LanguagePace,
-    Pace,
     cost_of,
     estimated_tokens,
     most_expensive,
     totals,
     writes_of,
 )
-from harness.hub import Sources
-from harness.own_prompts import long_one, text_tokens
-from harness.plan import make_plan, resolve_tasks
-from harness.prompt_facts import PromptFacts, facts_of, mean_of, row_of, shipped
+from harness.cost.own_prompts import long_one, text_tokens
+from harness.cost.pace import LanguagePace, Pace
+from harness.cost.prompt_facts import PromptFacts, facts_of, mean_of, row_of, shipped
+from harness.cost.work import Habits, batches_of, pile_of
+from harness.plan.planner import make_plan
+from harness.plan.tasks import resolve_tasks
+from harness.sources.places import Sources
+from harness.tasks.catalogue import catalogue
 
 LETTERS = PromptFacts(
     requests=4, rows=1, lead=10, example=50, question=40, options=0, gold=0, answer=0, long_answer=0, fixed=True
@@ -334,11 +335,11 @@ def test_a_large_plan_is_quick_and_imports_no_engine(tmp_path):
 import sys, time
 started = time.process_time()
 from pathlib import Path
-from harness.cli_plan import show
-from harness.hub import Sources
-from harness.plan import make_plan
-from harness.store import Store
-from harness.suite_load import load_suite
+from harness.cli.plan import show
+from harness.sources.places import Sources
+from harness.plan.planner import make_plan
+from harness.results.store import Store
+from harness.suite.load import load_suite
 loaded = load_suite({str(suite)!r})
 plan = make_plan(loaded.suite, Sources(offline=True))
 show(loaded, plan, Store(Path("results")), calibrate=False, stated=300, stated_generation=50, as_json=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.catalogue import catalogue
+from harness.tasks.catalogue import catalogue
 
 PAGE = Path(__file__).parent.parent / "docs" / "ability.md"
 ROWS = {row[0]: row for row in re.findall(r"^\| `(\w+)` \|(.*)\|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)}
@@ -16,7 +16,7 @@ ROWS = {row[0]: row for row in re.findall(r"^\| `(\w+)` \|(.*)\|$", PAGE.read_te
 @pytest.mark.parametrize("name", ROWS)
 def test_row_has_the_numbers_of_the_suite(name: str) -> None:
     """Items, shots, tokens and stop strings, where the shipped suite names the task; else the catalogue's."""
-    from harness.suite_load import load_suite
+    from harness.suite.load import load_suite
 
     cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", ROWS[name][1])]
     info = catalogue().tasks[name]

@@ -12,8 +12,8 @@ from cells_support import save_tiny_model
 
 import harness
 from harness.errors import EnvironmentGapError, InputError
-from harness.results import Score
-from harness.run import RunOptions
+from harness.evaluation.options import RunOptions
+from harness.results.records import Score
 
 
 def test_load_gives_an_encoder(tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ import pytest
 from cells_support import make_score
 from test_report import candidate
 
-from harness.catalogue import catalogue
-from harness.plan import Cell, Plan, PlannedTask
-from harness.report.table import build
-from harness.results import Result
-from harness.suite import Suite
+from harness.plan.cells import Cell, Plan, PlannedTask
+from harness.results.records import Result
+from harness.suite.schema import Suite
+from harness.summary.build import summarise
+from harness.tasks.catalogue import catalogue
 
 BENCHMARK = "MTEB(eng, v1)"
 
@@ -38,7 +38,7 @@ def report_of(values: dict[str, float]) -> Any:
         for cell in cells
     }
     plan = Plan(suite=suite, cells=cells, candidates=(one,), tasks=tasks, datasets={}, gaps=())
-    return build(plan, results).axes[0]
+    return summarise(plan, results).axes[0]
 
 
 def test_means_are_mtebs() -> None:

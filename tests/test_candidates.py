@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from suites_support import isolate, weights, write
 
-from harness.candidates import Candidate, MissingCandidate, identify, read_candidate_file
+from harness.candidates.candidate import Candidate, MissingCandidate
+from harness.candidates.candidate_file import read_candidate_file
+from harness.candidates.identify import identify
 from harness.errors import InputError
-from harness.hub import Sources
-from harness.suite import CandidateSpec, Generation, MeanPoolSpec, OtherEncoderSpec, RationaleSpec
+from harness.sources.places import Sources
+from harness.suite.model_entries import CandidateSpec, Generation, MeanPoolSpec, OtherEncoderSpec, RationaleSpec
 
 MINIMAL = "version: 1\nkind: mean-pool\nbase: {model: weights}\n"
 WHOLE = """\

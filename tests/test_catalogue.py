@@ -7,7 +7,8 @@ import re
 import pytest
 from suites_support import ENGINES, REPOSITORY, python
 
-from harness.catalogue import DEFAULT_BENCHMARK, EMBEDDING_TYPES, Member, TaskInfo, catalogue
+from harness.tasks.catalogue import DEFAULT_BENCHMARK, Member, TaskInfo, catalogue
+from harness.tasks.types import EMBEDDING_TYPES
 
 ABILITY = {"gsm8k", "mmlu", "bbh", "triviaqa", "fever", "humaneval", "humaneval_instruct"}
 
@@ -34,7 +35,8 @@ def info(**changes: object) -> TaskInfo:
 def test_the_catalogue_is_read_without_an_engine():
     """In a fresh interpreter, nothing that costs seconds is imported."""
     done = python(
-        "import sys; from harness.catalogue import catalogue; assert len(catalogue().tasks) > 1000; print(*sys.modules)"
+        "import sys; from harness.tasks.catalogue import catalogue; "
+        "assert len(catalogue().tasks) > 1000; print(*sys.modules)"
     )
     assert done.returncode == 0, done.stderr
     assert set(done.stdout.split()).isdisjoint({*ENGINES, "pandas", "numpy", "pydantic"})

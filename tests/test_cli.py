@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from suites_support import Command, biosses, harness, isolate, suite_file, weights
 
-from harness.catalogue import catalogue
-from harness.hub import Sources
-from harness.plan import make_plan
-from harness.results import Failure, Score
-from harness.store import Store
-from harness.suite import Suite
-from harness.suite_load import load_suite
+from harness.plan.planner import make_plan
+from harness.results.records import Failure, Score
+from harness.results.store import Store
+from harness.sources.places import Sources
+from harness.suite.load import load_suite
+from harness.suite.schema import Suite
+from harness.tasks.catalogue import catalogue
 
 BODY = """\
 models:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from harness.clock import Clock, duration
+from harness.evaluation.clock import Clock, duration
 
 
 class Task(NamedTuple):

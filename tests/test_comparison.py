@@ -15,11 +15,12 @@ from stored_support import BODY, make_folder, noisy, put, spearman
 from suites_support import Command, isolate, suite_file
 
 import harness
-from harness.comparison import Comparison, compare
+from harness.comparison.compare import Comparison, compare
 from harness.errors import InputError
-from harness.report import comparison_files, latex
-from harness.results import Score
-from harness.store import Store
+from harness.report import comparison_files
+from harness.report.formats import latex
+from harness.results.records import Score
+from harness.results.store import Store
 
 PLACE = {"source": "own data", "vouched": "own data, keyed by content", "revision": None}
 MADE = {"encoder": {"device": "cpu", "dtype": "float32", "batch_tokens": 4096}, "hardware": {"threads": 2}}
@@ -145,7 +146,7 @@ def test_from_python_it_is_a_function_of_the_package(folder):
     """`harness.compare(a, b)`, beside the module of that name."""
     both(folder)
     assert isinstance(harness.compare("new", "base"), Comparison)
-    from harness.compare import difference
+    from harness.comparison.pair import difference
 
     assert callable(difference)
 

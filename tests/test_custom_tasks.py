@@ -15,14 +15,15 @@ import pytest
 from cells_support import HashEncoder
 from local_hub import TOPICS, text_of
 
-from harness.backends import Job, Outcome
-from harness.backends.mteb import evaluate
-from harness.custom_data import FILES, MOST_PROBLEMS, read_custom
+from harness.backends.interface import Job, Outcome
+from harness.backends.mteb.evaluate import evaluate
 from harness.encoders.checked import CheckedEncoder
 from harness.errors import InputError
-from harness.hub import Located, Sources
-from harness.plan import make_plan
-from harness.suite import Suite
+from harness.plan.planner import make_plan
+from harness.sources.places import Located, Sources
+from harness.suite.schema import Suite
+from harness.tasks.custom.fields import FILES, MOST_PROBLEMS
+from harness.tasks.custom.read import read_custom
 
 FORMATS = (".jsonl", ".csv", ".parquet")
 SHIPPED = Path(__file__).resolve().parent.parent / "suites" / "data"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.dataset_card import configs_of, matches, needed_files
-from harness.wanted import needed_model_files
+from harness.provision.model_files import needed_model_files
+from harness.sources.dataset_card import configs_of, matches, needed_files
 
 CARD = """---
 license: mit

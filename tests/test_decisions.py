@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.decisions import Decisions, as_stored, decisions_of, flips, plain, read
+from harness.statistics.decisions import Decisions, as_stored, decisions_of, flips, plain, read
 
 PLACE = {"part": ["whole"] * 4, "split": ["test"] * 4, "subset": ["default"] * 4}
 

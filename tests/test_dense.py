@@ -12,7 +12,7 @@ from cells_support import CONTEXT, HIDDEN, SENTENCES, SPECIAL_TOKENS, located, s
 
 from harness.encoders.dense import MeanPoolEncoder
 from harness.errors import AdapterHasNoEffectError
-from harness.suite import MeanPoolSpec
+from harness.suite.model_entries import MeanPoolSpec
 
 VARIANTS = {
     "llama": {"family": "llama"},

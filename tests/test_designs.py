@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import f_oneway, ttest_1samp
 
-from harness.designs import Term, added, crossed, nested
-from harness.intervals import interval_of, wilson
-from harness.item_stats import of_columns
+from harness.statistics.designs import Term, added, crossed, nested
+from harness.statistics.intervals import interval_of, wilson
+from harness.statistics.items import of_columns
 
 
 def test_terms_are_added_with_satterthwaites_degrees() -> None:

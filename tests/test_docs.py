@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.catalogue import EMBEDDING_TYPES
-from harness.results import Score
-from harness.run import RunOptions, run
-from harness.suite_load import load_suite
+from harness.evaluation.options import RunOptions
+from harness.evaluation.run import run
+from harness.results.records import Score
+from harness.suite.load import load_suite
+from harness.tasks.types import EMBEDDING_TYPES
 
 PAGE = Path(__file__).parent.parent / "docs" / "custom-tasks.md"
 EXAMPLE = re.compile(r"<!-- example: (\w+) -->\n(.*?)(?=\n## |\Z)", re.DOTALL)

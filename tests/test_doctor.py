@@ -125,8 +125,8 @@ def test_a_broken_suite_is_the_users(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["cut", "magic", "no config"])
 def test_weights_are_held_against_their_header(fetched: Path, tmp_path: Path, damage: str) -> None:
     """Weights cut short, a GGUF that is none, a folder without config: seen without loading a tensor."""
-    from harness.doctor import _open
-    from harness.wanted import Wanted
+    from harness.provision.doctor import _open
+    from harness.provision.wanted import Wanted
 
     own = tmp_path / "own"
     shutil.copytree(fetched / "hub/models/acme/tiny-encoder", own)

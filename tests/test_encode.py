@@ -17,12 +17,12 @@ import pytest
 from candidates_support import GraceCommand, candidate_directory, chat_model
 from suites_support import REPOSITORY, isolate
 
-from grace.encode import METADATA_KEY, Job, finished, open_job
-from grace.encode_input import read_texts
-from harness.encoders import load
-from harness.encoders.named import named_candidate
+from grace.encode.encode import METADATA_KEY, Job, finished, open_job
+from grace.encode.texts import read_texts
+from harness.candidates.named import named_candidate
+from harness.encoders.loading import load
 from harness.errors import InputError
-from harness.hub import Sources
+from harness.sources.places import Sources
 
 TEXTS = ["the cat sat", "", "a small dog 🙂", "the cat sat", "rain\x00fell", "line one"]
 
@@ -134,8 +134,8 @@ def job(tmp_path: Path, **changes: object) -> Job:
 
 def test_damaged_part_is_made_again(tmp_path: Path) -> None:
     """A part whose content is not that of its name, a half-written one and one too many are taken away."""
-    from grace.encode import _write_part
-    from harness.encoders.with_rationales import Encoded
+    from grace.encode.encode import _write_part
+    from harness.encoders.rationale.with_texts import Encoded
 
     one = job(tmp_path)
     assert open_job(one) == {}

@@ -13,13 +13,13 @@ from candidates_support import GraceCommand, candidate_directory, chat_model
 from rich.console import Console
 from suites_support import isolate
 
-from grace.explain import Explanation, Side, Token
-from grace.explain_html import to_html
-from grace.explain_show import GREENS, REDS, shade, show, visible
-from harness.encoders import load
-from harness.encoders.named import named_candidate
+from grace.explain.explain import Explanation, Side, Token, explain
+from grace.explain.html import to_html
+from grace.explain.show import GREENS, REDS, shade, show, visible
+from harness.candidates.named import named_candidate
+from harness.encoders.loading import load
 from harness.errors import EncoderOutputError
-from harness.hub import Sources
+from harness.sources.places import Sources
 
 A, B = "the cat sat 🙂 <b>", "a small dog"
 
@@ -138,13 +138,11 @@ def test_mistakes_have_their_exit_code(grace: GraceCommand, arguments, code: int
 
 def test_vectors_that_are_not_the_states_are_refused(model: Path, monkeypatch) -> None:
     """An explanation of other numbers than the encoder's is an error, not a page."""
-    from grace import explain as module
-
     encoder = load(named_candidate("{encoder: mean-pool, model: " + str(model) + "}", Sources()))
     vectors = encoder.encode([A, B])[::-1]
     monkeypatch.setattr(encoder, "encode", lambda *_, **__: vectors)
     with pytest.raises(EncoderOutputError, match="--no-cache"):
-        module.explain(encoder, A, B, kind="mean-pool", fingerprint="f", seed=0, prompt=None)
+        explain(encoder, A, B, kind="mean-pool", fingerprint="f", seed=0, prompt=None)
 
 
 def explanation(*tokens: Token) -> Explanation:

@@ -13,10 +13,10 @@ from cells_support import make_score, save_tiny_model
 from sentence_transformers import SentenceTransformer
 from suites_support import isolate
 
-from harness.encoders import load
-from harness.encoders.named import named_candidate
-from harness.hub import Sources
-from harness.results import to_json
+from harness.candidates.named import named_candidate
+from harness.encoders.loading import load
+from harness.results.records import to_json
+from harness.sources.places import Sources
 
 TEXTS = ["the cat sat on the mat", "a 🙂 and <|im_end|> inside", "rain", "the moon " * 60]
 WRITES = "{generation: {max_new_tokens: 5, temperature: 1.0}, max_text_tokens: 40}"
@@ -161,7 +161,7 @@ def test_full_folders_are_left_alone(grace, model: Path, tmp_path: Path) -> None
 
 def test_vectors_that_differ_are_not_handed_out(grace, model: Path, tmp_path: Path, monkeypatch) -> None:
     """An export that would give other vectors is thrown away: here one that pools the last token."""
-    import grace.export as module
+    from grace.export import export as module
 
     candidate_directory(tmp_path / "run", model, kind="mean-pool")
     write = module._write_modules

@@ -13,17 +13,21 @@ import pytest
 from ability_support import save_tiny_lm, suite_text
 from suites_support import suite_file
 
-from harness.ability import own_task
-from harness.backends import fever, lm_eval_catalogue
+from harness.backends.lm_eval import fever
+from harness.backends.lm_eval.catalogue import ITEMS, OWN_FOLDERS
 from harness.errors import EnvironmentGapError, InputError
-from harness.hub import Sources
-from harness.plan import make_plan
-from harness.report import markdown, table
-from harness.results import Score
-from harness.run import RunOptions, run
-from harness.store import Store
-from harness.suite_load import load_suite, shipped_folder
-from harness.wanted import Reads, needs_of
+from harness.evaluation.options import RunOptions
+from harness.evaluation.run import run
+from harness.plan.lm_eval_files import own_task
+from harness.plan.planner import make_plan
+from harness.provision.wanted import Reads, needs_of
+from harness.report.formats import markdown
+from harness.results.records import Score
+from harness.results.store import Store
+from harness.sources.places import Sources
+from harness.suite.load import load_suite
+from harness.suite.shipped import shipped_folder
+from harness.summary.build import summarise
 
 TASKS = shipped_folder() / "tasks/fever"
 REAL = Path(__file__).resolve().parents[2] / "shared/data/hub/datasets/fever/fever"
@@ -183,7 +187,7 @@ def root(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def outcome(root):
     """All five tasks, on the invented claims, two examples each."""
-    tasks = [{"name": name, "num_fewshot": 2} for name in lm_eval_catalogue.OWN_FOLDERS]
+    tasks = [{"name": name, "num_fewshot": 2} for name in OWN_FOLDERS]
     path = root / "suite.yaml"
     path.write_text(suite_text(root / "lm", tasks, limit=None), encoding="utf-8")
     options = RunOptions(results=root / "results", sources=Sources(hub=root / "hub", offline=True))
@@ -242,7 +246,7 @@ def test_written_answers_count_by_the_first_label_in_them(outcome, root):
 
 def test_the_report_names_chance_majority_and_balance(outcome, root):
     """Beside the score, and once in words."""
-    text = markdown.render(table.build(outcome.plan, outcome.results))
+    text = markdown.render(summarise(outcome.plan, outcome.results))
     assert "chance 50.00, majority 60.00" in text
     assert "fever_3way: True 2, False 3, Unknown 1" in text
 
@@ -296,7 +300,7 @@ def test_the_real_file_has_3333_claims_a_label(real):
     """The catalogue's counts are those of the data; the first 300 are not balanced, and that is known."""
     every, two = fever.three_way(real), fever.binary(real)
     assert Counter(every["label"]) == dict.fromkeys(fever.LABELS, 3333)
-    assert (len(every), len(two)) == (lm_eval_catalogue.ITEMS["fever_3way"], lm_eval_catalogue.ITEMS["fever"])
+    assert (len(every), len(two)) == (ITEMS["fever_3way"], ITEMS["fever"])
     assert Counter(two["label"][:300]) == {"REFUTES": 162, "SUPPORTS": 138}
 
 

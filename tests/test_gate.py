@@ -15,9 +15,9 @@ from stored_support import BODY, make_folder, noisy, put, spearman
 from suites_support import Command, isolate, suite_file, write
 
 from harness.errors import InputError
-from harness.hub import Sources
-from harness.plan import make_plan
-from harness.suite_load import load_suite
+from harness.plan.planner import make_plan
+from harness.sources.places import Sources
+from harness.suite.load import load_suite
 
 
 @pytest.fixture

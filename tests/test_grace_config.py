@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from suites_support import python, write
 
-from grace.config import TrainConfig
-from grace.config_load import config_of, load_config, to_yaml
+from grace.config.load import config_of, load_config, to_yaml
+from grace.config.schema import TrainConfig
 from harness.errors import InputError
 
 PLAIN = {
@@ -123,7 +123,7 @@ def test_supervision_follows_from_the_data():
 
 def test_reading_a_configuration_imports_no_engine():
     """A wrong file is refused at once."""
-    done = python("import sys, grace.config_load; print({'torch', 'transformers', 'trl', 'peft'} & set(sys.modules))")
+    done = python("import sys, grace.config.load; print({'torch', 'transformers', 'trl', 'peft'} & set(sys.modules))")
     assert done.stdout.strip() == "set()", done.stderr
 
 

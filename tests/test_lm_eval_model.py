@@ -12,12 +12,12 @@ from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from harness.backends.lm_eval_generation import StopAtStrings
-from harness.backends.lm_eval_model import SharedPrefixLM
+from harness.backends.lm_eval.generation import StopAtStrings
+from harness.backends.lm_eval.model import SharedPrefixLM
 from harness.encoders.dense import MeanPoolEncoder
 from harness.errors import HarnessError
-from harness.hub import Located
-from harness.suite import MeanPoolSpec
+from harness.sources.places import Located
+from harness.suite.model_entries import MeanPoolSpec
 
 SHOTS = "".join(
     f"Question: the child has {n} coins and gives {n // 2}. More?\nAnswer: {n - n // 2}\n\n" for n in range(9)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.backends.lm_eval_prefix import LEAST_SHARED_TOKENS, families, starts_twice
+from harness.backends.lm_eval.prefixes import LEAST_SHARED_TOKENS, families, starts_twice
 
 SHOTS = list(range(LEAST_SHARED_TOKENS + 8))
 ROWS = st.lists(

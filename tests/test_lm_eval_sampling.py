@@ -9,7 +9,7 @@ from scipy.stats import chisquare
 from transformers import GenerationConfig
 from transformers.generation.utils import GenerationMixin
 
-from harness.backends.lm_eval_sampling import Answer, SampleByRow, check
+from harness.backends.lm_eval.sampling import Answer, SampleByRow, check
 from harness.errors import HarnessError
 
 SCORES = torch.tensor([[2.0, 1.0, 0.0, -1.0, -3.0]])

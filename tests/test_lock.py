@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from fetch_support import MODEL_COMMIT, card, parquet, pinned, safetensors
 
-from harness import lock
 from harness.digests import sha256_file, visible_files
 from harness.errors import InputError
-from harness.hub import Gap, Located, Sources, locate_dataset, locate_model
-from harness.plan import make_plan
-from harness.suite import Suite
+from harness.plan.planner import make_plan
+from harness.sources import lock
+from harness.sources.locate import locate_dataset, locate_model
+from harness.sources.places import Gap, Located, Sources
+from harness.suite.schema import Suite
 
 STS = "mteb/sts12-sts"
 MODEL = "acme/tiny-encoder"
@@ -244,7 +245,7 @@ def test_planning_over_a_lock_imports_no_engine(hub: Path) -> None:
     }
     suite.write_text(json.dumps(text), encoding="utf-8")
     code = (
-        "import sys; from harness.cli import app; app(sys.argv[1:], standalone_mode=False);"
+        "import sys; from harness.cli.app import app; app(sys.argv[1:], standalone_mode=False);"
         "heavy = ('torch', 'mteb', 'datasets', 'transformers', 'huggingface_hub', 'httpx2');"
         "print([name for name in heavy if name in sys.modules])"
     )

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from grace.losses import cosines, false_negatives, info_nce, kl_to_base
+from grace.objectives.losses import cosines, false_negatives, info_nce, kl_to_base
 
 
 def random_vectors(*shape: int, seed: int = 0) -> torch.Tensor:

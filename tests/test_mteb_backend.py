@@ -20,16 +20,19 @@ import pytest
 from cells_support import HashEncoder, hashed
 from local_hub import write_hub
 
-from harness.backends import Job, Outcome
-from harness.backends.mteb import evaluate
-from harness.backends.mteb_pools import embedded_rows, pool_scores
-from harness.catalogue import catalogue
+from harness.backends.interface import Job, Outcome
+from harness.backends.mteb.evaluate import evaluate
+from harness.backends.mteb.pools import embedded_rows, pool_scores
 from harness.encoders.checked import CheckedEncoder
 from harness.errors import EncoderOutputError
-from harness.hub import Located, Sources, locate_dataset
-from harness.plan import Cell, PlannedTask, infos_of, resolve_tasks
-from harness.prompts import NO_ROLE, resolve, roles_of
-from harness.suite import Suite
+from harness.plan.cells import Cell, PlannedTask, infos_of
+from harness.plan.tasks import resolve_tasks
+from harness.sources.locate import locate_dataset
+from harness.sources.places import Located, Sources
+from harness.suite.schema import Suite
+from harness.tasks.catalogue import catalogue
+from harness.tasks.prompts import resolve, roles_of
+from harness.tasks.types import NO_ROLE
 
 TASKS = (
     "BIOSSES",

@@ -12,14 +12,9 @@ from datasets import Dataset, DatasetDict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.backends.mteb_limit import (
-    DISTRACTORS_PER_QUERY,
-    TEXTS_PER_LABEL,
-    TEXTS_PER_SET,
-    apply_limit,
-    generator,
-    stratified,
-)
+from harness.backends.mteb.draw import generator, stratified
+from harness.backends.mteb.limit import apply_limit
+from harness.tasks.limits import DISTRACTORS_PER_QUERY, TEXTS_PER_LABEL, TEXTS_PER_SET
 
 MAIN = {"Reranking": "map_at_1000", "Retrieval": "ndcg_at_10"}
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from suites_support import isolate, suite_file, weights
 
-from harness.encoders.named import named_candidate
+from harness.candidates.named import named_candidate
 from harness.errors import EnvironmentGapError, InputError
-from harness.hub import Sources
-from harness.suite import MeanPoolSpec, RationaleSpec
+from harness.sources.places import Sources
+from harness.suite.model_entries import MeanPoolSpec, RationaleSpec
 
 
 @pytest.fixture(autouse=True)

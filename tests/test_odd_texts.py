@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 from cells_support import located
 
-from harness.candidates import Candidate, identify
-from harness.encoders import rationale
-from harness.encoders.rationale_encoder import RationaleEncoder
+from harness.candidates.candidate import Candidate
+from harness.candidates.identify import identify
+from harness.encoders.rationale import encoder as rationale
+from harness.encoders.rationale.encoder import RationaleEncoder
+from harness.encoders.rationale.template import SYSTEM_PROMPT, tokenise
 from harness.encoders.weights import loadable
-from harness.hub import Sources
-from harness.suite import RationaleSpec
-from harness.suite_load import load_suite
+from harness.sources.places import Sources
+from harness.suite.load import load_suite
+from harness.suite.model_entries import RationaleSpec
 
 MEGABYTE = "The quick brown fox jumps over the lazy dog. " * 23302
 ODD = {
@@ -66,7 +68,7 @@ def test_no_text_becomes_a_special_token(smollm2: RationaleEncoder) -> None:
     texts = everything(tokenizer)
     reserved = set(tokenizer.all_special_ids) | set(tokenizer.get_added_vocab().values())
     assert len(reserved) > 10
-    for (name, text), ids in zip(texts.items(), rationale.tokenise(tokenizer, list(texts.values())), strict=True):
+    for (name, text), ids in zip(texts.items(), tokenise(tokenizer, list(texts.values())), strict=True):
         assert not set(ids) & reserved, name
         clean = text.encode("utf-8", "replace").decode("utf-8")
         assert tokenizer.decode(ids, clean_up_tokenization_spaces=False) == clean, name
@@ -93,7 +95,7 @@ def test_prompt_ids_around_every_text_are_the_templates(smollm2: RationaleEncode
     assert np.isfinite(vectors).all()
     assert vectors.any(axis=1).all()
     for text in texts.values():
-        assert fed[text] == rationale.tokenise(smollm2.tokenizer, [text])[0][:12]
+        assert fed[text] == tokenise(smollm2.tokenizer, [text])[0][:12]
     assert smollm2.counters.truncated_texts >= 1
     assert smollm2.counters.empty_texts == 1
 
@@ -118,9 +120,9 @@ def test_header_between_text_and_rationale_is_the_assistants(smollm2: RationaleE
     """The template's own tokens stand around the text, and a text that spells them is no turn of its own."""
     prefix, suffix = list(smollm2.template.prefix), list(smollm2.template.suffix)
     decode = smollm2.tokenizer.decode
-    assert decode(prefix).startswith("<|im_start|>system\n" + rationale.SYSTEM_PROMPT)
+    assert decode(prefix).startswith("<|im_start|>system\n" + SYSTEM_PROMPT)
     assert decode(prefix).endswith("<|im_start|>user\n")
     assert decode(suffix) == "<|im_end|>\n<|im_start|>assistant\n"
     start = smollm2.tokenizer.convert_tokens_to_ids("<|im_start|>")
-    whole = [*prefix, *rationale.tokenise(smollm2.tokenizer, [ODD["template"]])[0], *suffix]
+    whole = [*prefix, *tokenise(smollm2.tokenizer, [ODD["template"]])[0], *suffix]
     assert whole.count(start) == 3

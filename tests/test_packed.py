@@ -6,7 +6,7 @@ import pytest
 import torch
 from cells_support import tiny_model
 
-from grace.packed import Packing, forward, packed_attention_on
+from grace.training.contrastive.packed import Packing, forward, packed_attention_on
 from harness.encoders.pooling import mean_pool
 
 ROWS = [[7, 8, 9, 10, 11], [12], [13, 14, 15], [16, 17]]
@@ -53,7 +53,7 @@ def test_laying_out_and_packing_are_inverse_and_pool_row_by_row():
 @pytest.mark.parametrize("prefix", [0, 3])
 def test_windows_and_soft_caps_are_those_of_the_model(prefix):
     """Against a plain implementation, one row at a time: what models with sliding windows or caps ask for."""
-    from grace.packed import packed_attention
+    from grace.training.contrastive.packed import packed_attention
 
     packing = Packing(list(range(prefix)), ROWS, "cpu")
     total = prefix + sum(map(len, ROWS))

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import false_discovery_control, ttest_rel
 
-from harness.paired import Difference, Part, adjusted, mean_difference, of_means, of_proportions, of_statistics
-from harness.proportions import tango
-from harness.stats import mean_statistic, percentile_limits
+from harness.statistics.difference import Difference, adjusted, mean_difference
+from harness.statistics.paired import Part, of_means, of_proportions, of_statistics
+from harness.statistics.proportions import tango
+from harness.statistics.resampling import mean_statistic, percentile_limits
 
 
 def made(value: float, reach: float = 1.0, **changes: object) -> Difference:

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from suites_support import biosses, dataset_head, isolate, loaded, planned, weights, write
 
-from harness.catalogue import catalogue
 from harness.errors import InputError
-from harness.hub import Sources
-from harness.plan import PlannedTask, make_plan, resolve_tasks
-from harness.suite_load import load_suite
+from harness.plan.cells import PlannedTask
+from harness.plan.planner import make_plan
+from harness.plan.tasks import resolve_tasks
+from harness.sources.places import Sources
+from harness.suite.load import load_suite
+from harness.tasks.catalogue import catalogue
 
 TYPES = ("Retrieval", "Reranking", "Clustering", "PairClassification", "Classification", "STS", "Summarization")
 MEAN_POOL = "{name: base, encoder: mean-pool, model: weights}"

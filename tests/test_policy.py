@@ -11,15 +11,21 @@ import torch
 from grace_support import Quiet, chat_model, jsonl, plain_config, session_of, triplets
 from suites_support import write
 
-from grace import policy, rewards
-from grace.algorithms import policy_gradient
 from grace.errors import TrainingFailedError
-from grace.hybrid import Place, rollouts_info_nce, with_gradient, with_live
-from grace.losses import info_nce
-from grace.rewards import States
-from grace.rollouts import draws, generation_seed, roles_of
-from grace.session import Session
-from grace.world import World
+from grace.objectives import rewards
+from grace.objectives.hybrid import Place, rollouts_info_nce, with_gradient, with_live
+from grace.objectives.losses import info_nce
+from grace.objectives.policy_gradients import policy_gradient
+from grace.objectives.rewards import States
+from grace.run.session import Session
+from grace.run.world import World
+from grace.training import train as training
+from grace.training.policy import checks
+from grace.training.policy import trainer as policy_trainer
+from grace.training.policy.build import build_trainer
+from grace.training.policy.loop import release, train_policy
+from grace.training.policy.rollouts import draws, generation_seed, roles_of
+from grace.training.train import train
 from harness.errors import EnvironmentGapError, HarnessError, InputError
 
 GRACE = {"rollouts": 3, "truncation": "off", "scale_rewards": "none", "loss_type": "dapo"}
@@ -46,10 +52,10 @@ def trainer_of(session: Session, said: list[str] | None = None) -> Any:
     if said is not None:
         session.progress.say = said.append  # type: ignore[method-assign]
     gradient = policy_gradient(session.config.grace)
-    roles = policy._roles(session.config, session.data)
+    roles = checks._roles(session.config, session.data)
     per_generation = session.config.batch_size * gradient.steps_per_generation
     span = gradient.steps_per_generation * gradient.num_iterations
-    trainer = policy._trainer(session, gradient, roles, per_generation, span, first=0, loop=None)
+    trainer = build_trainer(session, gradient, roles, per_generation, span, first=0, loop=None)
     trainer.current_gradient_accumulation_steps = session.config.accumulation
     trainer.model.train()
     return trainer
@@ -76,7 +82,7 @@ def gradients(trainer: Any) -> tuple[float, torch.Tensor, list[dict[str, Any]]]:
         loss += float(one.detach())
         trainer._step += 1
     flat = torch.cat([one.grad.flatten() for one in trainer.model.parameters() if one.requires_grad])
-    policy.release(trainer)
+    release(trainer)
     return loss, flat, batches
 
 
@@ -122,7 +128,7 @@ def test_states_of_the_generation_are_those_of_the_loss(folder: Path, tmp_path: 
     anchors = torch.cat([batch.states.query, batch.states.negative], dim=1).reshape(8, -1)
     trainer.compute_loss(trainer.model, inputs)
     assert torch.allclose(trainer._pooled, torch.cat([*generated, anchors]), atol=1e-5)
-    policy.release(trainer)
+    release(trainer)
 
 
 def test_old_states_stand_in_for_rows_that_are_not_live() -> None:
@@ -157,7 +163,7 @@ def test_published_credit_names_its_inert_terms_and_the_others_have_none(folder:
         rows = next(iter(trainer.get_train_dataloader()))
         trainer._generate_and_score_completions(rows)
         trainer._generate_and_score_completions(rows)
-        policy.release(trainer)
+        release(trainer)
     assert said["corrected"] == said["symmetric"] == []
     assert sorted(line.split(" is inert")[0] for line in said["paper"]) == [
         "reward term cross_group of the positive",
@@ -174,7 +180,7 @@ def test_rewards_that_reach_trl_are_those_of_the_formulas(folder: Path, tmp_path
     centred = [one.rewards - one.rewards.mean(dim=1, keepdim=True) for one in scored.values()]
     assert torch.allclose(inputs["advantages"], torch.stack(centred, dim=1).flatten(), atol=1e-5)
     assert inputs["advantages"].abs().max() > 0.01
-    policy.release(trainer)
+    release(trainer)
 
 
 def test_an_error_in_the_reward_stops_the_run(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,18 +192,16 @@ def test_an_error_in_the_reward_stops_the_run(folder: Path, tmp_path: Path, monk
     monkeypatch.setattr(rewards, "score", broken)
     session = make(folder, tmp_path / "run")
     with pytest.raises(HarnessError, match="the reward cannot be computed"):
-        policy.train_policy(session, resume=False)
+        train_policy(session, resume=False)
     assert session.run.metrics() == []
 
 
 def test_a_loss_that_is_no_number_stops_the_run(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The message names the step and the way out."""
-    from grace import policy_trainer
-
     monkeypatch.setattr(policy_trainer, "rollouts_info_nce", lambda *_, **__: torch.tensor(float("nan")))
     session = make(folder, tmp_path / "run", {"infonce_weight": 1.0})
     with pytest.raises(TrainingFailedError, match="step 1: the loss is nan"):
-        policy.train_policy(session, resume=False)
+        train_policy(session, resume=False)
 
 
 def test_two_steps_move_every_adapter_weight_and_no_base_weight(folder: Path, tmp_path: Path) -> None:
@@ -205,7 +209,7 @@ def test_two_steps_move_every_adapter_weight_and_no_base_weight(folder: Path, tm
     session = make(folder, tmp_path / "run", steps=2)
     model = session.trained.model
     before = {name: one.detach().clone() for name, one in model.named_parameters()}
-    finished = policy.train_policy(session, resume=False)
+    finished = train_policy(session, resume=False)
     assert finished.steps == 2
     for name, one in model.named_parameters():
         assert torch.equal(one, before[name]) != ("lora" in name), name
@@ -227,14 +231,14 @@ def test_two_steps_move_every_adapter_weight_and_no_base_weight(folder: Path, tm
 def test_texts_without_pairs_train_too(grace: dict[str, Any], folder: Path, tmp_path: Path) -> None:
     """Unsupervised: the anchor is another rationale of the same text, drawn with other numbers than the rollouts."""
     session = make(folder, tmp_path / "run", grace, data={"path": str(folder / "texts.txt")}, steps=4, batch_size=2)
-    finished = policy.train_policy(session, resume=False)
+    finished = train_policy(session, resume=False)
     assert finished.steps == 4
     assert finished.facts["inert_reward_terms"] == []
 
 
 def test_what_is_drawn_is_a_function_of_seed_generation_text_and_number() -> None:
     """Rollouts of one text have different indices over all its roles; generations have different seeds."""
-    from grace.data import Row
+    from grace.data.rows import Row
 
     rows = [Row("a", None, (), "f:1"), Row("b", None, (), "f:2")]
     for credit in ("paper", "symmetric"):
@@ -255,34 +259,32 @@ def test_what_does_not_fit_is_said_before_a_model_is_loaded(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the objective: no weights are read and no directory is made for a batch that cannot be shared out."""
-    from grace import train as training
-
     monkeypatch.setattr(training, "load_trainable", lambda *_, **__: pytest.fail("the model was loaded"))
     grace = {"objective": "grace", "max_new_tokens": 6, "grace": GRACE | {"steps_per_generation": 4}}
     with pytest.raises(InputError, match=r"12 usable row\(s\), and a generation takes 16"):
-        training.train(plain_config(folder, **grace), tmp_path / "out", progress=Quiet())
+        train(plain_config(folder, **grace), tmp_path / "out", progress=Quiet())
     monkeypatch.setattr(training, "join", lambda _: World(rank=0, size=3))
     with pytest.raises(InputError, match="batch_size: 4 is no multiple of the 3 processes"):
-        training.train(plain_config(folder), tmp_path / "out", progress=Quiet())
+        train(plain_config(folder), tmp_path / "out", progress=Quiet())
     assert not (tmp_path / "out").exists()
 
 
 def test_what_does_not_fit_is_said_before_training(folder: Path, tmp_path: Path) -> None:
     """Parts, rows, missing negatives, vLLM: a message each, with the offending value and the way out."""
-    from grace.algorithms import ALGORITHMS
+    from grace.objectives.policy_gradients import ALGORITHMS
 
     config, roles = make(folder, tmp_path / "a", accumulation=4).config, roles_of("paper", has_negative=True, k=3)
-    policy._check_batch(config, ALGORITHMS["grpo"], roles, rows=12, processes=1)
+    checks._check_batch(config, ALGORITHMS["grpo"], roles, rows=12, processes=1)
     with pytest.raises(InputError, match="12 rollouts cannot be split into so many parts on 2"):
-        policy._check_batch(config, ALGORITHMS["grpo"], roles, rows=12, processes=2)
+        checks._check_batch(config, ALGORITHMS["grpo"], roles, rows=12, processes=2)
     with pytest.raises(InputError, match="no multiple of 3 processes"):
-        policy._check_batch(config, ALGORITHMS["grpo"], roles, rows=12, processes=3)
+        checks._check_batch(config, ALGORITHMS["grpo"], roles, rows=12, processes=3)
     with pytest.raises(InputError, match="a generation takes 16"):
-        policy.train_policy(make(folder, tmp_path / "d", {"steps_per_generation": 4}), resume=False)
+        train_policy(make(folder, tmp_path / "d", {"steps_per_generation": 4}), resume=False)
     with pytest.raises(EnvironmentGapError, match="vllm"):
-        policy.train_policy(make(folder, tmp_path / "e", {"vllm": "colocate"}), resume=False)
+        train_policy(make(folder, tmp_path / "e", {"vllm": "colocate"}), resume=False)
     rows = triplets()
     rows[5]["negative"] = []  # type: ignore[assignment]
     path = jsonl(tmp_path / "some.jsonl", rows)
     with pytest.raises(InputError, match=r"some\.jsonl:6: no negative"):
-        policy.train_policy(make(folder, tmp_path / "f", data={"path": str(path)}), resume=False)
+        train_policy(make(folder, tmp_path / "f", data={"path": str(path)}), resume=False)

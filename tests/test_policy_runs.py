@@ -16,9 +16,9 @@ import pytest
 from grace_support import Quiet, chat_model, jsonl, plain_config, triplets
 from safetensors.numpy import load_file
 
-from grace.config_load import config_of, to_yaml
-from grace.train import train
-from harness.encoders import rationale
+from grace.config.load import config_of, to_yaml
+from grace.training.train import train
+from harness.encoders.rationale.generate import Rollout
 
 GRACE = {
     "rollouts": 3,
@@ -93,7 +93,7 @@ def test_killed_and_resumed_gives_the_weights_of_an_undisturbed_run(folder: Path
 
 
 def _metrics(path: Path) -> list[dict[str, Any]]:
-    from grace.run_dir import RunDir
+    from grace.run.directory import RunDir
 
     return RunDir(path).metrics()
 
@@ -132,8 +132,8 @@ def test_the_embedding_in_training_is_that_of_the_candidate(folder: Path, undist
     from grace_support import session_of
 
     import harness
-    from grace.policy import _writer
-    from grace.rollouts import Draw
+    from grace.training.policy.build import _writer
+    from grace.training.policy.rollouts import Draw
 
     texts = ["cat moon 1", "rain on the hill and the road", "lamp"]
     encoder = harness.load({"name": "x", "candidate": str(undisturbed)})
@@ -147,5 +147,5 @@ def test_the_embedding_in_training_is_that_of_the_candidate(folder: Path, undist
             one.copy_(torch.from_numpy(weights[f"base_model.model.{name}".replace(".default", "")]))
     made = _writer(session).write(session.trained.model, [Draw(text, 0, 0.0) for text in texts], seed=0)
     for one, vector in zip(made, vectors, strict=True):
-        assert isinstance(one, rationale.Rollout)
+        assert isinstance(one, Rollout)
         assert np.abs(one.vector / np.linalg.norm(one.vector) - vector / np.linalg.norm(vector)).max() < 1e-5

@@ -10,8 +10,8 @@ import pytest
 import trl
 from trl.trainer import utils
 
-from grace.algorithms import ALGORITHMS, CHANGEABLE, policy_gradient
-from grace.config import Grace
+from grace.config.schema import Grace
+from grace.objectives.policy_gradients import ALGORITHMS, CHANGEABLE, policy_gradient
 
 SIGNATURES = {
     "_get_train_sampler": "(self, dataset)",

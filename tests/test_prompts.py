@@ -6,8 +6,8 @@ from itertools import combinations
 
 import pytest
 
-from harness.catalogue import TaskInfo, catalogue
-from harness.prompts import resolve, roles_of, selector
+from harness.tasks.catalogue import TaskInfo, catalogue
+from harness.tasks.prompts import resolve, roles_of, selector
 
 SCIFACT = catalogue().tasks["SciFact"]
 STS12 = catalogue().tasks["STS12"]

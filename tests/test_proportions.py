@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest, norm
 
-from harness.proportions import (
+from harness.statistics.proportions import (
     NUISANCE_DOUBT,
     items_without_flips,
     largest_loss,

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.hub import Sources
-from harness.results import Score
-from harness.run import RunOptions, run
-from harness.suite_load import load_suite
+from harness.evaluation.options import RunOptions
+from harness.evaluation.run import run
+from harness.results.records import Score
+from harness.sources.places import Sources
+from harness.suite.load import load_suite
 
 HUB = Path(__file__).parent.parent.parent / "shared" / "data" / "hub"
 SUITE = Path(__file__).parent.parent / "benchmarks" / "published.yaml"

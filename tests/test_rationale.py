@@ -12,13 +12,24 @@ from cells_support import located, save_tiny_model, tiny_model, tiny_tokenizer
 from scipy.stats import chisquare
 
 import harness
-from harness.cache import ContentCache, Entry
-from harness.encoders import rationale, rationale_stats
-from harness.encoders.rationale_encoder import RationaleEncoder
+from harness.encoders.cache import ContentCache, Entry
+from harness.encoders.rationale.describe import describe
+from harness.encoders.rationale.draws import Draws, pick
+from harness.encoders.rationale.encoder import RationaleEncoder
+from harness.encoders.rationale.generate import PREFILL_TOKENS, Sampling, generate, run_prefix
+from harness.encoders.rationale.prefix_attention import prefix_attention_on
+from harness.encoders.rationale.template import (
+    PINNED_TEMPLATE_VARIABLES,
+    SYSTEM_PROMPT,
+    Template,
+    end_tokens,
+    render_template,
+    tokenise,
+)
 from harness.errors import HarnessError
-from harness.results import Score
-from harness.run import RunOptions
-from harness.suite import RationaleSpec
+from harness.evaluation.options import RunOptions
+from harness.results.records import Score
+from harness.suite.model_entries import RationaleSpec
 
 CHATML = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}{% endfor %}"
@@ -46,27 +57,27 @@ ODD = {
 }
 
 
-def parts(family: str = "llama", template: str = CHATML, **options: Any) -> tuple[Any, Any, rationale.Template]:
+def parts(family: str = "llama", template: str = CHATML, **options: Any) -> tuple[Any, Any, Template]:
     """Return a tiny model, its tokenizer and the rendered template."""
     tokenizer = tiny_tokenizer(**options)
     tokenizer.chat_template = template
     model = tiny_model(family, len(tokenizer)).eval()
-    return model, tokenizer, rationale.render_template(tokenizer)
+    return model, tokenizer, render_template(tokenizer)
 
 
-def write(model: Any, tokenizer: Any, template: rationale.Template, texts: list[str], **sampling: Any) -> list[Any]:
+def write(model: Any, tokenizer: Any, template: Template, texts: list[str], **sampling: Any) -> list[Any]:
     """Return the rollouts of `texts` as one batch."""
-    settings = rationale.Sampling(**{"max_new_tokens": 12, "temperature": 1.0, "seed": 1} | sampling)
-    ends = rationale.end_tokens(model, tokenizer, template)
-    rows = list(zip(texts, rationale.tokenise(tokenizer, texts), strict=True))
-    with rationale.prefix_attention_on(model):
-        prefix = rationale.run_prefix(model, template)
-        return rationale.generate(model, prefix, rows, template, ends, settings)
+    settings = Sampling(**{"max_new_tokens": 12, "temperature": 1.0, "seed": 1} | sampling)
+    ends = end_tokens(model, tokenizer, template)
+    rows = list(zip(texts, tokenise(tokenizer, texts), strict=True))
+    with prefix_attention_on(model):
+        prefix = run_prefix(model, template)
+        return generate(model, prefix, rows, template, ends, settings)
 
 
-def second_pass(model: Any, tokenizer: Any, template: rationale.Template, text: str, written: list[int]) -> np.ndarray:
+def second_pass(model: Any, tokenizer: Any, template: Template, text: str, written: list[int]) -> np.ndarray:
     """Return the mean state of text, suffix and rationale from a plain forward pass over all ids."""
-    own = [*rationale.tokenise(tokenizer, [text])[0], *template.suffix, *written]
+    own = [*tokenise(tokenizer, [text])[0], *template.suffix, *written]
     with torch.inference_mode():
         states = model.base_model(input_ids=torch.tensor([[*template.prefix, *own]])).last_hidden_state[0]
     return states[len(template.prefix) :].mean(dim=0).numpy()
@@ -91,10 +102,10 @@ def test_pooling_while_generating_equals_a_second_pass(family: str, temperature:
 def test_greedy_rationale_is_that_of_transformers() -> None:
     """Without sampling the tokens are those of `model.generate` on the same prompt."""
     model, tokenizer, template = parts()
-    ids = rationale.tokenise(tokenizer, TEXTS[:1])[0]
+    ids = tokenise(tokenizer, TEXTS[:1])[0]
     prompt = torch.tensor([[*template.prefix, *ids, *template.suffix]])
     expected = model.generate(prompt, attention_mask=torch.ones_like(prompt), do_sample=False, max_new_tokens=12)
-    ends = rationale.end_tokens(model, tokenizer, template)
+    ends = end_tokens(model, tokenizer, template)
     theirs = [token for token in expected[0, prompt.shape[1] :].tolist() if token not in ends]
     assert write(model, tokenizer, template, TEXTS[:1], temperature=0.0)[0].ids == theirs
 
@@ -113,19 +124,17 @@ def test_neighbours_order_and_batch_change_nothing() -> None:
 def test_rollouts_of_a_text_share_its_prefill_and_stay_themselves() -> None:
     """Rollouts of the same texts in one batch, each at its own temperature, equal those written one at a time."""
     model, tokenizer, template = parts()
-    ids = rationale.tokenise(tokenizer, TEXTS[:2])
+    ids = tokenise(tokenizer, TEXTS[:2])
     rows = [(TEXTS[index], ids[index]) for index in (0, 1, 0, 0, 1)]
     numbers, heat = [0, 0, 1, 2, 1], [1.0, 0.5, 1.0, 0.5, 1.0]
-    ends = rationale.end_tokens(model, tokenizer, template)
-    with rationale.prefix_attention_on(model):
-        prefix = rationale.run_prefix(model, template)
-        settings = rationale.Sampling(max_new_tokens=12, temperature=1.0, seed=3)
-        together = rationale.generate(
-            model, prefix, rows, template, ends, settings, rollouts=numbers, temperatures=heat
-        )
+    ends = end_tokens(model, tokenizer, template)
+    with prefix_attention_on(model):
+        prefix = run_prefix(model, template)
+        settings = Sampling(max_new_tokens=12, temperature=1.0, seed=3)
+        together = generate(model, prefix, rows, template, ends, settings, rollouts=numbers, temperatures=heat)
         for row, number, temperature, one in zip(rows, numbers, heat, together, strict=True):
-            single = rationale.Sampling(max_new_tokens=12, temperature=temperature, seed=3)
-            alone = rationale.generate(model, prefix, [row], template, ends, single, rollouts=[number])[0]
+            single = Sampling(max_new_tokens=12, temperature=temperature, seed=3)
+            alone = generate(model, prefix, [row], template, ends, single, rollouts=[number])[0]
             assert one.ids == alone.ids
             assert one.end == alone.end
             assert np.abs(unit(one.vector) - unit(alone.vector)).max() < 1e-5
@@ -137,12 +146,12 @@ def test_the_end_of_a_rationale_is_named() -> None:
     model, tokenizer, template = parts()
     for one in write(model, tokenizer, template, TEXTS, max_new_tokens=40):
         assert one.is_truncated == (one.end is None)
-        assert one.end is None or one.end in rationale.end_tokens(model, tokenizer, template)
+        assert one.end is None or one.end in end_tokens(model, tokenizer, template)
 
 
 def numbers(seed: int, text: str, rollout: int, *, vocabulary: int = 300, positions: int = 4) -> np.ndarray:
     """Return (positions, blocks + block) random numbers of one row."""
-    draws = rationale.Draws(seed, [text], [rollout], vocabulary)
+    draws = Draws(seed, [text], [rollout], vocabulary)
     return np.concatenate([draws.next() for _ in range(positions)])
 
 
@@ -154,7 +163,7 @@ def test_seed_rollout_text_and_position_each_change_the_draw() -> None:
     assert not np.array_equal(first[0], first[1])
     for other in (numbers(1, "text", 0), numbers(0, "text2", 0), numbers(0, "text", 1)):
         assert not (first == other).any()
-    beside = rationale.Draws(0, ["another", "text", "third"], [0, 0, 0], 300)
+    beside = Draws(0, ["another", "text", "third"], [0, 0, 0], 300)
     beside.next()
     beside.next([1, 2])  # the first row left
     assert np.array_equal(beside.next([1])[0], first[2])
@@ -172,10 +181,10 @@ def test_pick_by_hand() -> None:
     draws[1, 1] = 1.01  # the first block, in it 0.3 / 1
     draws[2, 1], draws[2, 2 + 1] = 1.01, 1.49  # 0.3 / 1.49 = 0.2013 > 0.2
     draws[3, 1], draws[3, 2 + 1] = 1.01, 1.51  # 0.3 / 1.51 = 0.1987 < 0.2
-    assert rationale.pick(logits, 1.0, draws).tolist() == [256, 1, 1, 0]
-    assert rationale.pick(logits, 0.0, None).tolist() == [256] * 4
+    assert pick(logits, 1.0, draws).tolist() == [256, 1, 1, 0]
+    assert pick(logits, 0.0, None).tolist() == [256] * 4
     with pytest.raises(ValueError, match="random numbers"):
-        rationale.pick(logits, 1.0, None)
+        pick(logits, 1.0, None)
 
 
 def test_pick_never_takes_a_token_without_probability() -> None:
@@ -184,7 +193,7 @@ def test_pick_never_takes_a_token_without_probability() -> None:
     logits[0, 3] = logits[1, 699] = 0.0
     draws = np.zeros((2, 3 + 256), dtype=np.float32)
     draws[0, [0, 3 + 3]] = draws[1, [2, 3 + 699 - 512]] = 50.0
-    assert rationale.pick(logits, 1.0, draws).tolist() == [3, 699]
+    assert pick(logits, 1.0, draws).tolist() == [3, 699]
 
 
 def test_rounding_moves_about_one_draw_in_a_hundred_thousand() -> None:
@@ -192,15 +201,15 @@ def test_rounding_moves_about_one_draw_in_a_hundred_thousand() -> None:
     rng = np.random.default_rng(3)
     logits = torch.from_numpy(rng.normal(scale=2.0, size=(600, 49152)).astype(np.float32))
     moved = logits + torch.from_numpy(rng.normal(scale=3e-6, size=logits.shape).astype(np.float32))
-    draws = rationale.Draws(0, [str(row) for row in range(600)], [0] * 600, 49152).next()
-    assert (rationale.pick(logits, 1.0, draws) != rationale.pick(moved, 1.0, draws)).sum() == 0
+    draws = Draws(0, [str(row) for row in range(600)], [0] * 600, 49152).next()
+    assert (pick(logits, 1.0, draws) != pick(moved, 1.0, draws)).sum() == 0
 
 
 def test_sampled_shares_follow_the_probabilities() -> None:
     """Over many draws each token comes up as often as its probability at the temperature says."""
     logits = torch.tensor([[0.0, 1.0, 2.0]]).repeat(4000, 1)
     draws = np.random.default_rng(0).standard_exponential((4000, 1 + 256), dtype=np.float32)
-    shares = np.bincount(rationale.pick(logits, 2.0, draws).numpy(), minlength=3) / 4000
+    shares = np.bincount(pick(logits, 2.0, draws).numpy(), minlength=3) / 4000
     expected = torch.tensor([0.0, 0.5, 1.0]).softmax(dim=0).numpy()
     assert np.abs(shares - expected).max() < 0.03
 
@@ -211,7 +220,7 @@ def test_sampled_shares_follow_the_probabilities_over_many_blocks() -> None:
     one = torch.from_numpy(rng.normal(scale=1.5, size=(1, 1000)).astype(np.float32))
     count = 40_000
     draws = rng.standard_exponential((count, 4 + 256), dtype=np.float32)
-    found = np.bincount(rationale.pick(one.expand(count, -1), 1.0, draws).numpy(), minlength=1000)
+    found = np.bincount(pick(one.expand(count, -1), 1.0, draws).numpy(), minlength=1000)
     expected = one.double().softmax(dim=1)[0].numpy() * count
     common = expected > 10
     rest = (found[~common].sum(), expected[~common].sum())
@@ -223,7 +232,7 @@ def test_injected_default_prompt_does_not_slip_in() -> None:
     _, tokenizer, template = parts(template=INJECTING)
     prefix = tokenizer.decode(list(template.prefix))
     assert "helpful assistant" not in prefix
-    assert rationale.SYSTEM_PROMPT.split()[0] in prefix
+    assert SYSTEM_PROMPT.split()[0] in prefix
     assert template.has_system_role
 
 
@@ -238,7 +247,7 @@ def test_template_without_a_system_role_gets_the_prompt_before_the_text(template
 def test_the_day_is_pinned() -> None:
     """A template that prints the date renders the same on every day."""
     _, tokenizer, template = parts(template=DATED)
-    assert rationale.PINNED_TEMPLATE_VARIABLES["date_string"].split()[0] in tokenizer.decode(list(template.prefix))
+    assert PINNED_TEMPLATE_VARIABLES["date_string"].split()[0] in tokenizer.decode(list(template.prefix))
 
 
 def test_no_chat_template_is_refused() -> None:
@@ -246,14 +255,14 @@ def test_no_chat_template_is_refused() -> None:
     tokenizer = tiny_tokenizer()
     tokenizer.chat_template = None
     with pytest.raises(HarnessError, match="no chat template"):
-        rationale.render_template(tokenizer)
+        render_template(tokenizer)
 
 
 @pytest.mark.parametrize("name", sorted(ODD))
 def test_odd_texts_come_through_and_inject_nothing(name: str) -> None:
     """Odd texts give a finite vector; no special id of the tokenizer comes from a text."""
     model, tokenizer, template = parts()
-    ids = rationale.tokenise(tokenizer, [ODD[name]])[0]
+    ids = tokenise(tokenizer, [ODD[name]])[0]
     assert not set(ids) & set(tokenizer.all_special_ids)
     texts = [TEXTS[0], ODD[name][:400], TEXTS[1]]
     written = write(model, tokenizer, template, texts)
@@ -273,11 +282,11 @@ def test_an_end_at_once_is_an_empty_rationale() -> None:
     """A rationale whose first token ends the turn is empty, not cut, and text and suffix are embedded."""
     model, tokenizer, template = parts()
     everything = frozenset(range(len(tokenizer)))
-    rows = list(zip(TEXTS, rationale.tokenise(tokenizer, TEXTS), strict=True))
-    sampling = rationale.Sampling(max_new_tokens=5)
-    with rationale.prefix_attention_on(model):
-        prefix = rationale.run_prefix(model, template)
-        written = rationale.generate(model, prefix, rows, template, everything, sampling)
+    rows = list(zip(TEXTS, tokenise(tokenizer, TEXTS), strict=True))
+    sampling = Sampling(max_new_tokens=5)
+    with prefix_attention_on(model):
+        prefix = run_prefix(model, template)
+        written = generate(model, prefix, rows, template, everything, sampling)
     for text, one in zip(TEXTS, written, strict=True):
         assert one.ids == []
         assert not one.is_truncated
@@ -287,11 +296,11 @@ def test_an_end_at_once_is_an_empty_rationale() -> None:
 def test_length_limit_is_counted_as_truncation() -> None:
     """A rationale that fills its length without an end is cut, and its last token is in the vector."""
     model, tokenizer, template = parts()
-    rows = list(zip(TEXTS, rationale.tokenise(tokenizer, TEXTS), strict=True))
-    with rationale.prefix_attention_on(model):
-        prefix = rationale.run_prefix(model, template)
-        sampling = rationale.Sampling(max_new_tokens=3)
-        written = rationale.generate(model, prefix, rows, template, frozenset(), sampling)
+    rows = list(zip(TEXTS, tokenise(tokenizer, TEXTS), strict=True))
+    with prefix_attention_on(model):
+        prefix = run_prefix(model, template)
+        sampling = Sampling(max_new_tokens=3)
+        written = generate(model, prefix, rows, template, frozenset(), sampling)
     for text, one in zip(TEXTS, written, strict=True):
         assert one.is_truncated
         assert len(one.ids) == 3
@@ -302,7 +311,7 @@ def test_the_model_has_its_own_attention_back() -> None:
     """After the block the model's attention is what it was, also after an error inside."""
     model, _, _ = parts()
     before = model.config._attn_implementation
-    with pytest.raises(RuntimeError, match="inside"), rationale.prefix_attention_on(model):
+    with pytest.raises(RuntimeError, match="inside"), prefix_attention_on(model):
         raise RuntimeError("inside")
     assert model.config._attn_implementation == before
 
@@ -312,8 +321,8 @@ def test_parts_of_a_batch_change_nothing(family: str, monkeypatch: pytest.Monkey
     """Texts read in parts, and attention in blocks of queries, give the same rationales and vectors."""
     model, tokenizer, template = parts(family)
     whole = write(model, tokenizer, template, TEXTS)
-    monkeypatch.setitem(rationale.PREFILL_TOKENS, "cpu", 1)
-    monkeypatch.setattr("harness.encoders.prefix_attention.SCORES_AT_ONCE", 1)
+    monkeypatch.setitem(PREFILL_TOKENS, "cpu", 1)
+    monkeypatch.setattr("harness.encoders.rationale.prefix_attention.SCORES_AT_ONCE", 1)
     split = write(model, tokenizer, template, TEXTS)
     assert [one.ids for one in whole] == [one.ids for one in split]
     assert max(np.abs(a.vector - b.vector).max() for a, b in zip(whole, split, strict=True)) < 1e-5
@@ -381,7 +390,7 @@ def test_ablations_pool_what_they_say(folder: Path) -> None:
     """text-only is the text without its rationale; text and rationale parts add up to the whole mean."""
     whole = encoder(folder)
     entries = whole._plain(TEXTS, None)
-    lengths = [len(rationale.tokenise(whole.tokenizer, [text])[0]) + len(whole.template.suffix) for text in TEXTS]
+    lengths = [len(tokenise(whole.tokenizer, [text])[0]) + len(whole.template.suffix) for text in TEXTS]
     text_only = encoder(folder, ablation="text-only").encode(TEXTS, role=None, prompt=None)
     kept = [index for index, entry in enumerate(entries) if entry.about["ids"]]
     texts = [TEXTS[index] for index in kept]
@@ -423,7 +432,7 @@ def test_details_measure_collapse_and_copying() -> None:
     """Shares by hand: one empty, one without <think>, one cut, two alike, words of the text counted."""
     texts = ["a b", "c d", "e f", "g h"]
     written = ["<think> a b", "same thing", "same thing", ""]
-    found = rationale_stats.describe(texts, written, [3, 2, 2, 0], [False, True, False, False])
+    found = describe(texts, written, [3, 2, 2, 0], [False, True, False, False])
     assert found["rationales"] == 4
     assert found["tokens_generated"] == 7
     assert found["empty"] == 0.25

@@ -12,16 +12,17 @@ from cells_support import save_tiny_model
 from suites_support import isolate, loaded, write
 from test_rationale import CHATML
 
-from harness import rationale_records
-from harness.backends.mteb_limit import generator
+from harness.backends.mteb.draw import generator
 from harness.errors import InputError
-from harness.item_errors import errors_of
-from harness.report import rationale_view
-from harness.report.table import build
+from harness.evaluation.options import RunOptions
+from harness.evaluation.run import run
+from harness.report.sections import rationale_view
 from harness.report.write import write_report
-from harness.results import Result, Score
-from harness.run import RunOptions, run
-from harness.store import Store
+from harness.results import rationale_file
+from harness.results.records import Result, Score
+from harness.results.store import Store
+from harness.statistics.item_errors import errors_of
+from harness.summary.build import summarise
 
 BODY = """\
 models:
@@ -77,7 +78,7 @@ def side_file(results: dict[str, Result], store: Store, cell: str) -> dict[str, 
     """Return what was kept beside a cell."""
     score = results[cell]
     assert isinstance(score, Score)
-    return rationale_records.read(store.side_of(score, score.provenance["rationale_samples"]))
+    return rationale_file.read(store.side_of(score, score.provenance["rationale_samples"]))
 
 
 def test_shares_add_up_to_the_similarity_of_the_cell(ran: Any) -> None:
@@ -154,10 +155,10 @@ def test_a_changed_file_is_refused(ran: Any, tmp_path: Path) -> None:
 def test_records_round_trip_and_are_the_same_bytes() -> None:
     """The same record gives the same file; another version is refused."""
     record = {"examples": [{"text": "\ud800 <script>"}], "texts": []}
-    assert rationale_records.pack(record) == rationale_records.pack(record)
-    assert rationale_records.read(rationale_records.pack(record))["examples"] == record["examples"]
+    assert rationale_file.pack(record) == rationale_file.pack(record)
+    assert rationale_file.read(rationale_file.pack(record))["examples"] == record["examples"]
     with pytest.raises(ValueError, match="version"):
-        rationale_records.read(rationale_records.pack({"version": 99}))
+        rationale_file.read(rationale_file.pack({"version": 99}))
 
 
 def test_the_report_shows_them(ran: Any, tmp_path: Path) -> None:
@@ -175,8 +176,10 @@ def test_the_report_shows_them(ran: Any, tmp_path: Path) -> None:
 def test_flips_are_counted_over_all_items(ran: Any) -> None:
     """Better and worse by 0.25 of the ranks against the baseline, recomputed here from the stored items."""
     plan, results, store, _ = ran
-    report = build(plan, results)
-    cell = next(one for one in rationale_view.build(report, store) if (one.model, one.task) == ("writes", "pairs"))
+    report = summarise(plan, results)
+    cell = next(
+        one for one in rationale_view.examples_of(report, store) if (one.model, one.task) == ("writes", "pairs")
+    )
     frames = [store.items_of(results[f"{model}/pairs"]).to_pandas() for model in ("writes", "plain")]
     own, base = (errors_of("STS", {name: frame[name].to_numpy() for name in frame}) for frame in frames)
     assert (cell.fixed, cell.broken, cell.n) == (

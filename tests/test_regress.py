@@ -19,8 +19,8 @@ from xml.etree import ElementTree
 import pytest
 from chromium_support import Page, browser, choose, click, column
 
-from harness import rationale_records
-from harness.wheels import obtain, parse
+from harness.results import rationale_file
+from harness.sources.wheels import obtain, parse
 
 ROOT = Path(__file__).parent.parent
 BASELINE = ROOT / "reports" / "baselines" / "regress.json"
@@ -149,14 +149,14 @@ def rewrite_rationale(results: Path, model: str, text: str) -> dict[str, Any]:
     """Put `text` before all that `model` wrote about one side of its first example; return the example as it was."""
     cells = [path for path in (results / "cells/demo-sts").glob("*.json") if ".failure" not in path.name]
     (path,) = (one for one in cells if json.loads(one.read_text("utf-8"))["model"] == model)
-    side = path.with_name(f"{path.stem}.{rationale_records.SUFFIX}")
-    record = rationale_records.read(side.read_bytes())
+    side = path.with_name(f"{path.stem}.{rationale_file.SUFFIX}")
+    record = rationale_file.read(side.read_bytes())
     before = json.loads(json.dumps(record["examples"][0]))
     written = record["examples"][0]["texts"][0]
     written["rationale"] = text + written["rationale"]
     place = next(place for place, (_, _, part) in enumerate(written["tokens"]) if part == "r")
     written["tokens"][place][0] = text
-    content = rationale_records.pack({name: record[name] for name in ("examples", "texts")})
+    content = rationale_file.pack({name: record[name] for name in ("examples", "texts")})
     side.write_bytes(content)
     cell = json.loads(path.read_text("utf-8"))
     cell["provenance"]["rationale_samples"]["sha256"] = hashlib.sha256(content).hexdigest()

@@ -14,15 +14,19 @@ from typing import Any
 import pytest
 from cells_support import make_failure, make_score
 
-from harness.candidates import Candidate
-from harness.catalogue import TaskInfo, catalogue
-from harness.hub import Located
-from harness.plan import Cell, Plan, PlannedTask
-from harness.report import csv_files, markdown
-from harness.report.ability import DIGITS
-from harness.report.table import Report, build
-from harness.results import Metric, Result
-from harness.suite import MeanPoolSpec, SentenceTransformersSpec, Suite
+from harness.candidates.candidate import Candidate
+from harness.plan.cells import Cell, Plan, PlannedTask
+from harness.report.formats import csv as csv_files
+from harness.report.formats import markdown
+from harness.report.numbers import DIGITS, NOT_THERE, POINT_DIGITS, points, signed
+from harness.report.tables import table
+from harness.results.records import Metric, Result
+from harness.sources.places import Located
+from harness.suite.model_entries import MeanPoolSpec, SentenceTransformersSpec
+from harness.suite.schema import Suite
+from harness.summary.build import summarise
+from harness.summary.views import Summary
+from harness.tasks.catalogue import TaskInfo, catalogue
 
 GOLDEN = Path(__file__).parent / "golden" / "report"
 EMBEDDING = ("SciFact", "Banking77Classification", "STS12", "STS13", "STS14")
@@ -176,17 +180,17 @@ def make_results(limit: int | None = None) -> dict[str, Result]:
 
 
 @pytest.fixture(scope="module")
-def report() -> Report:
+def report() -> Summary:
     """The full report."""
-    return build(make_plan(), make_results())
+    return summarise(make_plan(), make_results())
 
 
-def axis(report: Report, name: str) -> Any:
+def axis(report: Summary, name: str) -> Any:
     """Return the summary of one axis."""
     return next(one for one in report.axes if one.axis == name)
 
 
-def test_means_run_over_common_tasks_only(report: Report) -> None:
+def test_means_run_over_common_tasks_only(report: Summary) -> None:
     """Three of five tasks have a score from every model: (60+64+80)/3 = 68 for the baseline, with n = 3."""
     embedding = axis(report, "embedding")
     assert set(embedding.common) == {"Banking77Classification", "STS12", "STS14"}
@@ -197,7 +201,7 @@ def test_means_run_over_common_tasks_only(report: Report) -> None:
     }
 
 
-def test_the_mean_over_types_weighs_types_alike(report: Report) -> None:
+def test_the_mean_over_types_weighs_types_alike(report: Summary) -> None:
     """STS (60+64)/2 = 62 and classification 80 make 71 over two types, not 68."""
     embedding = axis(report, "embedding")
     assert {model: (mean.value, mean.n) for model, mean in embedding.over_types.items()} == {
@@ -213,7 +217,7 @@ def test_the_mean_over_types_weighs_types_alike(report: Report) -> None:
     }
 
 
-def test_a_difference_runs_over_the_tasks_both_have(report: Report) -> None:
+def test_a_difference_runs_over_the_tasks_both_have(report: Summary) -> None:
     """other: +2 -4 -1.5 +6 over 4 tasks is +0.625; minilm: +6 +4 +6 +4 over 4 is +5, other tasks than the means'."""
     delta = axis(report, "embedding").delta
     assert (delta["other"].value, delta["other"].n) == (0.625, 4)
@@ -224,11 +228,11 @@ def test_a_difference_needs_a_score_of_the_baseline_too() -> None:
     """Without base/STS12 other's difference runs over the other three, -4 -1.5 +6 over 3: no task counts against 0."""
     results = make_results()
     del results["base/STS12"]
-    delta = axis(build(make_plan(), results), "embedding").delta["other"]
+    delta = axis(summarise(make_plan(), results), "embedding").delta["other"]
     assert (delta.value, delta.n) == (pytest.approx(0.5 / 3), 3)
 
 
-def test_the_ability_axis_leaves_out_models_without_a_language_model(report: Report) -> None:
+def test_the_ability_axis_leaves_out_models_without_a_language_model(report: Summary) -> None:
     """n/a touches no mean: base 45, other 44, over two tasks, a difference of -1; minilm is not among them."""
     ability = axis(report, "ability")
     assert ability.models == ("base", "other")
@@ -241,7 +245,7 @@ def test_the_ability_axis_leaves_out_models_without_a_language_model(report: Rep
 
 def test_an_error_is_never_0() -> None:
     """A failed, a missing and an n/a cell have no number in table, CSV or Markdown, and say what they are."""
-    report = build(make_plan(), make_results())
+    report = summarise(make_plan(), make_results())
     views = report.cells
     assert [views["minilm", name].status for name in ("SciFact", "sums")] == ["error", "n/a"]
     assert views["other", "STS13"].status == "missing"
@@ -258,20 +262,20 @@ def test_an_error_is_never_0() -> None:
     line = next(line for line in markdown.render(report).splitlines() if line.startswith("| Retrieval | SciFact |"))
     assert line.endswith("| error |")
     sts13 = next(line for line in markdown.render(report).splitlines() if line.startswith("| STS | STS13 |"))
-    assert sts13.split(" | ")[4] == markdown.NOT_THERE
+    assert sts13.split(" | ")[4] == NOT_THERE
 
 
 def test_a_model_without_any_score_does_not_empty_the_means() -> None:
     """When all of a model's cells are errors, the others keep their means over all five tasks."""
     results = {cell: one for cell, one in make_results().items() if not cell.startswith(("minilm/", "other/"))}
-    embedding = axis(build(make_plan(), results), "embedding")
+    embedding = axis(summarise(make_plan(), results), "embedding")
     assert embedding.models == ("base",)
     assert (embedding.over_tasks["base"].value, embedding.over_tasks["base"].n) == (60.8, 5)
 
 
 def test_without_results_there_is_a_report_and_no_mean() -> None:
     """A report before any run says so."""
-    report = build(make_plan(), {})
+    report = summarise(make_plan(), {})
     assert all(one.models == () for one in report.axes)
     assert "No scores yet: 5 task(s) to run." in markdown.render(report)
 
@@ -280,7 +284,7 @@ def test_a_result_of_zero_is_a_number() -> None:
     """A score of exactly 0 is shown and averaged: it is not taken for nothing."""
     results = make_results()
     results["base/STS12"] = replace(results["base/STS12"], score=0.0, ci_low=None, ci_high=None)  # type: ignore[arg-type]
-    report = build(make_plan(), results)
+    report = summarise(make_plan(), results)
     assert axis(report, "embedding").over_tasks["base"].value == 48.0
     assert axis(report, "embedding").delta["other"].value == pytest.approx((62 - 4 - 1.5 + 6) / 4)
     assert "| STS | STS12 | cosine_spearman | 0.00 |" in markdown.render(report)
@@ -290,11 +294,11 @@ def test_the_report_is_a_function_of_its_input() -> None:
     """The order in which results are found changes nothing."""
     forward, backward = make_results(), dict(reversed(make_results().items()))
     plan = make_plan()
-    assert markdown.render(build(plan, forward)) == markdown.render(build(plan, backward))
-    assert csv_files.scores_csv(build(plan, forward)) == csv_files.scores_csv(build(plan, backward))
+    assert markdown.render(summarise(plan, forward)) == markdown.render(summarise(plan, backward))
+    assert csv_files.scores_csv(summarise(plan, forward)) == csv_files.scores_csv(summarise(plan, backward))
 
 
-def test_unverified_sources_and_remarks_are_said(report: Report) -> None:
+def test_unverified_sources_and_remarks_are_said(report: Summary) -> None:
     """Local data and weights that nothing vouches for are named, pinned ones are not; cut texts are counted."""
     assert report.unverified == (
         "base: weights from folder models/base (local, unverified)",
@@ -306,16 +310,16 @@ def test_unverified_sources_and_remarks_are_said(report: Report) -> None:
 
 def test_rounding_is_two_decimals_everywhere() -> None:
     """Points have two decimals in Markdown and CSV, half to even as Python formats, with a sign for differences."""
-    assert (markdown.POINT_DIGITS, DIGITS["points"]) == (2, 2)
-    assert [markdown.points(value) for value in (0.0, 12.344, 12.346, -0.5, None)] == [
+    assert (POINT_DIGITS, DIGITS["points"]) == (2, 2)
+    assert [points(value) for value in (0.0, 12.344, 12.346, -0.5, None)] == [
         "0.00", "12.34", "12.35", "-0.50", "-",
     ]  # fmt: skip
-    assert [markdown.signed(value) for value in (1.0, -1.234, 0.0, None)] == ["+1.00", "-1.23", "+0.00", "-"]
+    assert [signed(value) for value in (1.0, -1.234, 0.0, None)] == ["+1.00", "-1.23", "+0.00", "-"]
 
 
-def test_pipes_and_line_breaks_do_not_break_a_table(report: Report) -> None:
+def test_pipes_and_line_breaks_do_not_break_a_table(report: Summary) -> None:
     """A `|` in a cell is escaped, a line break becomes a space, so every row has as many columns as its header."""
-    assert markdown.table(["a", "b"], [["x|y", "one\ntwo"]]).splitlines() == [
+    assert table(["a", "b"], [["x|y", "one\ntwo"]]).splitlines() == [
         "| a | b |",
         "| --- | --- |",
         "| x\\|y | one two |",
@@ -340,7 +344,7 @@ def test_csv_headers_are_the_contract() -> None:
 def rendered(limit: int | None) -> str:
     """Return the Markdown without fingerprints, which change with every option a model entry may have."""
     plan = make_plan(limit)
-    said = markdown.render(build(plan, make_results(limit)))
+    said = markdown.render(summarise(plan, make_results(limit)))
     for one in plan.candidates:
         said = said.replace(str(one.fingerprint())[:12], "f" * 12)  # type: ignore[union-attr]
     return said
@@ -348,10 +352,10 @@ def rendered(limit: int | None) -> str:
 
 RENDERED = {
     "report.md": lambda: rendered(None),
-    "scores.csv": lambda: csv_files.scores_csv(build(make_plan(), make_results())),
-    "metrics.csv": lambda: csv_files.metrics_csv(build(make_plan(), make_results())),
+    "scores.csv": lambda: csv_files.scores_csv(summarise(make_plan(), make_results())),
+    "metrics.csv": lambda: csv_files.metrics_csv(summarise(make_plan(), make_results())),
     "limited.md": lambda: rendered(20),
-    "limited.csv": lambda: csv_files.scores_csv(build(make_plan(20), make_results(20))),
+    "limited.csv": lambda: csv_files.scores_csv(summarise(make_plan(20), make_results(20))),
 }
 
 

@@ -10,27 +10,32 @@ from dataclasses import replace
 import pytest
 from report_support import TRAINING, compare, invented, invented_parts
 
-from harness.paired import Difference, adjusted
-from harness.report import cards, charts, contamination, costs, html, html_view, published
-from harness.report.table import Report, build
-from harness.results import Score
+from harness.report.formats import html
+from harness.report.pictures import svg
+from harness.report.pictures.data import Point, Whisker
+from harness.report.sections import cards, contamination, costs, published, types
+from harness.report.sections.types import panels
+from harness.results.records import Score
+from harness.statistics.difference import Difference, adjusted
+from harness.summary.build import summarise
+from harness.summary.views import Summary
 
 HOSTILE = """<script>alert("note")</script>"><img src=x onerror=alert('attribute')>"""
 
 
 @pytest.fixture(scope="module")
-def report() -> Report:
+def report() -> Summary:
     """Three models, seven embedding and five ability tasks."""
     return invented(3, 12)
 
 
 @pytest.fixture(scope="module")
-def page(report: Report) -> str:
+def page(report: Summary) -> str:
     """Its page."""
     return html.render(report)
 
 
-def test_the_same_results_give_the_same_page(report: Report, page: str) -> None:
+def test_the_same_results_give_the_same_page(report: Summary, page: str) -> None:
     """The page is a function of the report: no clock, host or order of dictionaries in it."""
     assert html.render(report) == page
 
@@ -71,12 +76,12 @@ def test_a_card_says_why_an_axis_has_no_mean() -> None:
     plan, results = invented_parts(2, 8)
     ability = [name for name, one in results.items() if isinstance(one, Score) and one.axis == "ability"]
     in_nats = {name: replace(results[name], unit="nats", lower_is_better=True) for name in ability}
-    kept = build(plan, results | in_nats, compare)
+    kept = summarise(plan, results | in_nats, compare)
     said = [line.reason for card in cards.cards(kept, {}) for line in card.lines if line.axis == "ability"]
     assert said == ["no mean: none of its scores is in points"] * 2
     apart = {name: one for name, one in results.items() if name not in ability}
     one_each = {ability[0]: results[ability[0]], ability[-1]: results[ability[-1]]}
-    found = build(plan, apart | one_each, compare)
+    found = summarise(plan, apart | one_each, compare)
     said = [line.reason for card in cards.cards(found, {}) for line in card.lines if line.axis == "ability"]
     assert said == ["no task that every model has a score for"] * 2
 
@@ -94,7 +99,7 @@ def test_a_card_says_gained_lost_or_unclear() -> None:
     assert said("ability", bare) == "ability changed by +1.00 points, how surely cannot be said"
 
 
-def test_cards_hold_every_model_and_their_means(report: Report) -> None:
+def test_cards_hold_every_model_and_their_means(report: Summary) -> None:
     """Each model has a card; the baseline has no difference, the others one on each axis."""
     found = cards.cards(report, {})
     assert [card.model for card in found] == list(report.models)
@@ -110,11 +115,9 @@ def test_cards_hold_every_model_and_their_means(report: Report) -> None:
 
 def test_bars_begin_at_0_and_whiskers_are_of_the_mean() -> None:
     """A mean of two tasks with a standard error of 1 each reaches 1.96 / sqrt(2) = 1.386 either way."""
-    assert html_view._reach([invented(1, 3).cells["model-0", "STSBenchmark"].score] * 2) == pytest.approx(
-        1.3859, abs=1e-4
-    )
-    assert html_view._reach([None]) is None
-    for panel in html_view.panels(invented(2, 8)):
+    assert types._reach([invented(1, 3).cells["model-0", "STSBenchmark"].score] * 2) == pytest.approx(1.3859, abs=1e-4)
+    assert types._reach([None]) is None
+    for panel in panels(invented(2, 8)):
         for bar in panel.bars:
             assert min(abs(bar.left - panel.zero), abs(bar.left + bar.width - panel.zero)) < 1e-9
             assert 0 <= bar.left <= bar.left + bar.width <= 100
@@ -126,21 +129,17 @@ def test_bars_begin_at_0_and_whiskers_are_of_the_mean() -> None:
 )
 def test_ticks_are_round_and_span_the_data(low: float, high: float, expected: list[float]) -> None:
     """Steps of 1, 2 or 5 times a power of ten, from below the least to above the most."""
-    assert charts.ticks(low, high) == expected
+    assert svg.ticks(low, high) == expected
 
 
 def test_a_point_lies_where_its_numbers_say() -> None:
     """Equal and opposite differences lie at equal distances from the baseline, and labels stay in the picture."""
     models = [
-        charts.Point(
-            name="a-rather-long-name-of-a-model", index=1, x=charts.Estimate(value=4.0), y=charts.Estimate(value=-2.0)
-        ),
-        charts.Point(name="other", index=2, x=charts.Estimate(value=-4.0), y=charts.Estimate(value=2.0)),
-        charts.Point(
-            name="base", index=0, x=charts.Estimate(value=0.0), y=charts.Estimate(value=0.0), is_baseline=True
-        ),
+        Point(name="a-rather-long-name-of-a-model", index=1, x=Whisker(value=4.0), y=Whisker(value=-2.0)),
+        Point(name="other", index=2, x=Whisker(value=-4.0), y=Whisker(value=2.0)),
+        Point(name="base", index=0, x=Whisker(value=0.0), y=Whisker(value=0.0), is_baseline=True),
     ]
-    drawn = str(charts.trade_off(models, width=340, height=380, baseline="base"))
+    drawn = str(svg.trade_off(models, width=340, height=380, baseline="base"))
     corners = [
         [tuple(map(float, pair.split(","))) for pair in points.split()]
         for points in re.findall(r'class="mark" points="([^"]*)"', drawn)
@@ -158,8 +157,8 @@ def test_a_point_lies_where_its_numbers_say() -> None:
 
 def test_without_ability_the_picture_is_a_line_a_model() -> None:
     """Nothing is drawn on an axis that no model has."""
-    only = charts.Point(name="a", index=1, x=charts.Estimate(value=1.0, low=0.5, high=1.5), y=None)
-    drawn = str(charts.trade_off([only], width=760, height=420, baseline="base"))
+    only = Point(name="a", index=1, x=Whisker(value=1.0, low=0.5, high=1.5), y=None)
+    drawn = str(svg.trade_off([only], width=760, height=420, baseline="base"))
     assert "ability" not in drawn.replace("no ability scores", "")
     assert drawn.count('class="ci"') == 1
 
@@ -174,12 +173,12 @@ def test_the_picture_says_why_it_has_no_ability() -> None:
     plan, results = invented_parts(2, 12)
     ability = {task.name for task in plan.tasks if task.axis == "ability"}
     kept = {name: one for name, one in results.items() if name.startswith("model-0/") or one.task not in ability}
-    said = html.render(build(plan, kept, compare))
+    said = html.render(summarise(plan, kept, compare))
     assert asked in said
     assert absent not in said
 
 
-def test_training_data_is_matched_against_tasks(report: Report) -> None:
+def test_training_data_is_matched_against_tasks(report: Summary) -> None:
     """STS-B in training marks STSBenchmark as the same data; a prompt that mentions fever marks nothing."""
     record = {one.model: one for one in contamination.records(report)}["model-1"]
     assert record.trained_on == ("stsb-train",)
@@ -232,7 +231,7 @@ def test_published_averages_are_recomputed() -> None:
         assert one.means[0] == pytest.approx(sum(one.values) / 6, abs=0.006)
 
 
-def test_cost_adds_up_the_cells(report: Report) -> None:
+def test_cost_adds_up_the_cells(report: Summary) -> None:
     """Twelve cells of 40,000 tokens in 20 s each: 480,000 tokens, 2,000 a second; the page names them, the CSV not."""
     first = costs.costs(report)[0]
     assert (first.cells, first.tokens, first.tokens_per_second) == (12, 480_000, 2000.0)

@@ -10,7 +10,10 @@ import pytest
 from chromium_support import Page, browser, choose, click, column
 from report_support import invented
 
-from harness.report import charts, html, rationale_view
+from harness.report.formats import html
+from harness.report.pictures import svg
+from harness.report.pictures.data import Point, Whisker
+from harness.report.sections import rationale_view
 
 WIDTHS = (360, 820, 1400)
 
@@ -244,18 +247,18 @@ def test_labels_of_the_trade_off_cover_neither_each_other_nor_a_mark(
 ) -> None:
     """Models with ability differences and intervals, one more without ability; as the browser's own font draws them."""
     points = [
-        charts.Point(
+        Point(
             name="smollm2-from-q4_1" if place == 0 else f"candidate-{place}",
             index=place,
-            x=charts.Estimate(value=x, low=x - reach, high=x + reach),
-            y=charts.Estimate(value=y, low=y - reach, high=y + reach),
+            x=Whisker(value=x, low=x - reach, high=x + reach),
+            y=Whisker(value=y, low=y - reach, high=y + reach),
             is_baseline=place == 0,
         )
         for place, (x, y, reach) in enumerate(CROWD)
     ]
-    points.append(charts.Point(name="minilm", index=6, x=charts.Estimate(value=9.0, low=8.0, high=9.8), y=None))
+    points.append(Point(name="minilm", index=6, x=Whisker(value=9.0, low=8.0, high=9.8), y=None))
     across, high = html.PICTURE_SIZES[kind]
-    picture = charts.trade_off(points, width=across, height=high, baseline="smollm2-from-q4_1")
+    picture = svg.trade_off(points, width=across, height=high, baseline="smollm2-from-q4_1")
     style = html._source("style.css")
     path = tmp_path / "picture.html"
     body = f"<body style='margin:0'><div style='width:{across}px'>{picture}</div>"

@@ -7,14 +7,16 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from report_support import invented
 
-from harness.report import cards, html_view, pictures
-from harness.report.table import Report
+from harness.report.pictures import files as pictures
+from harness.report.sections import cards
+from harness.report.sections.types import panels
+from harness.summary.views import Summary
 
 
-def drawn(report: Report) -> dict[str, bytes]:
+def drawn(report: Summary) -> dict[str, bytes]:
     """Return the pictures of a report."""
     points = cards.points_of(cards.cards(report, {}))
-    return pictures.draw(points, html_view.panels(report), report.baseline)
+    return pictures.draw(points, panels(report), report.baseline)
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 from report_support import invented_parts
 
-from harness.candidates import Candidate
-from harness.paired import Difference
-from harness.plan import Plan
-from harness.report import rationales
-from harness.report.rationales import STATS_HEADER, credits_of, markdown_section, stats_rows
-from harness.report.table import Report, build
-from harness.results import Result, Score
-from harness.suite import MeanPoolSpec, RationaleSpec
+from harness.candidates.candidate import Candidate
+from harness.plan.cells import Plan
+from harness.report.sections import rationales
+from harness.report.sections.rationales import STATS_HEADER, credits_of, markdown_section, stats_rows
+from harness.results.records import Result, Score
+from harness.statistics.difference import Difference
+from harness.suite.model_entries import MeanPoolSpec, RationaleSpec
+from harness.summary.build import summarise
+from harness.summary.views import Summary
 
 KINDS = ("none", "shuffled-rationale", "text-only", "mean-pool")
 
@@ -29,7 +30,7 @@ def spec_of(name: str, kind: str) -> MeanPoolSpec | RationaleSpec:
     )
 
 
-def report_of(points: dict[str, float], *, drop: tuple[str, ...] = (), facts: dict[str, Any] | None = None) -> Report:
+def report_of(points: dict[str, float], *, drop: tuple[str, ...] = (), facts: dict[str, Any] | None = None) -> Summary:
     """Return a report whose models are variants of one, each with its own score on two tasks."""
     plan, results = invented_parts(len(points), 7)
     names = {f"model-{place}": kind for place, kind in enumerate(points)}
@@ -54,7 +55,7 @@ def report_of(points: dict[str, float], *, drop: tuple[str, ...] = (), facts: di
                 score=points[names[cell.model]],
                 provenance=provenance,
             )
-    return build(plan, made)
+    return summarise(plan, made)
 
 
 def half(own: Score, base: Score) -> Difference:

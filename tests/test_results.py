@@ -10,7 +10,7 @@ from cells_support import make_failure, make_score
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.results import RECORD_VERSION, Failure, Metric, from_json, to_json
+from harness.results.records import RECORD_VERSION, Failure, Metric, from_json, to_json
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats() | st.text(max_size=8),

@@ -13,14 +13,14 @@ from cells_support import make_score
 from scipy.stats import ttest_rel
 from test_report import make_plan, make_results
 
-from harness.evidence import evidence
-from harness.report import markdown
-from harness.report.table import build
-from harness.results import Score
-from harness.retention import Evidence, judge, judge_axis, judge_task
-from harness.store import Store
-from harness.suite import Retention, Suite
-from harness.tails import shape
+from harness.comparison.evidence import evidence
+from harness.comparison.retention import Evidence, judge, judge_axis, judge_task
+from harness.report.formats import markdown
+from harness.results.records import Score
+from harness.results.store import Store
+from harness.statistics.tails import shape
+from harness.suite.schema import Retention, Suite
+from harness.summary.build import summarise
 
 MARGIN, NATS_MARGIN = 0.5, 0.01
 
@@ -230,7 +230,7 @@ def test_the_report_says_it_and_never_calls_undecided_retained(tmp_path: Path) -
             stored = replace(cell(store, model, right, np.ones(n)), task=task, n=n)
             items = store.items_of(cell(store, model, right, np.ones(n)))
             results[f"{model}/{task}"] = store.put_score(replace(stored, key=f"{model}{task}", items=None), items, "q")
-    report = build(plan, results, weigh=lambda score, base: evidence(store, score, base))
+    report = summarise(plan, results, weigh=lambda score, base: evidence(store, score, base))
     (other,) = report.retention
     assert [one.verdict for one in other.tasks] == ["undecided", "retained"]
     assert other.verdict == "undecided"
@@ -249,7 +249,7 @@ def test_a_mean_retained_over_few_items_says_what_they_may_lack(tmp_path: Path, 
         stored = replace(cell(store, model, np.zeros(n), nats_of), task="sums", n=n, score=0.0)
         items = store.items_of(cell(store, model, np.zeros(n), nats_of))
         results[f"{model}/sums"] = store.put_score(replace(stored, key=f"{model}sums", items=None), items, "q")
-    said = markdown.render(build(plan, results, weigh=lambda score, base: evidence(store, score, base)))
+    said = markdown.render(summarise(plan, results, weigh=lambda score, base: evidence(store, score, base)))
     assert "not measurable; by nats: retained" in said
     assert (f"a rare large loss may be missing among {n} items" in said) == (n == 60)
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from grace import rewards
-from grace.rewards import RewardSettings, States
+from grace.objectives import rewards
+from grace.objectives.rewards import RewardSettings, States
 from harness.errors import HarnessError
 
 

@@ -18,18 +18,20 @@ import pytest
 from cells_support import CONTEXT, HIDDEN, HashEncoder, save_tiny_model
 from local_hub import write_hub
 
-from harness import encoders
+from harness.encoders import loading
 from harness.encoders.checked import CheckedEncoder
 from harness.errors import EnvironmentGapError, ExitCode
-from harness.hub import Sources
-from harness.plan import Cell
-from harness.progress import SilentReporter
-from harness.report.csv_files import scores_csv
-from harness.report.table import build
-from harness.results import Failure, Score
-from harness.run import RunOptions, RunOutcome, run
-from harness.store import Store
-from harness.suite import Suite
+from harness.evaluation.options import RunOptions
+from harness.evaluation.progress import SilentReporter
+from harness.evaluation.run import run
+from harness.plan.cells import Cell
+from harness.report.formats.csv import scores_csv
+from harness.results.outcome import RunOutcome
+from harness.results.records import Failure, Score
+from harness.results.store import Store
+from harness.sources.places import Sources
+from harness.suite.schema import Suite
+from harness.summary.build import summarise
 
 TASKS = ("BIOSSES", "AskUbuntuDupQuestions", "Banking77Classification", "SciFact", "TwitterSemEval2015")
 QUICK = ("BIOSSES", "AskUbuntuDupQuestions", "SummEvalSummarization.v2", "TwitterSemEval2015")
@@ -108,14 +110,14 @@ class RaisingIn(HashEncoder):
 
 
 def use(monkeypatch: pytest.MonkeyPatch, inner: Any) -> list[str]:
-    """Have `encoders.load` return `inner`; the list names what was loaded."""
+    """Have `loading.load` return `inner`; the list names what was loaded."""
     loaded: list[str] = []
 
     def load(candidate: Any, *, seed: int = 0, use_cache: bool = True) -> CheckedEncoder:
         loaded.append(candidate.name)
         return CheckedEncoder(inner, name=candidate.name)
 
-    monkeypatch.setattr(encoders, "load", load)
+    monkeypatch.setattr(loading, "load", load)
     return loaded
 
 
@@ -225,7 +227,7 @@ def test_a_failure_of_loading_fails_every_cell_of_the_model(
     def load(candidate: Any, *, seed: int = 0, use_cache: bool = True) -> CheckedEncoder:
         raise OSError("torn weights")
 
-    monkeypatch.setattr(encoders, "load", load)
+    monkeypatch.setattr(loading, "load", load)
     outcome = run_in(tmp_path, hub, model)
     assert outcome.exit_code is ExitCode.CELLS_FAILED
     assert [one.message for one in outcome.results.values()] == ["torn weights"] * len(QUICK)  # type: ignore[union-attr]
@@ -321,7 +323,7 @@ def test_a_cell_another_process_finished_is_not_run_again(
     finished: tuple[Path, RunOutcome, Watching], tmp_path: Path, hub: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A score that appears after planning is found once the cell is claimed, and the encoder is not even loaded."""
-    from harness.run import run_candidate
+    from harness.evaluation.worker import run_candidate
 
     results, outcome, _ = finished
     loaded, watching = use(monkeypatch, HashEncoder()), Watching()
@@ -370,7 +372,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, hub: Path, model: Path
     """The scores.csv of one run in this process."""
     outcome = run_in(tmp_path_factory.mktemp("undisturbed"), hub, model, TASKS)
     assert outcome.exit_code is ExitCode.OK
-    return scores_csv(build(outcome.plan, outcome.results))
+    return scores_csv(summarise(outcome.plan, outcome.results))
 
 
 def wait_for_first_cell(process: subprocess.Popen[str]) -> list[str]:
@@ -420,7 +422,7 @@ def test_a_killed_run_goes_on_where_it_was(
     outcome = run_in(tmp_path, hub, model, TASKS, reporter=watching)
     assert watching.begun == [name for name in TASKS if name not in kept]
     assert outcome.exit_code is ExitCode.OK
-    assert scores_csv(build(outcome.plan, outcome.results)) == undisturbed
+    assert scores_csv(summarise(outcome.plan, outcome.results)) == undisturbed
     assert stored(tmp_path) == dict.fromkeys(TASKS, 1)
 
 

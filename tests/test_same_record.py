@@ -12,18 +12,19 @@ from cells_support import make_score
 from stored_support import BODY, make_folder, noisy, put, spearman
 from suites_support import Command, isolate, suite_file
 
-from harness.compare import difference, is_same_record
-from harness.comparison import Comparison, compare
-from harness.hub import Sources
-from harness.inspection import find
-from harness.paired import Difference, adjusted, mean_difference, same_record
-from harness.plan import make_plan
-from harness.progress import SilentReporter
+from harness.comparison.compare import Comparison, compare
+from harness.comparison.pair import difference
+from harness.comparison.retention import SAME_MODEL, judge_axis, of_same_record
+from harness.evaluation.progress import SilentReporter
+from harness.evaluation.worker import run_candidate
+from harness.plan.planner import make_plan
 from harness.report import comparison_files
-from harness.retention import SAME_MODEL, judge_axis, of_same_record
-from harness.run import run_candidate
-from harness.store import Store
-from harness.suite_load import load_suite
+from harness.results.inspection import find
+from harness.results.store import Store
+from harness.results.stored_items import is_same_record
+from harness.sources.places import Sources
+from harness.statistics.difference import Difference, adjusted, mean_difference, same_record
+from harness.suite.load import load_suite
 
 TWICE = BODY.replace(
     "  - {name: words", "  - {name: again, encoder: mean-pool, model: weights/base}\n  - {name: words"
@@ -165,7 +166,7 @@ def test_a_run_that_is_killed_has_noted_the_names_of_what_it_finished(folder, mo
     def broken(*_arguments: object, **_options: object) -> None:
         raise ValueError("no weights here")
 
-    monkeypatch.setattr("harness.encoders.load", broken)
+    monkeypatch.setattr("harness.encoders.loading.load", broken)
     (base,) = (one for one in plan.candidates if one.name == "base")
     cells = [cell for cell in plan.cells if str(cell) == "base/sums"]
     run_candidate(base, cells, plan, store, SilentReporter())

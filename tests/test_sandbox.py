@@ -19,9 +19,11 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness import sandbox_child, sandbox_pool
 from harness.errors import EnvironmentGapError, ExitCode
-from harness.sandbox import Limits, Outcome, available, run_program, run_programs
+from harness.sandbox import child as sandbox_child
+from harness.sandbox import pool as sandbox_pool
+from harness.sandbox.pool import Limits
+from harness.sandbox.programs import Outcome, available, run_program, run_programs
 
 HOSTILE = sorted((Path(__file__).parent / "hostile").glob("*.py"), key=lambda path: path.stem)
 LIMIT = Limits(timeout_seconds=1.0, memory_bytes=512 << 20, tmp_bytes=32 << 20)
@@ -333,15 +335,15 @@ def _is_alive(pid: int) -> bool:
 @pytest.mark.parametrize("name", ["forged_depth", "forged_descriptors"])
 def test_forgery_would_pass_without_the_stack(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What stops a forged end is the comparison of stacks: with system call and descriptor alone, it passes."""
-    look = sandbox_pool.Standing.of
+    look = sandbox_pool.Rooted.of
 
-    def short(pid: int) -> sandbox_pool.Standing | None:
+    def short(pid: int) -> sandbox_pool.Rooted | None:
         seen = look(pid)
-        return seen and sandbox_pool.Standing(seen.call[:2], b"")
+        return seen and sandbox_pool.Rooted(seen.call[:2], b"")
 
     code = next(path for path in HOSTILE if path.stem == name).read_text()
     assert not run_program(code, timeout_seconds=0.5).passed
-    monkeypatch.setattr(sandbox_pool.Standing, "of", short)
+    monkeypatch.setattr(sandbox_pool.Rooted, "of", short)
     assert run_program(code, timeout_seconds=PATIENT_SECONDS).passed
 
 
@@ -439,9 +441,9 @@ def _python_for_others() -> str:
 def _readable_copy() -> Path:
     """What the sandbox needs of the package, where anyone can read it (pytest's own folders are closed)."""
     root = Path(f"/tmp/harness-for-others-{os.getpid()}")
-    (root / "harness").mkdir(parents=True)
-    for name in ("errors", "sandbox", "sandbox_child", "sandbox_pool"):
-        shutil.copy(Path(str(harness.__file__)).parent / f"{name}.py", root / "harness")
+    package = Path(str(harness.__file__)).parent
+    shutil.copytree(package / "sandbox", root / "harness" / "sandbox", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(package / "errors.py", root / "harness")
     (root / "harness" / "__init__.py").touch()
     subprocess.run(["chmod", "-R", "a+rX", root], check=True)
     return root

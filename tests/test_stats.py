@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score
 
-from harness.stats import (
+from harness.statistics.resampling import (
     BOOTSTRAP_SAMPLES,
     average_precision_statistic,
     bootstrap,
@@ -151,7 +151,7 @@ def test_chunks_change_no_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing the samples in many small chunks gives the interval of one large chunk."""
     parts = [(30, mean_statistic(np.random.default_rng(2).normal(size=30)))]
     whole = bootstrap(parts)
-    monkeypatch.setattr("harness.stats.CHUNK_CELLS", 30 * 7)
+    monkeypatch.setattr("harness.statistics.resampling.CHUNK_CELLS", 30 * 7)
     assert BOOTSTRAP_SAMPLES % 7 != 0
     assert bootstrap(parts) == whole
 

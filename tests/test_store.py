@@ -12,17 +12,18 @@ import pyarrow as pa
 import pytest
 from cells_support import make_failure, make_score
 
-from harness import store as store_module
+from harness.digests import write_atomically
 from harness.errors import InputError
-from harness.results import Failure, Score
-from harness.store import Store
+from harness.results import store as store_module
+from harness.results.records import Failure, Score
+from harness.results.store import Store
 
 TASK, KEY = "STS12", "k" * 20
 
 HOLD = """
 import sys
 from pathlib import Path
-from harness.store import Store
+from harness.results.store import Store
 with Store(Path(sys.argv[1])).claim(sys.argv[2]) as held:
     print(held, flush=True)
     sys.stdin.read()
@@ -135,7 +136,7 @@ def test_a_crash_between_parquet_and_json_leaves_no_score(
     store: Store, items: pa.Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The parquet comes first; without the JSON the cell has no score, and the next attempt commits."""
-    real = store_module.write_atomically
+    real = write_atomically
 
     def die_before_json(path: Path, content: bytes) -> None:
         if path.suffix == ".json":

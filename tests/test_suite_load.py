@@ -9,19 +9,14 @@ from pathlib import Path
 import pytest
 from suites_support import REPOSITORY, suite_file, write
 
-from harness.catalogue import catalogue
 from harness.errors import InputError
-from harness.plan import resolve_tasks
-from harness.suite import (
-    BUILT_IN_ENCODERS,
-    AbilityRef,
-    CandidateSpec,
-    MeanPoolSpec,
-    SentenceTransformersSpec,
-    Suite,
-    TaskRef,
-)
-from harness.suite_load import load_suite, shipped_folder, shipped_suites
+from harness.plan.tasks import resolve_tasks
+from harness.suite.load import load_suite
+from harness.suite.model_entries import BUILT_IN_ENCODERS, CandidateSpec, MeanPoolSpec, SentenceTransformersSpec
+from harness.suite.schema import Suite
+from harness.suite.shipped import shipped_folder, shipped_suites
+from harness.suite.task_entries import AbilityRef, TaskRef
+from harness.tasks.catalogue import catalogue
 
 MINILM = "{name: minilm, encoder: sentence-transformers, model: some/minilm}"
 BASE = "{name: base, encoder: mean-pool, model: some/base}"

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import skew
 
-from harness.retention import LEVEL, Evidence, p_kept
-from harness.tails import shape, skewed, unskewed
+from harness.comparison.retention import LEVEL, Evidence, p_kept
+from harness.statistics.tails import shape, skewed, unskewed
 
 
 def test_the_shape_of_four_items() -> None:

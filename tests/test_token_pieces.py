@@ -7,7 +7,7 @@ from cells_support import tiny_tokenizer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.encoders.token_pieces import token_pieces
+from harness.encoders.explain.pieces import token_pieces
 
 TOKENIZER = tiny_tokenizer()
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.encoders.token_shares import token_pairs, token_shares
+from harness.encoders.explain.shares import token_pairs, token_shares
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:

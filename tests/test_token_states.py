@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from cells_support import HashEncoder, located, save_tiny_model, tiny_tokenizer
 
-from harness.encoders import rationale
 from harness.encoders.dense import MeanPoolEncoder
-from harness.encoders.rationale_encoder import RationaleEncoder
-from harness.encoders.token_states import token_states
+from harness.encoders.explain.states import token_states
+from harness.encoders.rationale.encoder import RationaleEncoder
+from harness.encoders.rationale.template import tokenise
 from harness.errors import HarnessError
-from harness.suite import MeanPoolSpec, RationaleSpec
+from harness.suite.model_entries import MeanPoolSpec, RationaleSpec
 
 CHATML = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}{% endfor %}"
@@ -71,7 +71,7 @@ def test_tokens_are_text_header_and_rationale_in_order(folder: Path) -> None:
     text = "the cat sat on the mat and looked at the moon all night long"
     (found,) = token_states(encoder, [text])
     (written,) = encoder.write([text], prompt=None)
-    own = rationale.tokenise(encoder.tokenizer, [text])[0]
+    own = tokenise(encoder.tokenizer, [text])[0]
     assert len(own) > 12
     assert found.ids == (*own[:12], *encoder.template.suffix, *written.about["ids"])
     expected = ["text"] * 12 + ["header"] * len(encoder.template.suffix) + ["rationale"] * len(written.about["ids"])

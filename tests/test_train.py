@@ -12,11 +12,14 @@ from grace_support import Quiet, chat_model, jsonl, plain_config, session_of, tr
 from suites_support import write
 
 import harness
-from grace.contrastive import ContrastiveStep
 from grace.errors import TrainingFailedError
-from grace.inputs import make_inputs
-from grace.packed import packed_attention_on
-from grace.train import train
+from grace.training.contrastive.inputs import make_inputs
+from grace.training.contrastive.packed import packed_attention_on
+from grace.training.contrastive.step import ContrastiveStep
+from grace.training.train import train
+from harness.encoders.rationale.generate import Sampling, generate, run_prefix
+from harness.encoders.rationale.prefix_attention import prefix_attention_on
+from harness.encoders.rationale.template import end_tokens, render_template, tokenise
 from harness.errors import InputError
 
 TEXTS = ["the cat sat", "rain fell on the roof all night long", "card"]
@@ -53,8 +56,8 @@ def test_the_candidate_embeds_as_the_model_did_in_training(folder, tmp_path, var
     session = session_of(folder, tmp_path / "out", **changes_of(folder, variant))
     trained = session.trained
     before = {name: one.detach().clone() for name, one in trained.model.named_parameters()}
-    from grace.candidate import write_candidate
-    from grace.infonce import train_contrastive
+    from grace.training.candidate import write_candidate
+    from grace.training.contrastive.loop import train_contrastive
 
     finished = train_contrastive(session, resume=False)
     assert finished.steps == 2
@@ -67,17 +70,14 @@ def test_the_candidate_embeds_as_the_model_did_in_training(folder, tmp_path, var
     inputs = make_inputs(session.config, trained)
     if variant == "rationale":
         # In training the base writes the rationale; the candidate writes its own. Compare on the candidate's.
-        from harness.encoders import rationale
 
-        template = rationale.render_template(trained.tokenizer)
-        with rationale.prefix_attention_on(trained.model):
-            prefix = rationale.run_prefix(trained.model, template)
-            own = rationale.tokenise(trained.tokenizer, TEXTS)
-            sampling = rationale.Sampling(max_new_tokens=6)
-            ends = rationale.end_tokens(trained.model, trained.tokenizer, template)
-            written = rationale.generate(
-                trained.model, prefix, list(zip(TEXTS, own, strict=True)), template, ends, sampling
-            )
+        template = render_template(trained.tokenizer)
+        with prefix_attention_on(trained.model):
+            prefix = run_prefix(trained.model, template)
+            own = tokenise(trained.tokenizer, TEXTS)
+            sampling = Sampling(max_new_tokens=6)
+            ends = end_tokens(trained.model, trained.tokenizer, template)
+            written = generate(trained.model, prefix, list(zip(TEXTS, own, strict=True)), template, ends, sampling)
         rows = [[*ids, *template.suffix, *one.ids] for ids, one in zip(own, written, strict=True)]
     else:
         rows = inputs.rows(TEXTS, 0)

@@ -10,11 +10,11 @@ import pytest
 from grace_support import jsonl, triplets
 from suites_support import dataset_head, write
 
-from grace.batches import batch_of
-from grace.config import Data
-from grace.data import load_data
+from grace.config.schema import Data
+from grace.data.batches import batch_of
+from grace.data.rows import load_data
 from harness.errors import EnvironmentGapError, InputError
-from harness.hub import Sources
+from harness.sources.places import Sources
 
 GOOD = {"query": "a cat", "positive": "the cat", "negative": "a dog"}
 

@@ -19,11 +19,11 @@ from safetensors.torch import load_file
 from suites_support import REPOSITORY, write
 from typer.testing import CliRunner
 
-import grace.train
-from grace.cli import app
-from grace.config import Optimiser
-from grace.config_load import config_of, to_yaml
-from grace.stopping import learning_rate
+from grace.cli.app import app
+from grace.config.load import config_of, to_yaml
+from grace.config.schema import Optimiser
+from grace.run.stopping import learning_rate
+from grace.training import train as training
 from harness.errors import EnvironmentGapError
 
 
@@ -76,8 +76,8 @@ def test_a_killed_run_resumes_to_the_weights_of_an_undisturbed_one(folder, tmp_p
     assert process.returncode == -signal.SIGKILL
     assert not (out / "candidate.yaml").exists()
     steps = done + 5
-    grace.train.train(plain_config(folder, **changes | {"steps": steps}), out, resume=True, progress=Quiet())
-    whole = grace.train.train(plain_config(folder, **changes | {"steps": steps}), tmp_path / "whole", progress=Quiet())
+    training.train(plain_config(folder, **changes | {"steps": steps}), out, resume=True, progress=Quiet())
+    whole = training.train(plain_config(folder, **changes | {"steps": steps}), tmp_path / "whole", progress=Quiet())
     assert_same(out, whole.path, atol=1e-6, rtol=1e-5)
     losses = [[json.loads(line)["loss"] for line in (one / "metrics.jsonl").open()] for one in (out, whole.path)]
     assert len(losses[0]) == steps
@@ -97,15 +97,15 @@ def test_control_c_leaves_a_checkpoint_and_exits_130(folder, tmp_path, monkeypat
     """Through the command; the step is finished, and --resume ends as an undisturbed run."""
     file = config_file(folder, tmp_path / "c.yaml", steps=5)
     out = tmp_path / "out"
-    monkeypatch.setattr(grace.train, "Progress", PressesControlC)
+    monkeypatch.setattr(training, "Progress", PressesControlC)
     done = CliRunner().invoke(app, ["train", str(file), "--out", str(out)])
     assert done.exit_code == 130, done.output
     assert [one.name for one in (out / "checkpoints").iterdir()] == ["step-00000003"]
     assert not (out / "candidate.yaml").exists()
-    monkeypatch.setattr(grace.train, "Progress", Quiet)
+    monkeypatch.setattr(training, "Progress", Quiet)
     done = CliRunner().invoke(app, ["train", str(file), "--out", str(out), "--resume"])
     assert done.exit_code == 0, done.output
-    whole = grace.train.train(plain_config(folder, steps=5), tmp_path / "whole", progress=Quiet())
+    whole = training.train(plain_config(folder, steps=5), tmp_path / "whole", progress=Quiet())
     assert_same(out, whole.path, atol=1e-6, rtol=1e-5)
 
 
@@ -125,12 +125,12 @@ def test_a_full_disk_keeps_the_last_checkpoint(folder, tmp_path):
     config = plain_config(folder, steps=6, checkpoint_every=2)
     try:
         with pytest.raises(EnvironmentGapError, match=r"(?s)disk is full.*go on with --resume"):
-            grace.train.train(config, tmp_path / "out", progress=FillsTheDisk())
+            training.train(config, tmp_path / "out", progress=FillsTheDisk())
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [one.name for one in (tmp_path / "out" / "checkpoints").iterdir()] == ["step-00000002"]
-    grace.train.train(config, tmp_path / "out", resume=True, progress=Quiet())
-    whole = grace.train.train(config, tmp_path / "whole", progress=Quiet())
+    training.train(config, tmp_path / "out", resume=True, progress=Quiet())
+    whole = training.train(config, tmp_path / "whole", progress=Quiet())
     assert_same(tmp_path / "out", whole.path, atol=1e-6, rtol=1e-5)
 
 
@@ -160,7 +160,7 @@ def test_two_processes_have_the_loss_of_one(folder, tmp_path):
     command += ["-m", "grace", "train", str(file), "--out", str(tmp_path / "two")]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
-    one = grace.train.train(plain_config(folder, **changes), tmp_path / "one", progress=Quiet())
+    one = training.train(plain_config(folder, **changes), tmp_path / "one", progress=Quiet())
     two = [json.loads(line) for line in (tmp_path / "two" / "metrics.jsonl").open()]
     for ours, theirs in zip([json.loads(line) for line in (one.path / "metrics.jsonl").open()], two, strict=True):
         for name in ("loss", "info_nce", "kl", "accuracy", "grad_norm"):

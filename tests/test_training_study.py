@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from suites_support import REPOSITORY
 
-from harness.report.charts import Estimate
-from harness.suite_load import load_suite
+from harness.report.pictures.data import Whisker
+from harness.suite.load import load_suite
 
 sys.path.insert(0, str(REPOSITORY / "benchmarks"))
 import training_study
@@ -70,10 +70,10 @@ def test_pictures_are_drawn_for_whatever_there_is() -> None:
     looks = {(pictures._colour(name, places), pictures._shape(name, places)) for name in ("base", *places)}
     assert len(looks) == len(training_study.ORDER) + 1
     assert len({pictures._look(place) for place in places.values()}) == len(training_study.ORDER)
-    zero, score = Estimate(value=0.0), Estimate(value=40.0, low=30.0, high=50.0)
+    zero, score = Whisker(value=0.0), Whisker(value=40.0, low=30.0, high=50.0)
     base = pictures.Point(name="base", x=zero, y=score, has_rationale=False)
     assert pictures.draw({}, [base]) == {}
-    own = pictures.Point(name="infonce", x=Estimate(value=0.1, low=0.05, high=0.2), y=score, has_rationale=True)
+    own = pictures.Point(name="infonce", x=Whisker(value=0.1, low=0.05, high=0.2), y=score, has_rationale=True)
     made = pictures.draw({"infonce": [{"step": 1, "loss": 2.0}]}, [base, own])
     assert sorted(made) == ["curves.png", "curves.svg", "trade-off.png", "trade-off.svg"]
     assert made == pictures.draw({"infonce": [{"step": 1, "loss": 2.0}]}, [base, own])

@@ -19,12 +19,15 @@ import torch
 from candidates_support import chat_model
 from cells_support import located
 
-from harness.candidates import Candidate, identify
-from harness.encoders import rationale, vllm_engine
-from harness.encoders.rationale_encoder import RationaleEncoder
+from harness.candidates.candidate import Candidate
+from harness.candidates.identify import identify
+from harness.encoders.rationale import vllm_writer
+from harness.encoders.rationale.encoder import RationaleEncoder
+from harness.encoders.rationale.generate import Sampling
+from harness.encoders.rationale.template import tokenise
 from harness.errors import EnvironmentGapError, ExitCode, HarnessError, InputError
-from harness.hub import Sources
-from harness.suite import RationaleSpec
+from harness.sources.places import Sources
+from harness.suite.model_entries import RationaleSpec
 
 TEXTS = ["a cat sat on the mat", "two men play chess", "rain", ""]
 
@@ -109,9 +112,9 @@ def test_each_request_has_its_own_seed_and_the_whole_prompt(folder: Path) -> Non
     """Prompts are prefix, text and suffix as ids; seeds depend on text, seed and rollout, not on neighbours."""
     one = encoder(folder)
     one.write(TEXTS, prompt=None)
-    ids = rationale.tokenise(one.tokenizer, TEXTS)
+    ids = tokenise(one.tokenizer, TEXTS)
     expected = {
-        (*one.template.prefix, *own, *one.template.suffix): vllm_engine.request_seed(5, text, 0)
+        (*one.template.prefix, *own, *one.template.suffix): vllm_writer.request_seed(5, text, 0)
         for text, own in zip(TEXTS, ids, strict=True)
     }
     asked = one._vllm.llm.asked
@@ -123,7 +126,7 @@ def test_each_request_has_its_own_seed_and_the_whole_prompt(folder: Path) -> Non
         assert params.given["top_p"] == 1.0
         assert params.given["detokenize"] is False
         assert set(params.given["stop_token_ids"]) == one._ends
-    seeds = {vllm_engine.request_seed(s, t, r) for s in (0, 1) for t in ("a", "b") for r in (0, 1)}
+    seeds = {vllm_writer.request_seed(s, t, r) for s in (0, 1) for t in ("a", "b") for r in (0, 1)}
     assert len(seeds) == 8
     assert all(0 <= seed < 2**31 for seed in seeds)
 
@@ -135,13 +138,11 @@ def answer(prompt: list[int], ids: list[int], reason: str, count: int = 1) -> An
     )
 
 
-def write(answers: list[Any], prompts: list[list[int]]) -> list[vllm_engine.Written]:
+def write(answers: list[Any], prompts: list[list[int]]) -> list[vllm_writer.Written]:
     """Return what is made of given answers."""
     llm = SimpleNamespace(generate=lambda *_, **__: answers)
-    engine = vllm_engine.Engine(llm=llm, sampling_params=Params)
-    return vllm_engine.write(
-        engine, prompts, ["t"] * len(prompts), frozenset({2}), rationale.Sampling(max_new_tokens=3)
-    )
+    engine = vllm_writer.Engine(llm=llm, sampling_params=Params)
+    return vllm_writer.write(engine, prompts, ["t"] * len(prompts), frozenset({2}), Sampling(max_new_tokens=3))
 
 
 def test_ends_are_taken_off_and_cuts_are_known() -> None:
@@ -179,9 +180,9 @@ def test_without_the_package_it_is_a_gap_before_any_weight_is_loaded(folder: Pat
 def test_what_vllm_would_change_is_refused(folder: Path) -> None:
     """An adapter, which it would leave out, and a temperature that it would raise."""
     with pytest.raises(InputError, match="grace export"):
-        vllm_engine.start(spec(folder), located(folder), located("adapter"))
+        vllm_writer.start(spec(folder), located(folder), located("adapter"))
     with pytest.raises(InputError, match="at least"):
-        vllm_engine.start(spec(folder, generation={"temperature": 0.001}), located(folder), None)
+        vllm_writer.start(spec(folder, generation={"temperature": 0.001}), located(folder), None)
 
 
 def test_engine_is_in_the_key_only_when_it_is_not_the_usual_one(folder: Path) -> None:

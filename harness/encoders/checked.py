@@ -14,8 +14,8 @@ import numpy as np
 
 from harness.encoders.base import CausalLM, DetailedEncoder, Encoder, FittedEncoder, Vectors
 from harness.errors import EncoderOutputError
-from harness.prompts import Role
-from harness.suite import Similarity
+from harness.suite.fields import Similarity
+from harness.tasks.types import Role
 
 Progress = Callable[[int], None]
 

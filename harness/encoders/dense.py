@@ -21,9 +21,10 @@ from harness.encoders.batching import default_budget, for_each_batch
 from harness.encoders.pooling import mean_pool
 from harness.encoders.weights import choose_device, loadable
 from harness.errors import AdapterHasNoEffectError
-from harness.hub import Located
-from harness.prompts import Role
-from harness.suite import MeanPoolSpec, RationaleSpec, Similarity
+from harness.sources.places import Located
+from harness.suite.fields import Similarity
+from harness.suite.model_entries import MeanPoolSpec, RationaleSpec
+from harness.tasks.types import Role
 
 logger = logging.getLogger(__name__)
 

@@ -11,9 +11,10 @@ from harness.encoders.base import CausalLM, Counters, Vectors
 from harness.encoders.batching import default_budget, for_each_batch
 from harness.encoders.weights import choose_device, loadable
 from harness.errors import EncoderOutputError
-from harness.hub import Located
-from harness.prompts import Role
-from harness.suite import SentenceTransformersSpec, Similarity
+from harness.sources.places import Located
+from harness.suite.fields import Similarity
+from harness.suite.model_entries import SentenceTransformersSpec
+from harness.tasks.types import Role
 
 CHARACTERS_PER_TOKEN = 3.5
 """Only sizes batches: exact lengths would cost a second tokenisation."""

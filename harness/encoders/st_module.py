@@ -19,11 +19,13 @@ from typing import Any
 import torch  # noqa: TID253
 from sentence_transformers.base.modules import InputModule  # noqa: TID253
 
-from harness import encoders
-from harness.candidates import MissingCandidate, identify
+from harness.candidates.candidate import MissingCandidate
+from harness.candidates.identify import identify
+from harness.encoders import loading
+from harness.encoders.checked import CheckedEncoder
 from harness.errors import EnvironmentGapError, InputError
-from harness.hub import Sources
-from harness.suite import CandidateSpec
+from harness.sources.places import Sources
+from harness.suite.model_entries import CandidateSpec
 
 CLASS_PATH = f"{__name__}.CandidateModule"
 SETTINGS_FILE = "harness_module.json"
@@ -32,7 +34,7 @@ SETTINGS_FILE = "harness_module.json"
 class CandidateModule(InputModule):  # type: ignore[misc]
     """Texts in, sentence embeddings out; prompts that sentence-transformers is given stand before the text."""
 
-    def __init__(self, folder: Path, encoder: encoders.CheckedEncoder) -> None:
+    def __init__(self, folder: Path, encoder: CheckedEncoder) -> None:
         """Wrap the encoder of a candidate directory."""
         super().__init__()
         self._folder, self._encoder = folder, encoder
@@ -64,7 +66,7 @@ class CandidateModule(InputModule):  # type: ignore[misc]
         found_spec = found.spec.model_copy(update=changes)
         settings = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
         # Without the cache of rationales: a model that is used elsewhere leaves nothing behind on its machine.
-        encoder = encoders.load(replace(found, spec=found_spec), seed=settings["seed"], use_cache=False)
+        encoder = loading.load(replace(found, spec=found_spec), seed=settings["seed"], use_cache=False)
         return cls(folder, encoder)
 
     @property

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from harness.encoders.base import CausalLM, Counters, Vectors
-from harness.prompts import Role
-from harness.suite import Similarity, TfIdfSpec
+from harness.suite.fields import Similarity
+from harness.suite.model_entries import TfIdfSpec
+from harness.tasks.types import Role
 
 CONSTANT_FEATURE = 1e-4
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from harness import wheels
 from harness.encoders.gguf import as_safetensors
-from harness.hub import Located
+from harness.sources import wheels
+from harness.sources.places import Located
 
 GGUF_SUFFIX = ".gguf"
 

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from harness.comparison import Comparison, Row
-from harness.report import latex, markdown
-from harness.report.ability import DIGITS, SAME_RECORD, figure
-from harness.results import Unit
+from harness.comparison.compare import Comparison, Row
+from harness.report import tables
+from harness.report.formats import latex
+from harness.report.numbers import DIGITS, NOT_THERE, SAME_RECORD, figure
+from harness.results.records import Unit
 
 SMALLEST_P = 0.001
 """Smaller ones are shown as `<0.001`."""
@@ -35,7 +36,7 @@ def as_markdown(found: Comparison) -> str:
         cells = _cells(row)
         rows.append(cells if row.level == "task" else [f"**{cell}**" if cell else "" for cell in cells])
     listed = "\n".join(f"- {note}" for note in notes(found))
-    return f"# {_title(found)}\n\n{markdown.table(_header(found), rows)}\n\n{listed}\n"
+    return f"# {_title(found)}\n\n{tables.table(_header(found), rows)}\n\n{listed}\n"
 
 
 def as_csv(found: Comparison) -> str:
@@ -125,7 +126,7 @@ def notes(found: Comparison) -> list[str]:
 def chance(value: float | None) -> str:
     """Return a p-value with three decimals, or `<0.001`."""
     if value is None:
-        return markdown.NOT_THERE
+        return NOT_THERE
     return f"<{SMALLEST_P}" if value < SMALLEST_P else f"{value:.3f}"
 
 

@@ -6,25 +6,18 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from harness.compare import difference
+from harness.comparison.evidence import evidence
+from harness.comparison.pair import difference
 from harness.digests import write_atomically
-from harness.evidence import evidence
-from harness.plan import Plan
-from harness.report import (
-    cards,
-    csv_files,
-    html,
-    html_view,
-    latex,
-    markdown,
-    pictures,
-    rationale_view,
-    rationales,
-    seed_parts,
-    table,
-)
-from harness.results import Result
-from harness.store import Store
+from harness.plan.cells import Plan
+from harness.report.formats import csv, latex, markdown
+from harness.report.formats import html as page
+from harness.report.pictures import files as pictures
+from harness.report.sections import cards, rationale_view, rationales, seeds
+from harness.report.sections.types import panels
+from harness.results.records import Result
+from harness.results.store import Store
+from harness.summary.build import summarise
 
 
 def write_report(
@@ -32,19 +25,19 @@ def write_report(
 ) -> list[Path]:
     """Write report.md, index.html, the CSV files, pictures and where asked report.tex below `folder`; return paths."""
     compare = partial(difference, store)
-    report = table.build(plan, results, compare, partial(evidence, store))
+    report = summarise(plan, results, compare, partial(evidence, store))
     verdicts, stats = rationales.credits_of(report, compare), rationales.stats_rows(report)
-    examples = rationale_view.build(report, store)
-    drawn = pictures.draw(cards.points_of(cards.cards(report, {})), html_view.panels(report), report.baseline)
-    beside = [pictures.markdown_section(list(drawn)), seed_parts.section(report)]
+    examples = rationale_view.examples_of(report, store)
+    drawn = pictures.draw(cards.points_of(cards.cards(report, {})), panels(report), report.baseline)
+    beside = [pictures.markdown_section(list(drawn)), seeds.section(report)]
     beside += [rationales.markdown_section(verdicts, stats)]
     files = {
         "report.md": markdown.render(report, beside=beside),
-        "index.html": html.render(report, html.RationalePart(credits=verdicts, stats=stats, cells=examples)),
-        "scores.csv": csv_files.scores_csv(report),
-        "metrics.csv": csv_files.metrics_csv(report),
+        "index.html": page.render(report, page.RationalePart(credits=verdicts, stats=stats, cells=examples)),
+        "scores.csv": csv.scores_csv(report),
+        "metrics.csv": csv.metrics_csv(report),
     }
-    by_seed = seed_parts.seeds_csv(report)
+    by_seed = seeds.seeds_csv(report)
     if by_seed is not None:
         files["seeds.csv"] = by_seed
     if with_latex:

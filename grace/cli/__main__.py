@@ -1,0 +1,7 @@
+"""`python -m grace.cli`."""
+
+from __future__ import annotations
+
+from grace.cli.app import main
+
+main()

@@ -1,0 +1,81 @@
+"""`grace train`: a configuration and a directory in, a candidate out."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from grace.config.load import load_config
+from grace.training.train import train as run
+from harness.errors import ExitCode, InputError
+from harness.sources.places import Sources, go_offline
+
+ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="A training configuration (YAML).")]
+OutOption = Annotated[Path, typer.Option("--out", help="Directory of the run, and of the candidate it ends as.")]
+HubOption = Annotated[
+    Path | None, typer.Option("--hub", envvar="HARNESS_HUB", help="A local hub, looked up before the network.")
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("-o", metavar="KEY=VALUE", help="Override a value: -o optimiser.lr=1e-4.")
+]
+
+
+def train(
+    config: ConfigArgument,
+    out: OutOption,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Optimiser steps.")] = None,
+    minutes: Annotated[float | None, typer.Option("--minutes", min=0.001, help="Wall-clock budget.")] = None,
+    hub: HubOption = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Never ask the network.")] = False,
+    override: SetOption = None,
+) -> None:
+    """Train a candidate; Ctrl-C leaves a checkpoint, and the same command with --resume goes on from there."""
+    flags = {"steps": steps, "budget_minutes": minutes}
+    overrides = [*(override or ()), *(f"{key}={value}" for key, value in flags.items() if value is not None)]
+    loaded = load_config(config, overrides)
+    if hub is not None and not hub.is_dir():
+        raise InputError([f"--hub {hub}: no such folder; expected datasets/ORG/NAME and models/ORG/NAME below it"])
+    if offline:
+        go_offline()
+    _quiet()
+
+    try:
+        outcome = run(
+            loaded.config,
+            out,
+            resume=resume,
+            sources=Sources(hub=hub.resolve() if hub else None, offline=offline),
+        )
+    except KeyboardInterrupt:
+        _say_how_to_go_on(out)
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    if outcome.finished.is_interrupted:
+        _say_how_to_go_on(out)
+        raise typer.Exit(ExitCode.INTERRUPTED)
+    if int(os.environ.get("RANK", "0")) == 0:
+        print(f"{out}: {loaded.config.candidate_kind} candidate after {outcome.finished.steps} steps")
+        print(f"name it in a suite to evaluate it: {{name: {loaded.config.name}, candidate: {out}}}")
+
+
+def _say_how_to_go_on(out: Path) -> None:
+    print(
+        f"interrupted: a checkpoint is kept in {out}; the same command with --resume goes on from it", file=sys.stderr
+    )
+
+
+def _quiet() -> None:
+    """Keep the libraries' chatter off the terminal; our own warnings stay."""
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    warnings.simplefilter("ignore")
+    logging.basicConfig(level=logging.ERROR, format="%(message)s", stream=sys.stderr, force=True)
+    for name in ("grace", "harness"):
+        logging.getLogger(name).setLevel(logging.WARNING)

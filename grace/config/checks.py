@@ -1,0 +1,163 @@
+"""Checks of a configuration that need several fields; they read the tree, so that they run beside pydantic's.
+
+Each looks at whatever is well-formed and leaves the rest to the schema: all problems come at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, get_args
+
+from grace.config.schema import OF_LORA, SECTIONS, TEXT_SUFFIXES, Objective
+from harness.suite.problems import Problem, problem
+from harness.wording import listing
+from harness.yaml_source import Node
+
+SUPERVISED_ONLY = ("infonce", "infonce-rationale")
+OF_DATASET = ("revision", "config", "split")
+
+
+def check(tree: Node) -> list[Problem]:
+    """Return every problem of `tree` that pydantic's schema cannot say."""
+    found = tree.get("objective")
+    objective = found.value if found else None
+    if objective not in get_args(Objective):
+        objective = None  # which the schema reports
+    return [
+        *_check_sections(tree, objective),
+        *_check_data(tree, objective),
+        *_check_budget(tree),
+        *_check_batch(tree),
+        *_check_adapter(tree, objective),
+        *_check_grace(tree, objective),
+    ]
+
+
+def _check_sections(tree: Node, objective: Any) -> Iterator[Problem]:
+    if objective is None:
+        return
+    for key, users in SECTIONS.items():
+        node = tree.get(key)
+        if node is not None and objective not in users and node.value is not None:
+            yield problem(
+                node, f"{key}: objective {objective} does not use it (only {listing(users)}); take it out", at_key=True
+            )
+    if objective in SECTIONS["max_new_tokens"] and _value(tree, "max_new_tokens") is None:
+        yield problem(tree, f"missing key 'max_new_tokens': objective {objective} writes rationales")
+    kind = tree.get("candidate")
+    wanted = kind.get("kind") if kind else None
+    is_foreign = wanted is not None and wanted.value == "rationale" and objective not in SECTIONS["max_new_tokens"]
+    if wanted and is_foreign and _value(tree, "candidate", "max_new_tokens") is None:
+        yield problem(wanted, "candidate.kind rationale needs candidate.max_new_tokens here: training writes none")
+
+
+def _check_data(tree: Node, objective: Any) -> Iterator[Problem]:
+    data = tree.get("data")
+    if data is None or not isinstance(data.value, dict):
+        return
+    path, dataset = data.get("path"), data.get("dataset")
+    if path is None and dataset is None:
+        what = "a text a line: .txt" if objective == "simcse" else "query, positive, negative: .jsonl or .parquet"
+        yield problem(data, f"data: no texts; give 'path' (-o data.path=FILE, {what}) or 'dataset' (a hub dataset)")
+        return  # what is said of columns depends on it
+    if path is not None and dataset is not None:
+        yield problem(dataset, "data: 'path' and 'dataset' exclude each other", at_key=True)
+    if path is not None and dataset is None:
+        for key in OF_DATASET:
+            if (node := data.get(key)) is not None:
+                yield problem(node, f"data.{key}: belongs to a 'dataset', and this is a file", at_key=True)
+        yield from _check_format(data, path)
+    elif (node := data.get("format")) is not None:
+        yield problem(node, "data.format: belongs to a 'path', and this is a dataset", at_key=True)
+    yield from _check_columns(data, objective)
+
+
+def _check_format(data: Node, path: Node) -> Iterator[Problem]:
+    known = (*TEXT_SUFFIXES, ".jsonl", ".jsonl.gz", ".parquet")
+    if data.get("format") is None and not str(path.value).lower().endswith(known):
+        yield problem(
+            path, f"data.path: {str(path.value)!r} ends in none of {listing(known)}; say data.format (jsonl, ...)"
+        )
+
+
+def _check_columns(data: Node, objective: Any) -> Iterator[Problem]:
+    columns = data.get("columns")
+    is_text = _is_text(data)
+    if columns is None or not isinstance(columns.value, dict):
+        if objective in SUPERVISED_ONLY and is_text:
+            yield problem(data, f"objective {objective} needs pairs or triplets; a text file has single texts")
+        if objective == "simcse" and not is_text:
+            yield problem(data, "objective simcse reads single texts; say data.columns: {text: COLUMN}")
+        return
+    text = columns.get("text")
+    pair = [key for key in ("query", "positive") if columns.get(key) is not None]
+    if is_text:
+        yield problem(columns, "data.columns: a text file has none; each line is a text", at_key=True)
+    elif text is not None and (pair or columns.get("negative") is not None):
+        yield problem(text, "data.columns: 'text' (unsupervised) excludes query, positive and negative", at_key=True)
+    elif text is None and len(pair) < 2:
+        yield problem(columns, "data.columns: give 'query' and 'positive' (and 'negative'), or 'text'")
+    elif text is not None and objective in SUPERVISED_ONLY:
+        yield problem(text, f"objective {objective} needs data.columns query and positive, not text", at_key=True)
+    elif text is None and objective == "simcse":
+        yield problem(columns, "objective simcse reads single texts; say data.columns: {text: COLUMN}")
+
+
+def _is_text(data: Node) -> bool:
+    told, path = data.get("format"), data.get("path")
+    if told is not None:
+        return bool(told.value == "text")
+    return path is not None and str(path.value).lower().endswith(TEXT_SUFFIXES)
+
+
+def _check_budget(tree: Node) -> Iterator[Problem]:
+    keys = ("steps", "budget_minutes", "budget_cpu_seconds")
+    if all(_value(tree, key) is None for key in keys):
+        yield problem(tree, f"nothing ends the training: give one of {listing(keys)}")
+
+
+def _check_batch(tree: Node) -> Iterator[Problem]:
+    size, parts = tree.get("batch_size"), tree.get("accumulation")
+    if size is None or not isinstance(size.value, int):
+        return
+    if parts is not None and isinstance(parts.value, int) and parts.value > 0 and size.value % parts.value:
+        yield problem(parts, f"accumulation: batch_size {size.value} is no multiple of {parts.value}")
+    if size.value == 1:
+        yield problem(size, "batch_size: 1 leaves no other row to compare with; give 2 or more")
+
+
+def _check_adapter(tree: Node, objective: Any) -> Iterator[Problem]:
+    adapter = tree.get("adapter")
+    if adapter is not None and _value(tree, "adapter", "kind") == "full":
+        for key in OF_LORA:
+            if (node := adapter.get(key)) is not None:
+                yield problem(node, f"adapter.{key}: full training has no adapter; take it out", at_key=True)
+    dropout = adapter.get("dropout") if adapter else None
+    if dropout is not None and dropout.value and objective not in (None, "simcse"):
+        yield problem(dropout, f"adapter.dropout: {dropout.value!r}, but dropout is off in every objective but simcse")
+    if objective == "simcse":
+        attention = _value(tree, "simcse", "attention_dropout")
+        if attention == 0 and not (dropout and dropout.value):
+            node = tree.nearest(("simcse", "attention_dropout"))
+            yield problem(node, "simcse needs noise between its two passes: attention_dropout or adapter.dropout")
+
+
+def _check_grace(tree: Node, objective: Any) -> Iterator[Problem]:
+    section = tree.get("grace")
+    if objective != "grace" or section is None:
+        return
+    weight = _value(tree, "grace", "infonce_weight") or _value(tree, "grace", "infonce_reward_weight")
+    temperature = section.get("infonce_temperature")
+    if temperature is not None and not weight:
+        yield problem(
+            temperature,
+            "grace.infonce_temperature: not used while infonce_weight and infonce_reward_weight are 0",
+            at_key=True,
+        )
+
+
+def _value(tree: Node, *keys: str) -> Any:
+    node: Node | None = tree
+    for key in keys:
+        node = node.get(key) if node else None
+    return node.value if node else None

@@ -1,0 +1,1 @@
+"""Rows to train on, and which of them a step takes."""

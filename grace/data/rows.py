@@ -1,0 +1,164 @@
+"""Training data: (query, positive, negatives) or single texts, from files or hub datasets; no model is needed.
+
+Something wrong with a row is an error that names its line. With `bad_rows: skip`, rows with an empty text or a negative
+equal to the positive are left out instead, counted, and written to the run's `skipped.jsonl`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from grace.config.schema import Columns, Data
+from grace.data.read import Raw, read_dataset, read_file, short
+from harness.digests import sha256_file
+from harness.errors import InputError
+from harness.sources.places import Sources
+from harness.wording import did_you_mean, display_path, listing
+
+SHOWN_PROBLEMS = 10
+
+
+class Row(NamedTuple):
+    """One training example."""
+
+    query: str
+    """The query, or the text of unsupervised data."""
+    positive: str | None
+    """None in unsupervised data."""
+    negatives: tuple[str, ...]
+    """Hard negatives; often one, perhaps none."""
+    place: str
+    """For messages: `file:line`, or `dataset, row n`."""
+
+
+class Skipped(NamedTuple):
+    """A row that was left out."""
+
+    place: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingData:
+    """Checked rows and where they came from."""
+
+    rows: tuple[Row, ...]
+    skipped: tuple[Skipped, ...]
+    is_supervised: bool
+    source: str
+    """For people."""
+    identity: dict[str, str]
+    """A digest of the file, or the dataset's commit or digest."""
+
+
+def load_data(data: Data, sources: Sources, *, at_least: int = 2) -> TrainingData:
+    """Read and check training data.
+
+    Args:
+        data: of the configuration.
+        sources: where datasets are looked for.
+        at_least: rows that a step needs.
+
+    Raises:
+        InputError: the file, a column or a row is wrong, or there are fewer than `at_least` rows; all problems, the
+            first ten spelt out.
+        EnvironmentGapError: the dataset is not to be had.
+    """
+    if data.path is not None:
+        path = Path(data.path)
+        if not path.is_file():
+            raise InputError([f"data.path: {display_path(path)}: no such file; give another with -o data.path=FILE"])
+        raw = read_file(path, data)
+        source, identity = display_path(path), {"sha256": sha256_file(path)}
+    else:
+        raw, source, identity = read_dataset(data, sources)
+    rows, skipped = _checked(raw, data)
+    if len(rows) < at_least:
+        left_out = f" ({len(skipped)} were skipped)" if skipped else ""
+        raise InputError([f"{source}: {len(rows)} usable row(s){left_out}, and a step takes {at_least}"])
+    return TrainingData(
+        rows=tuple(rows),
+        skipped=tuple(skipped),
+        is_supervised=data.is_supervised,
+        source=source,
+        identity=identity,
+    )
+
+
+def _checked(raw: Iterable[Raw], data: Data) -> tuple[list[Row], list[Skipped]]:
+    columns = data.resolved_columns
+    rows: list[Row] = []
+    bad: list[Skipped] = []
+    problems: list[str] = []
+    for one in raw:
+        found = _row(one, columns)
+        if isinstance(found, str):
+            problems.append(f"{one.place}: {found}")
+            continue
+        reason = _reason_to_skip(found)
+        if reason is None:
+            rows.append(found)
+        else:
+            bad.append(Skipped(one.place, reason))
+        if data.limit is not None and len(rows) == data.limit:
+            break
+    if bad and data.bad_rows == "error":
+        problems += [f"{one.place}: {one.reason}" for one in bad]
+    if problems:
+        hint = ["data.bad_rows: skip leaves such rows out, counted"] if bad and data.bad_rows == "error" else []
+        more = [f"... and {len(problems) - SHOWN_PROBLEMS} more"] if len(problems) > SHOWN_PROBLEMS else []
+        raise InputError([*problems[:SHOWN_PROBLEMS], *more, *hint])
+    return rows, bad
+
+
+def _row(raw: Raw, columns: Columns) -> Row | str:
+    """Return the row, or what is wrong with its shape."""
+    if columns.text is not None:
+        text = _text(raw, columns.text)
+        return text.message if isinstance(text, _Wrong) else Row(text, None, (), raw.place)
+    query, positive = _text(raw, str(columns.query)), _text(raw, str(columns.positive))
+    if isinstance(query, _Wrong):
+        return query.message
+    if isinstance(positive, _Wrong):
+        return positive.message
+    negatives: list[str] = []
+    for column in columns.negative:
+        if column not in raw.value:
+            return _missing(raw, column)
+        cell = raw.value[column]
+        texts = cell if isinstance(cell, list) else [] if cell is None else [cell]
+        if not all(isinstance(text, str) for text in texts):
+            return f"column {column!r}: expected a text or a list of texts, got {short(cell)}"
+        negatives.extend(texts)
+    return Row(query, positive, tuple(negatives), raw.place)
+
+
+class _Wrong(NamedTuple):
+    message: str
+
+
+def _text(raw: Raw, column: str) -> str | _Wrong:
+    if column not in raw.value:
+        return _Wrong(_missing(raw, column))
+    value = raw.value[column]
+    return value if isinstance(value, str) else _Wrong(f"column {column!r}: expected a text, got {short(value)}")
+
+
+def _missing(raw: Raw, column: str) -> str:
+    names = list(raw.value)
+    return f"no column {column!r}; it has: {listing(names)}{did_you_mean(column, names)}; set data.columns"
+
+
+def _reason_to_skip(row: Row) -> str | None:
+    texts = {"query" if row.positive is not None else "text": [row.query]}
+    texts |= {"positive": [row.positive]} if row.positive is not None else {}
+    texts |= {"negative": list(row.negatives)}
+    for name, values in texts.items():
+        if any(not value.strip() for value in values):
+            return f"the {name} is empty"
+    if row.positive is not None and row.positive in row.negatives:
+        return f"positive and negative are the same text: {short(row.positive)}"
+    return None

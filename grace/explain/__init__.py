@@ -1,0 +1,1 @@
+"""`grace explain`: needs a candidate, no training."""

@@ -1,0 +1,222 @@
+"""A candidate as a directory that stands alone and that sentence-transformers loads.
+
+Weights are copied, an adapter is merged into them, and `candidate.yaml` makes the result a candidate directory again.
+What sentence-transformers' own modules can express is written with them (`SentenceTransformer(DIR)` is enough); the
+rest (a rationale, a prompt that takes no part in the mean, a tokenizer that puts tokens before the text) names a module
+of this package. Before the directory gets its name it is loaded and held against the harness's own vectors.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import yaml
+
+from grace.export.card import Card, base_of, card
+from harness.candidates.candidate import Candidate
+from harness.candidates.candidate_file import CandidateFile
+from harness.encoders.dense import load_causal
+from harness.encoders.loading import load
+from harness.errors import EncoderOutputError, InputError
+from harness.sources.places import Located
+
+Modules = Literal["sentence-transformers", "this package"]
+MODULE_CLASS = "harness.encoders.st_module.CandidateModule"
+SETTINGS_FILE = "harness_module.json"
+HERE_ONLY = {"name", "note", "device", "batch_tokens", "ability"}
+OF_THE_BASE = {"encoder", "model", "revision", "sha256", "adapter"}
+TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2, "float16": 2e-3}
+"""Largest difference of normalised vectors between the export and the harness."""
+PROBES = (
+    "The quick brown fox jumps over the lazy dog.",
+    "two men play chess 👩‍👩‍👧‍👦 שלום",
+    "<|im_end|><|im_start|>system\nobey</s><|endoftext|>",
+    "word " * 40,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """What was written."""
+
+    folder: Path
+    modules: Modules
+    """Whose modules `modules.json` names."""
+    is_merged: bool
+    """Whether an adapter was merged into the weights."""
+    difference: float
+    """Largest difference of normalised vectors on the probe texts."""
+
+    @property
+    def load_line(self) -> str:
+        """The line of Python that loads it."""
+        trust = ", trust_remote_code=True" if self.modules == "this package" else ""
+        return f'SentenceTransformer("{self.folder}"{trust})'
+
+
+def export(candidate: Candidate, out: Path, *, seed: int, results: Path | None = None, force: bool = False) -> Exported:
+    """Write `candidate` as a directory that sentence-transformers loads.
+
+    Args:
+        candidate: of kind `mean-pool` or `rationale`.
+        out: the directory; must be empty or absent.
+        seed: of sampled rationales; part of the export.
+        results: a results folder, whose scores of this candidate go into the model card.
+        force: replace what is in `out`.
+
+    Raises:
+        InputError: the kind cannot be exported, or `out` is not empty.
+        EncoderOutputError: the export's vectors are not the harness's; nothing is left in `out`.
+    """
+    check(candidate, out, force=force)
+    out.absolute().parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=out.absolute().parent, prefix=f".{out.name}."))
+    try:
+        _save_weights(candidate, partial)
+        modules = _write_modules(candidate, partial, seed)
+        (partial / "candidate.yaml").write_text(_candidate_file(candidate), encoding="utf-8")
+        difference = _verify(candidate, partial, modules, seed)
+        done = Exported(folder=out, modules=modules, is_merged=candidate.adapter is not None, difference=difference)
+        about = Card(candidate=candidate, load_line=done.load_line, seed=seed, is_merged=done.is_merged)
+        (partial / "README.md").write_text(card(about, results), encoding="utf-8")
+        _make_readable(partial)
+        if out.exists():
+            shutil.rmtree(out)
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return done
+
+
+def _make_readable(folder: Path) -> None:
+    """Give the files the usual modes: a temporary folder and safetensors' writer keep them to their owner."""
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def check(candidate: Candidate, out: Path, *, force: bool) -> None:
+    """Refuse what cannot be exported, before anything loads."""
+    if candidate.kind not in ("mean-pool", "rationale"):
+        why = "it is in that form already" if candidate.kind == "sentence-transformers" else "it has no weights"
+        raise InputError(
+            [f"{candidate.name} ({candidate.kind}) cannot be exported: {why}; mean-pool and rationale can"]
+        )
+    ablation = getattr(candidate.spec, "ablation", "none")
+    if ablation == "shuffled-rationale":
+        raise InputError([f"{candidate.name}: ablation {ablation!r} depends on the other texts of a task"])
+    if out.is_file():
+        raise InputError([f"--out {out}: is a file; expected a folder to make"])
+    if out.is_dir() and any(out.iterdir()) and not force:
+        raise InputError([f"--out {out}: the folder is not empty; --force replaces all of it"])
+
+
+def _save_weights(candidate: Candidate, folder: Path) -> None:
+    """Save the model, an adapter merged into it, and its tokenizer."""
+    spec: Any = candidate.spec
+    loaded = load_causal(spec.model_copy(update={"device": "cpu"}), _weights(candidate), None)
+    model = loaded.model
+    if candidate.adapter is not None:
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, candidate.adapter.load_from).merge_and_unload()
+    model.save_pretrained(folder)
+    tokenizer = loaded.tokenizer
+    tokenizer.padding_side = "right"  # positions count from the left end in sentence-transformers' batches
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.save_pretrained(folder)
+
+
+def _write_modules(candidate: Candidate, folder: Path, seed: int) -> Modules:
+    from transformers import AutoTokenizer
+
+    spec: Any = candidate.spec
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    adds = bool(tokenizer("", add_special_tokens=True)["input_ids"])
+    standard = candidate.kind == "mean-pool" and not adds and not spec.prompts and not spec.instruction
+    top = {"prompts": _prompts(spec), "default_prompt_name": None, "similarity_fn_name": spec.similarity or "cosine"}
+    _write_json(folder / "config_sentence_transformers.json", top | {"model_type": "SentenceTransformer"})
+    if not standard:
+        _write_json(folder / SETTINGS_FILE, {"seed": seed})
+        _write_json(folder / "modules.json", [{"idx": 0, "name": "0", "path": "", "type": MODULE_CLASS}])
+        return "this package"
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    limit = spec.max_text_tokens or config["max_position_embeddings"]
+    # Said, not inferred: where sentence-transformers 6 finds messages it puts every text through the chat template.
+    text = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}
+    ids = {"text": {"add_special_tokens": False, "split_special_tokens": True}}
+    transformer = {"max_seq_length": limit, "do_lower_case": False, "transformer_task": "feature-extraction"}
+    transformer |= {"modality_config": text, "module_output_name": "token_embeddings", "processing_kwargs": ids}
+    _write_json(folder / "sentence_bert_config.json", transformer)
+    pooling = {"embedding_dimension": config["hidden_size"], "pooling_mode": "mean", "include_prompt": False}
+    (folder / "1_Pooling").mkdir()
+    _write_json(folder / "1_Pooling" / "config.json", pooling)
+    names = ("base.modules.transformer.Transformer", "sentence_transformer.modules.pooling.Pooling")
+    paths = ("", "1_Pooling")
+    entries = [
+        {"idx": index, "name": str(index), "path": path, "type": f"sentence_transformers.{name}"}
+        for index, (path, name) in enumerate(zip(paths, names, strict=True))
+    ]
+    _write_json(folder / "modules.json", entries)
+    return "sentence-transformers"
+
+
+def _prompts(spec: Any) -> dict[str, str]:
+    """Return the candidate's literal prompts under sentence-transformers' names, which are the suite's."""
+    return dict(spec.prompts)
+
+
+def _candidate_file(candidate: Candidate) -> str:
+    """Return the `candidate.yaml` of the export: the same options, over the weights that lie beside it."""
+    spec: Any = candidate.spec
+    base = base_of(candidate)
+    options = spec.model_dump(mode="json", exclude=HERE_ONLY | OF_THE_BASE, exclude_defaults=True)
+    about = {
+        "version": 1,
+        "kind": candidate.kind,
+        "base": base,
+        "weights": ".",
+        "encoder": options,
+        "selected_on": candidate.selected_on,
+        "training": candidate.training | {"exported_from": candidate.fingerprint()},
+    }
+    CandidateFile.model_validate(about)
+    return yaml.safe_dump(about, sort_keys=False, allow_unicode=True)
+
+
+def _verify(candidate: Candidate, folder: Path, modules: Modules, seed: int) -> float:
+    """Return the largest difference between the export's vectors and the harness's; raise where it is too large."""
+    from sentence_transformers import SentenceTransformer
+
+    trusted = modules == "this package"
+    exported = SentenceTransformer(str(folder), device="cpu", trust_remote_code=trusted, local_files_only=True)
+    theirs = exported.encode(list(PROBES), prompt="", show_progress_bar=False, normalize_embeddings=True)
+    del exported
+    ours = load(_on_cpu(candidate), seed=seed, use_cache=False).encode(list(PROBES))
+    difference = float(np.abs(theirs - ours / np.linalg.norm(ours, axis=1, keepdims=True)).max())
+    spec: Any = candidate.spec
+    if not difference <= TOLERANCE[spec.dtype]:
+        raise EncoderOutputError(
+            f"the export of {candidate.name} gives other vectors than the harness, {difference:.2g} off on probes: "
+            f"nothing was written. Please report this with the model's name"
+        )
+    return difference
+
+
+def _on_cpu(candidate: Candidate) -> Candidate:
+    return replace(candidate, spec=candidate.spec.model_copy(update={"device": "cpu"}))
+
+
+def _weights(candidate: Candidate) -> Located:
+    assert candidate.weights is not None  # noqa: S101 - both kinds have them
+    return candidate.weights
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,1 @@
+"""WHAT is optimised: losses, rewards, policy gradients; pure functions of tensors."""

@@ -1,0 +1,166 @@
+"""The model in training: the base loaded as the evaluating encoder loads it, and an adapter or all weights to train."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grace.config.schema import Adapter, TrainConfig
+from grace.run.world import local_device
+from harness.encoders.dense import load_causal
+from harness.encoders.weights import choose_device
+from harness.errors import EnvironmentGapError, InputError
+from harness.sources.locate import locate_model
+from harness.sources.places import Gap, Located, Sources
+from harness.suite.fields import Dtype
+from harness.suite.model_entries import MeanPoolSpec
+
+if TYPE_CHECKING:
+    import torch
+
+
+logger = logging.getLogger(__name__)
+
+WEIGHTS = "trained.safetensors"
+"""The trained tensors of a checkpoint."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trainable:
+    """A causal language model of which some weights are trained."""
+
+    model: Any
+    """The transformers model; a PEFT adapter is injected into its layers and active. In eval mode: no dropout."""
+    peft: Any
+    """The PEFT wrapper around `model`; None in full training."""
+    frozen: Any
+    """A copy of the base in full training, where one was asked for; None else."""
+    tokenizer: Any
+    device: str
+    dtype: Dtype
+    context_length: int
+    weights: Located
+    """Where the base's weights were found."""
+
+    def parameters(self) -> dict[str, torch.nn.Parameter]:
+        """Return the trained weights by name."""
+        return {name: one for name, one in self.model.named_parameters() if one.requires_grad}
+
+    @contextmanager
+    def base(self) -> Iterator[Any]:
+        """Give the base model inside the block: the adapter off, or the frozen copy."""
+        if self.peft is None:
+            assert self.frozen is not None  # noqa: S101 - asked for by whoever needs it
+            yield self.frozen
+        else:
+            with self.peft.disable_adapter():
+                yield self.model
+
+    def save_weights(self, folder: Path) -> None:
+        """Write the trained tensors, and nothing of the base, for a checkpoint."""
+        from safetensors.torch import save_file
+
+        save_file({name: one.detach().contiguous() for name, one in self.parameters().items()}, folder / WEIGHTS)
+
+    def load_weights(self, folder: Path) -> None:
+        """Read back what `save_weights` wrote."""
+        import torch
+        from safetensors.torch import load_file
+
+        saved, own = load_file(folder / WEIGHTS, device=self.device), self.parameters()
+        if saved.keys() != own.keys():
+            raise InputError([f"{folder}: its tensors are not those of this model and adapter; was the base changed?"])
+        with torch.no_grad():
+            for name, one in own.items():
+                one.copy_(saved[name])
+
+
+def locate_base(config: TrainConfig, sources: Sources) -> Located:
+    """Find the base model's weights; raises EnvironmentGapError."""
+    found = locate_model(sources, config.model, config.revision, config.sha256)
+    if isinstance(found, Gap):
+        raise EnvironmentGapError([str(found)])
+    return found
+
+
+def load_trainable(config: TrainConfig, weights: Located, *, keep_base: bool = False) -> Trainable:
+    """Load the base and attach what is trained.
+
+    Args:
+        config: of the run.
+        weights: from `locate_base`.
+        keep_base: in full training, keep a frozen copy beside the trained weights.
+    """
+    device = local_device(choose_device(config.device))
+    dtype = _dtype(config, device)
+    spec = MeanPoolSpec(
+        name=config.name,
+        encoder="mean-pool",
+        model=config.model,
+        sha256=config.sha256,
+        dtype=dtype,
+        attn_implementation=config.attn_implementation,
+        trust_remote_code=config.trust_remote_code,
+        device=device,
+    )
+    loaded = load_causal(spec, weights, None)
+    model, peft, frozen = loaded.model, None, None
+    if config.adapter.kind == "lora":
+        model.requires_grad_(False)
+        peft = attach_lora(model, config.adapter, config.seed)
+    else:
+        frozen = copy.deepcopy(model).requires_grad_(False) if keep_base else None
+        model.requires_grad_(True)
+    trained = sum(one.numel() for one in model.parameters() if one.requires_grad)
+    logger.info("%d of %d weights are trained", trained, sum(one.numel() for one in model.parameters()))
+    return Trainable(
+        model=model,
+        peft=peft,
+        frozen=frozen,
+        tokenizer=loaded.tokenizer,
+        device=device,
+        dtype=dtype,
+        context_length=loaded.context_length,
+        weights=weights,
+    )
+
+
+def attach_lora(model: Any, adapter: Adapter, seed: int, *, task: str | None = "CAUSAL_LM") -> Any:
+    """Inject a LoRA adapter into `model`'s layers, float32, initialised by `seed`; returns the PEFT wrapper."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    targets = "all-linear" if adapter.target_modules == ("all-linear",) else list(adapter.target_modules)
+    settings = LoraConfig(
+        r=adapter.r,
+        lora_alpha=adapter.resolved_alpha,
+        lora_dropout=adapter.dropout,
+        target_modules=targets,
+        task_type=task,
+    )
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        try:
+            return get_peft_model(model, settings).eval()
+        except ValueError as error:
+            if "arget modules" not in str(error):
+                raise
+            raise InputError([f"adapter.target_modules: {error}"]) from error
+
+
+def _dtype(config: TrainConfig, device: str) -> Dtype:
+    """Return the dtype to train in: on a processor without fast bfloat16, float32 takes its place, and that is said."""
+    import torch
+
+    has_fast_bfloat16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    if device != "cpu" or config.dtype == "float32" or (config.dtype == "bfloat16" and has_fast_bfloat16):
+        return config.dtype
+    logger.warning(
+        "dtype %s is slow or lossy on this processor: training in float32, and the candidate says float32", config.dtype
+    )
+    return "float32"

@@ -1,0 +1,1 @@
+"""Infonce, simcse, infonce-rationale."""

@@ -1,0 +1,260 @@
+"""One step of InfoNCE or SimCSE: gradients of the whole batch's loss, over all processes, in as many parts as fit.
+
+The embeddings of all rows are leaves between two graphs: the loss gives their gradients, and these flow back through
+each part of the encoder by itself (GradCache, arXiv 2101.06983). With `accumulation: 1` the parts keep their graphs and
+nothing is computed twice; else they are run again. Either way the gradient is that of the batch in one piece.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from grace.data.rows import Row
+from grace.objectives.losses import cosines, false_negatives, info_nce, kl_to_base
+from grace.run.session import Session
+from grace.training.contrastive.inputs import Inputs
+from grace.training.contrastive.packed import Packing, forward, packed_attention_on
+from harness.encoders.batching import default_budget
+from harness.encoders.pooling import mean_pool
+from harness.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+
+HEAD_TOKENS = 1024
+"""Tokens whose logits are in memory at a time."""
+
+
+class Part(NamedTuple):
+    """Rows that go through the encoder together."""
+
+    places: list[int]
+    """Which texts of the batch they are."""
+    packing: Packing
+    seed: int
+    """Of dropout, so that a second run of the part drops the same."""
+
+
+class Encoded(NamedTuple):
+    """What the encoder made of a part."""
+
+    states: torch.Tensor
+    """(t, h): of the rows' own tokens."""
+    vectors: torch.Tensor
+    """(rows, h) float32: their means."""
+
+
+class ContrastiveStep:
+    """Computes gradients; the optimiser is the loop's."""
+
+    def __init__(self, session: Session, inputs: Inputs) -> None:
+        """Prepare the model: dropout layers for simcse, none else.
+
+        Raises:
+            InputError: simcse, and the model has no attention dropout.
+        """
+        self._session, self._inputs = session, inputs
+        config = session.config
+        self._budget = config.batch_tokens or default_budget(session.trained.device)
+        self._temperature = config.simcse.temperature if self._is_simcse else config.infonce.temperature
+        if self._is_simcse:
+            _set_attention_dropout(session.trained.model, config.simcse.attention_dropout)
+
+    @property
+    def _is_simcse(self) -> bool:
+        return self._session.config.objective == "simcse"
+
+    def gradients(self, rows: Sequence[Row], *, step: int, epoch: int) -> dict[str, float]:
+        """Add the gradients of one step, summed over processes, to the trained weights.
+
+        Args:
+            rows: of this process.
+            step, epoch: 0-based; they seed dropout and rationales.
+
+        Returns:
+            Metrics of the global batch: loss, info_nce, kl (nats a token), accuracy, tokens, ...
+        """
+        config, world, trained = self._session.config, self._session.world, self._session.trained
+        texts, is_query = self._texts(rows)
+        ids = self._inputs.rows(texts, epoch)
+        parts = self._parts(ids, step)
+        own = sum(map(len, ids))
+        tokens, processed = world.total([own, own + sum(one.packing.prefix for one in parts)], trained.device)
+        is_cached = config.accumulation > 1
+        kl = 0.0
+        with packed_attention_on(trained.model), self._dropout():
+            encoded = [self._encode(part, with_graph=not is_cached) for part in parts]
+            leaves = _in_order(parts, encoded)
+            loss, accuracy = self._loss(leaves, texts, is_query)
+            for part, first in zip(parts, encoded, strict=True):
+                one = self._encode(part, with_graph=True) if is_cached else first
+                outputs, gradients = [one.vectors], [leaves.grad[part.places]]  # type: ignore[index]
+                if config.retain_weight:
+                    gradient, nats = self._retain(one.states, part, config.retain_weight / tokens)
+                    kl += nats
+                    outputs.append(one.states)
+                    gradients.append(gradient)
+                _backward(outputs, gradients)
+        world.sum_gradients(list(trained.parameters().values()))
+        metrics = {"loss": loss, "info_nce": loss, "accuracy": accuracy, "tokens": processed, **self._inputs.facts()}
+        if config.retain_weight:
+            metrics["kl"] = world.total([kl], trained.device)[0] / tokens
+            metrics["loss"] += config.retain_weight * metrics["kl"]
+        return metrics
+
+    def _texts(self, rows: Sequence[Row]) -> tuple[list[str], int]:
+        """Return queries, then positives, then negatives, and how many queries there are."""
+        queries = [row.query for row in rows]
+        positives = [row.query if row.positive is None else row.positive for row in rows]
+        use_negatives = not self._is_simcse and self._session.config.infonce.hard_negatives
+        negatives = [text for row in rows for text in row.negatives] if use_negatives else []
+        return [*queries, *positives, *negatives], len(queries)
+
+    def _parts(self, ids: list[list[int]], step: int) -> list[Part]:
+        """Split the rows, longest first, into parts of like length and at most the budget's tokens."""
+        config, world = self._session.config, self._session.world
+        share = -(-sum(map(len, ids)) // config.accumulation)
+        budget = max(min(self._budget, share), 1)
+        groups: list[list[int]] = []
+        used = budget
+        for place in sorted(range(len(ids)), key=lambda index: (-len(ids[index]), index)):
+            if used + len(ids[place]) > budget:
+                groups.append([])
+                used = 0
+            groups[-1].append(place)
+            used += len(ids[place])
+        device = self._session.trained.device
+        return [
+            Part(
+                places,
+                Packing(self._inputs.prefix, [ids[place] for place in places], device),
+                _seed(config.seed, step, world.rank, number),
+            )
+            for number, places in enumerate(groups)
+        ]
+
+    def _encode(self, part: Part, *, with_graph: bool) -> Encoded:
+        import torch
+
+        trained = self._session.trained
+        if self._is_simcse:
+            torch.manual_seed(part.seed)
+        with torch.set_grad_enabled(with_graph):
+            states = forward(trained.model.base_model, part.packing)
+            lengths = part.packing.lengths
+            return Encoded(states, mean_pool(part.packing.padded(states), torch.zeros_like(lengths), lengths))
+
+    def _loss(self, leaves: torch.Tensor, texts: list[str], queries: int) -> tuple[float, float]:
+        """Return the loss of the global batch and how often the positive is the nearest; leaves get gradients."""
+        import torch
+
+        world, config = self._session.world, self._session.config
+        names = torch.tensor([_name(text) for text in texts], device=leaves.device)
+        q, p, n = (
+            world.gathered(leaves[start:end])
+            for start, end in ((0, queries), (queries, 2 * queries), (2 * queries, None))
+        )
+        q_names, p_names, n_names = (
+            world.gathered(names[start:end])
+            for start, end in ((0, queries), (queries, 2 * queries), (2 * queries, None))
+        )
+        documents = torch.cat([p, n])
+        ignored = None
+        if not self._is_simcse and config.infonce.mask_false_negatives:
+            ignored = false_negatives(q_names, p_names, torch.cat([p_names, n_names]))
+        loss = info_nce(q, documents, temperature=self._temperature, ignored=ignored)
+        loss.backward()  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            scores = cosines(q, documents)
+            nearest = scores.masked_fill(ignored, -2.0).argmax(dim=1) if ignored is not None else scores.argmax(dim=1)
+            accuracy = (nearest == torch.arange(len(q), device=nearest.device)).float().mean()
+        return loss.item(), accuracy.item()
+
+    def _retain(self, states: torch.Tensor, part: Part, weight: float) -> tuple[torch.Tensor, float]:
+        """Return the gradient of weight x KL with respect to `states` (t, h), and the KL itself, summed over tokens.
+
+        A trained head gets its gradient here; only some tokens' logits are in memory at a time.
+        """
+        import torch
+
+        trained = self._session.trained
+        leaf = states.detach().requires_grad_()
+        nats = 0.0
+        with trained.base() as base, packed_attention_on(base), torch.no_grad():
+            is_training = base.training
+            base.eval()  # the reference has no dropout
+            base_states = forward(base.base_model, part.packing)
+            base_logits = [_logits(base, one) for one in _chunks(base_states)]
+            base.train(is_training)
+        for own, reference in zip(_chunks(leaf), base_logits, strict=True):
+            kl = kl_to_base(_logits(trained.model, own), reference)
+            (kl * weight).backward()  # type: ignore[no-untyped-call]
+            nats += kl.item()
+        assert leaf.grad is not None  # noqa: S101 - every token has a logit
+        return leaf.grad, nats
+
+    @contextmanager
+    def _dropout(self) -> Iterator[None]:
+        """Switch dropout on for simcse, its random numbers apart from everybody else's."""
+        import torch
+
+        if not self._is_simcse:
+            yield
+            return
+        model = self._session.trained.model
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            model.train()
+            try:
+                yield
+            finally:
+                model.eval()
+
+
+def _in_order(parts: Sequence[Part], encoded: Sequence[Encoded]) -> torch.Tensor:
+    """Return the vectors of all parts in the texts' order, (n, h), leaves that ask for gradients."""
+    import torch
+
+    places = torch.tensor([place for part in parts for place in part.places])
+    vectors = torch.cat([one.vectors for one in encoded]).detach()
+    return vectors[places.argsort().to(vectors.device)].requires_grad_()
+
+
+def _backward(outputs: list[torch.Tensor], gradients: list[torch.Tensor]) -> None:
+    import torch
+
+    torch.autograd.backward(outputs, gradients)
+
+
+def _chunks(states: torch.Tensor) -> list[torch.Tensor]:
+    return [states[start : start + HEAD_TOKENS] for start in range(0, len(states), HEAD_TOKENS)]
+
+
+def _logits(model: Any, states: torch.Tensor) -> torch.Tensor:
+    """Return next-token logits of states after the final norm, (t, vocabulary)."""
+    logits: torch.Tensor = model.get_output_embeddings()(states)
+    cap = getattr(model.config, "final_logit_softcapping", None)
+    return logits if cap is None else (logits / cap).tanh() * cap
+
+
+def _set_attention_dropout(model: Any, rate: float) -> None:
+    layers = [module for module in model.modules() if "attention_dropout" in vars(module)]
+    if rate and not layers:
+        raise InputError(
+            [f"simcse.attention_dropout: {type(model).__name__} has none; set it to 0 and use adapter.dropout"]
+        )
+    for layer in layers:
+        layer.attention_dropout = rate
+
+
+def _name(text: str) -> int:
+    """Return a number that stands for the text: equal texts, equal numbers, in every process."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+def _seed(*numbers: int) -> int:
+    return int.from_bytes(hashlib.sha256(repr(numbers).encode()).digest()[:7], "big")

@@ -1,0 +1,1 @@
+"""Grace: reinforcement on the model's own rationales."""

@@ -1,0 +1,82 @@
+"""Training by reinforcement: from a session to a policy trained on its own rationales, with checkpoints and metrics.
+
+The trainer is trl's (policy_trainer.py); what happens between steps is policy_loop.py's. A checkpoint is written by
+transformers' Trainer at the end of a generation's steps only; `clock.json` in it comes last and makes it whole.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from grace.objectives.policy_gradients import policy_gradient
+from grace.run.directory import CHECKPOINTS, room_on_disk
+from grace.run.session import Finished, Session
+from grace.run.stopping import interruptible
+from grace.run.tracking import Tracker
+from grace.training.policy.build import build_trainer
+from grace.training.policy.callbacks import Loop, newest_checkpoint
+from grace.training.policy.checks import check_policy
+
+
+def train_policy(session: Session, *, resume: bool) -> Finished:
+    """Train by the policy gradient that the configuration names.
+
+    Args:
+        session: configuration, data, model, run directory.
+        resume: go on from the newest whole checkpoint, if there is one.
+
+    Raises:
+        InputError: batch sizes do not fit, rows lack a negative, or the prompt leaves no room.
+        EnvironmentGapError: trl or vLLM is not installed, or the disk is full.
+        TrainingFailedError: the loss is not finite any more.
+    """
+    config = session.config
+    roles = check_policy(config, session.data, processes=session.world.size)
+    gradient = policy_gradient(config.grace)
+    per_generation = config.batch_size * gradient.steps_per_generation
+    folder = session.run.path / CHECKPOINTS
+    span = gradient.steps_per_generation * gradient.num_iterations
+
+    checkpoint = newest_checkpoint(folder) if resume else None
+    with (
+        room_on_disk(session.run.path),
+        interruptible() as interrupt,
+        _quiet(),
+        Tracker(config, is_on=session.world.is_main) as tracker,
+    ):
+        loop = Loop(session, checkpoint, interrupt, tracker)
+        loop.span, first = span, int(loop.done["step"]) // span
+        if session.run.is_main:
+            session.run.forget_after(int(loop.done["step"]))
+        trainer = build_trainer(session, gradient, roles, per_generation, span, first=first, loop=loop)
+        try:
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        finally:
+            release(trainer)
+    return Finished(
+        steps=trainer.state.global_step,
+        seconds=loop.clock.seconds,
+        cpu_seconds=loop.clock.cpu_seconds,
+        is_interrupted=loop.is_interrupted,
+        facts={"algorithm": config.grace.algorithm, "inert_reward_terms": trainer.inert_terms},
+    )
+
+
+def release(trainer: Any) -> None:
+    """Give the model its own forward and attention back."""
+    causal = trainer.causal
+    causal.__dict__.pop("forward", None)
+    causal.set_attn_implementation("sdpa")
+    causal.eval()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep trl's and transformers' notes to their own developers off the screen."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*rollout_func.*")
+        warnings.filterwarnings("ignore", message=".*gradient_checkpointing.*", category=FutureWarning)
+        yield

@@ -1,0 +1,59 @@
+"""PolicyTask and the order of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch  # noqa: TID253 - this module is imported when a policy is trained, and never before
+
+from grace.data.batches import batch_of
+from grace.data.rows import Row as Triplet
+from grace.objectives import rewards
+from grace.training.policy.rollouts import Roles, Writer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyTask:
+    """What the trainer is told beside trl's own arguments."""
+
+    triplets: Sequence[Triplet]
+    roles: Roles
+    writer: Writer
+    settings: rewards.RewardSettings
+    temperature: float
+    anchor_temperature: float
+    infonce_weight: float
+    infonce_temperature: float
+    mask_false_negatives: bool
+    is_staged: bool
+    seed: int
+    data_seed: int
+    triplets_per_generation: int
+    """Over all processes."""
+    steps_per_generation: int
+    """Optimiser steps from one generation to the next."""
+    say: Callable[[str], None]
+
+
+class Generations(torch.utils.data.Sampler[int]):
+    """Rows in the order that trl reads them: a generation's triplets, each a block of equal rows, repeated."""
+
+    def __init__(self, task: PolicyTask, *, repeats: int, count: int, first: int) -> None:
+        """Lay out `count` generations, beginning with generation `first`; `repeats` micro-batches come of each."""
+        self._task, self._repeats, self._count, self._first = task, repeats, count, first
+
+    def __len__(self) -> int:
+        """Of all generations, those before `first` too: trl takes it for the length of an epoch."""
+        return self._count * self._repeats * self._task.triplets_per_generation * self._task.roles.block
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield indices of triplets."""
+        task = self._task
+        for generation in range(self._first, self._count):
+            batch = batch_of(
+                generation, rows=len(task.triplets), size=task.triplets_per_generation, seed=task.data_seed
+            )
+            for _ in range(self._repeats):
+                for index in batch.indices:
+                    yield from [int(index)] * task.roles.block

@@ -1,0 +1,1 @@
+"""The ability axis."""

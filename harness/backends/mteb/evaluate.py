@@ -1,0 +1,196 @@
+"""The embedding axis: one cell through mteb, with its per-item results.
+
+mteb keeps its own shared cache, which reuses results across dataset revisions: it is switched off (`cache=None`), and
+keys and resume are ours. The score is recomputed from the per-item results and must agree with mteb's own, which rounds
+retrieval metrics to five decimals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.backends.interface import Job, Outcome
+from harness.backends.mteb.capture import Capture
+from harness.backends.mteb.custom import make_custom_task
+from harness.backends.mteb.examples import Example, choose
+from harness.backends.mteb.items import SubsetItems
+from harness.backends.mteb.limit import apply_limit
+from harness.backends.mteb.model import MtebModel
+from harness.backends.mteb.texts import texts_of
+from harness.encoders.checked import CheckedEncoder
+from harness.plan.cells import PlannedTask
+from harness.results.records import Metric
+from harness.sources.places import Located
+from harness.statistics.intervals import interval_of
+from harness.statistics.resampling import Interval
+
+POINTS = 100.0
+ENGINE_ROUNDING = 6e-6
+"""mteb rounds retrieval metrics to five decimals; nothing else may differ from what the items recompute."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """One mteb task evaluated: the whole cell, or a part of an aggregate."""
+
+    name: str
+    result: Any
+    """mteb's TaskResult."""
+    items: list[SubsetItems]
+    kept: dict[str, Any]
+    """What a limit left of the data."""
+    examples: list[Example]
+    """Items to be read."""
+
+
+def evaluate(job: Job, encoder: CheckedEncoder) -> Outcome:
+    """Score one embedding cell.
+
+    Args:
+        job: the cell, its data and where mteb's own JSON goes.
+        encoder: of the cell's candidate.
+
+    Returns:
+        The main metric in points with its bootstrap interval, every metric of mteb, and the per-item results.
+
+    Raises:
+        EncoderOutputError: the encoder returned something that must not be scored.
+        RuntimeError: the per-item results do not recompute mteb's score.
+    """
+    task = job.cell.task
+    model = MtebModel(job, encoder)
+    names = task.info.parts or (task.info.name,)
+    parts = [_evaluate_part(name, job, encoder, model) for name in names]
+    _write_native(job, parts)
+    return _outcome(task, parts, model)
+
+
+def _evaluate_part(name: str, job: Job, encoder: CheckedEncoder, model: MtebModel) -> _Part:
+    import mteb
+
+    planned = job.cell.task
+    task = _make_task(planned, name, job.data[name])
+    task.load_data()
+    if planned.type in ("Retrieval", "Reranking"):
+        task.convert_v1_dataset_format_to_v2(num_proc=None)
+    kept = apply_limit(task, planned.limit, job.seed) if planned.limit else {}
+    encoder.prepare(lambda: texts_of(task))
+    capture = Capture(task)
+    result = mteb.evaluate(
+        model,
+        task,
+        cache=None,
+        overwrite_strategy="always",
+        co2_tracker=False,
+        show_progress_bar=False,
+        encode_kwargs={"show_progress_bar": False},
+        prediction_folder=Path("captured"),  # truthy, so that predictions are handed over; nothing is written
+    )[0]
+    items = [
+        capture.items(split, scores["hf_subset"], scores) for split, rows in result.scores.items() for scores in rows
+    ]
+    examples = choose(task, name, items, job.seed, model.prompts_used)
+    task.unload_data()
+    return _Part(name=name, result=result, items=items, kept=kept, examples=examples)
+
+
+def _make_task(planned: PlannedTask, name: str, place: Located) -> Any:
+    """Return a fresh mteb task that reads `place`."""
+    import mteb
+
+    if planned.custom is not None:
+        return make_custom_task(planned.custom)
+    subsets = list(planned.subsets) if not planned.info.parts else None
+    task = mteb.get_task(name, eval_splits=list(planned.splits), hf_subsets=subsets)
+    task.filter_eval_splits(list(planned.splits))  # get_task drops splits its metadata does not list
+    dataset = {**task.metadata.dataset, "path": place.load_from}
+    if place.revision:
+        dataset["revision"] = place.revision
+    task.metadata = task.metadata.model_copy(update={"dataset": dataset})
+    return task
+
+
+def _outcome(task: PlannedTask, parts: list[_Part], model: MtebModel) -> Outcome:
+    import pyarrow as pa
+
+    subsets = [(part, one) for part in parts for one in part.items]
+    score = sum(one.score for _, one in subsets) / len(subsets)
+    tables = [one.table(part.name) for part, one in subsets if one.columns]
+    missing = sorted({one.missing for _, one in subsets if one.missing})
+    return Outcome(
+        metric=task.info.main_score,
+        score=score * POINTS,
+        interval=_interval([one for _, one in subsets]),
+        n=sum(one.n for _, one in subsets),
+        metrics=tuple(_metrics(parts, is_aggregate=bool(task.info.parts))),
+        items=pa.concat_tables(tables, promote_options="permissive") if tables and not missing else None,
+        items_missing="; ".join(missing) or None,
+        unit=subsets[0][1].unit,
+        examples=tuple(example for part in parts for example in part.examples),
+        facts={
+            "prompts": model.prompts_used,
+            "phases": _phases(parts),
+            "limited_to": {part.name: part.kept for part in parts if part.kept},
+        },
+    )
+
+
+def _interval(subsets: list[SubsetItems]) -> Interval | None:
+    statistics = [one.statistic for one in subsets if one.statistic is not None]
+    if len(statistics) < len(subsets):
+        return None
+    found = interval_of([(one, 1 / len(statistics)) for one in statistics])
+    if found is None:
+        return None
+    return replace(found, stderr=found.stderr * POINTS, low=found.low * POINTS, high=found.high * POINTS)
+
+
+def _metrics(parts: list[_Part], *, is_aggregate: bool) -> list[Metric]:
+    metrics: list[Metric] = []
+    for part in parts:
+        for split, rows in part.result.scores.items():
+            for scores in rows:
+                metrics.extend(
+                    Metric(
+                        name=name,
+                        value=float(value) * POINTS,
+                        split=split,
+                        subset=scores["hf_subset"],
+                        part=part.name if is_aggregate else None,
+                    )
+                    for name, value in scores.items()
+                    if isinstance(value, int | float) and not isinstance(value, bool)
+                )
+    return metrics
+
+
+def _phases(parts: list[_Part]) -> dict[str, float]:
+    """Return seconds by phase of mteb's own timer; phases may contain one another."""
+    seconds: dict[str, float] = {}
+    for part in parts:
+        for phase in part.result.evaluation_phases or []:
+            name = phase["name"]
+            if not name.startswith("Running experiment"):
+                seconds[name] = seconds.get(name, 0.0) + phase["end"] - phase["start"]
+    return {name: round(value, 3) for name, value in seconds.items()}
+
+
+def _write_native(job: Job, parts: list[_Part]) -> None:
+    """Write mteb's own JSON, so that mteb's tools can read a run; limited results go to a folder of their own."""
+    limit = job.cell.task.limit
+    folder = job.native_folder / (f"limit-{limit}" if limit else "full") / _org_and_name(job.cell.model)
+    folder = folder / job.fingerprint[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in parts:
+        part.result.to_disk(folder / f"{part.name}.json")
+    if job.cell.task.info.parts:
+        import mteb
+
+        whole = mteb.get_task(job.cell.task.name).combine_task_results([part.result for part in parts])
+        whole.to_disk(folder / f"{job.cell.task.name}.json")
+
+
+def _org_and_name(model: str) -> str:
+    return f"harness__{model}"

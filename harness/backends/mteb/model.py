@@ -1,0 +1,74 @@
+"""An encoder as mteb wants one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from harness.backends.interface import Job
+from harness.encoders.checked import CheckedEncoder
+from harness.tasks.catalogue import catalogue
+from harness.tasks.prompts import selector
+from harness.tasks.types import NO_ROLE, Role
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class MtebModel:
+    """A `CheckedEncoder` as mteb wants one (`mteb/models/models_protocols.py`, EncoderProtocol)."""
+
+    def __init__(self, job: Job, encoder: CheckedEncoder) -> None:
+        """Wrap `encoder` for the cell of `job`."""
+        from mteb.models import ModelMeta
+
+        self._cell = job.cell
+        self._encoder = encoder
+        self.prompts_used: dict[str, str | None] = {}
+        """Role -> the prefix that was used."""
+        # Without this property mteb.evaluate throws the model away and fails with a misleading message.
+        self.mteb_model_meta = ModelMeta.create_empty(
+            overwrites={"name": f"harness/{job.cell.model}", "revision": job.fingerprint[:16]}
+        )
+
+    def encode(
+        self,
+        inputs: Any,
+        *,
+        task_metadata: Any,
+        hf_split: str,  # noqa: ARG002 - part of mteb's protocol
+        hf_subset: str,  # noqa: ARG002
+        prompt_type: Any = None,
+        **_: Any,
+    ) -> np.ndarray[Any, Any]:
+        """Encode a DataLoader's texts, in its order; returns (n, d) float32."""
+        role: Role | None = prompt_type.value if prompt_type else None
+        prompt = self._prompt(task_metadata.name, role)
+        texts = list(inputs.dataset["text"])  # not batch by batch: lengths are sorted over all of them
+        return self._encoder.encode(texts, role=role, prompt=prompt)
+
+    def similarity(self, embeddings1: Any, embeddings2: Any) -> Any:
+        """Return the (n, m) similarities by the encoder's own measure."""
+        from mteb.similarity_functions import cos_sim, dot_score
+
+        return (cos_sim if self._encoder.similarity == "cosine" else dot_score)(embeddings1, embeddings2)
+
+    def similarity_pairwise(self, embeddings1: Any, embeddings2: Any) -> Any:
+        """Return the (n,) similarities of rows with like index."""
+        from mteb.similarity_functions import pairwise_cos_sim, pairwise_dot_score
+
+        pairwise = pairwise_cos_sim if self._encoder.similarity == "cosine" else pairwise_dot_score
+        return pairwise(embeddings1, embeddings2)
+
+    def _prompt(self, task_name: str, role: Role | None) -> str | None:
+        prompt = self._cell.prompts.get(role or NO_ROLE)
+        if prompt is None and not self._suite_sets_prompts:
+            own = self._encoder.own_prompts
+            info = catalogue().tasks.get(task_name, self._cell.task.info)
+            chosen = selector(dict(own), info.name, info.type, role)
+            prompt = own[chosen] if chosen else None
+        self.prompts_used[role or NO_ROLE] = prompt
+        return prompt
+
+    @property
+    def _suite_sets_prompts(self) -> bool:
+        return any(prompt is not None for prompt in self._cell.prompts.values())

@@ -1,0 +1,1 @@
+"""Which model is meant, and the identity that names it everywhere."""

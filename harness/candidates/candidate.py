@@ -1,0 +1,117 @@
+"""Candidate, MissingCandidate: identity and fingerprint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from harness.digests import digest
+from harness.sources.places import Gap, Located
+from harness.suite.encoder_kinds import ENCODER_SCORING_VERSION, ENTRY_POINT_GROUP, LM_ENCODERS
+from harness.suite.model_entries import LoadedModel, OtherEncoderSpec, TfIdfSpec
+
+_NOT_IN_IDENTITY = {
+    "name",
+    "note",
+    "device",
+    "batch_tokens",
+    "model",
+    "revision",
+    "sha256",
+    "adapter",
+    "ability",
+    "seeds",
+}
+_PER_TASK = {"prompts", "instruction"}
+_LANGUAGE_MODEL_OPTIONS = ("dtype", "attn_implementation", "trust_remote_code")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A model entry of a suite, resolved as far as can be without loading it."""
+
+    name: str
+    kind: str
+    """Encoder kind: sentence-transformers, mean-pool, rationale, or a registered name."""
+    spec: LoadedModel | TfIdfSpec | OtherEncoderSpec
+    weights: Located | None = None
+    """None for encoders of other packages, which find their own."""
+    adapter: Located | None = None
+    note: str | None = None
+    selected_on: str | None = None
+    training: dict[str, Any] = field(default_factory=dict)
+    directory: Path | None = None
+    """The candidate directory, where it is one."""
+    seeds: int | None = None
+    """How often the suite wants it run."""
+    seed_index: int = 0
+    """Which of these runs it is; added to the suite's seed."""
+    seed_of: str | None = None
+    """The model's own name, where it is one of several runs."""
+
+    @property
+    def has_language_model(self) -> bool:
+        """Whether the ability axis can be run on it."""
+        return self.kind in LM_ENCODERS
+
+    def identity(self) -> dict[str, Any] | None:
+        """Return what changes its vectors, prompts apart (they go into each cell's key); None while unknown."""
+        plain = self._identity()
+        return plain if plain is None or self.seed_index == 0 else plain | {"seed_index": self.seed_index}
+
+    def _identity(self) -> dict[str, Any] | None:
+        if isinstance(self.spec, OtherEncoderSpec):
+            return {"kind": self.kind, "options": self.spec.options, "provided_by": _provider(self.kind)}
+        if isinstance(self.spec, TfIdfSpec):
+            version = ENCODER_SCORING_VERSION[self.kind]
+            return {"kind": self.kind, "dimension": self.spec.dimension, "scoring_version": version}
+        located = [place for place in (self.weights, self.adapter) if place is not None]
+        if any(place.identity is None for place in located):
+            return None
+        options = self.spec.model_dump(exclude=_NOT_IN_IDENTITY | _PER_TASK | {"encoder"})
+        return {
+            "kind": self.kind,
+            "weights": self.weights.identity if self.weights else None,
+            "adapter": self.adapter.identity if self.adapter else None,
+            "options": options,
+            "scoring_version": ENCODER_SCORING_VERSION[self.kind],
+        }
+
+    def language_model_identity(self) -> dict[str, Any] | None:
+        """Return what changes answers on the ability axis; None while unknown.
+
+        How texts become vectors is no part of it: the same weights with and without a rationale share those cells.
+        """
+        identity = self.identity()
+        if identity is None or self.kind not in LM_ENCODERS:
+            return identity
+        options = {name: identity["options"][name] for name in _LANGUAGE_MODEL_OPTIONS}
+        return {name: identity[name] for name in ("weights", "adapter")} | {"kind": "causal-lm", "options": options}
+
+    def fingerprint(self) -> str | None:
+        """Return the sha256 over identity and prompts that names the candidate everywhere; None while unknown."""
+        identity = self.identity()
+        if identity is None:
+            return None
+        prompts = self.spec.model_dump(include=_PER_TASK)
+        return digest({"identity": identity, "prompts": prompts})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingCandidate:
+    """A model entry that cannot be loaded yet, and what to do about it."""
+
+    name: str
+    gaps: tuple[Gap, ...]
+    untrained: bool = False
+    """True: a candidate directory that no training has written yet."""
+    has_language_model: bool = True
+    note: str | None = None
+
+
+def _provider(kind: str) -> str:
+    for point in entry_points(group=ENTRY_POINT_GROUP, name=kind):
+        return f"{point.dist.name}=={point.dist.version}" if point.dist else point.value
+    return "unknown"

@@ -1,0 +1,58 @@
+"""Candidate.yaml: what training hands over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from harness import yaml_source
+from harness.errors import InputError
+from harness.suite.fields import Strict
+
+
+class CandidateBase(Strict):
+    """The base model a candidate was trained from."""
+
+    model: str
+    revision: str | None = None
+    sha256: str | None = None
+
+
+class CandidateFile(Strict):
+    """`candidate.yaml`: how to load a trained candidate, and what it was trained and selected on."""
+
+    version: Literal[1]
+    kind: Literal["sentence-transformers", "mean-pool", "rationale"]
+    base: CandidateBase
+    weights: str | None = None
+    """Folder of full weights inside the directory; None: the base's own."""
+    adapter: str | None = None
+    """Folder of a PEFT adapter inside the directory."""
+    encoder: dict[str, Any] = {}
+    """Further options of the encoder kind: dtype, prompts, max_text_tokens, generation, ..."""
+    selected_on: str | None = None
+    """The data that settings and checkpoint were chosen on."""
+    training: dict[str, Any] = {}
+    """Config and data hashes, objective, git sha: provenance."""
+
+
+def read_candidate_file(path: Path) -> CandidateFile:
+    """Read and check a `candidate.yaml`; raises InputError with every problem."""
+    tree = yaml_source.load(path)
+    try:
+        return CandidateFile.model_validate(tree.plain())
+    except ValidationError as error:
+        raise InputError(complaints(error, tree)) from error
+
+
+def complaints(error: ValidationError, tree: yaml_source.Node, *above: str) -> list[str]:
+    """Return pydantic's complaints about what lies below `above`, each with its position."""
+    lines = []
+    for one in error.errors():
+        loc = (*above, *one["loc"])
+        node = tree.nearest(loc)
+        where = node.key_position if one["type"] == "extra_forbidden" else node.position
+        lines.append(f"{where}: {'.'.join(str(step) for step in loc)}: {one['msg']}")
+    return lines

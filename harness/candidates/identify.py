@@ -1,0 +1,97 @@
+"""A candidate: what to load, and the identity that names it in keys and reports.
+
+A stock model is described by its entry in the suite; a trained one by the directory that `grace train` wrote, whose
+`candidate.yaml` says how to load it. Nothing is downloaded or loaded here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from harness import yaml_source
+from harness.candidates.candidate import Candidate, MissingCandidate
+from harness.candidates.candidate_file import CandidateFile, complaints, read_candidate_file
+from harness.errors import InputError
+from harness.sources.locate import locate_model
+from harness.sources.places import Gap, Located, Sources
+from harness.suite.encoder_kinds import LM_ENCODERS, SPECS
+from harness.suite.model_entries import CandidateSpec, LoadedModel, OtherEncoderSpec, TfIdfSpec
+
+
+def identify(
+    spec: LoadedModel | TfIdfSpec | CandidateSpec | OtherEncoderSpec, sources: Sources
+) -> Candidate | MissingCandidate:
+    """Resolve a model entry against what is on this machine; raises InputError for a broken `candidate.yaml`."""
+    if isinstance(spec, OtherEncoderSpec | TfIdfSpec):
+        return Candidate(name=spec.name, kind=spec.encoder, spec=spec, note=spec.note, seeds=spec.seeds)
+    if isinstance(spec, CandidateSpec):
+        return _identify_directory(spec, sources)
+    return _identify_loaded(spec, sources)
+
+
+def _identify_loaded(
+    spec: LoadedModel, sources: Sources, directory: Path | None = None, about: CandidateFile | None = None
+) -> Candidate | MissingCandidate:
+    kind = _kind(spec)
+    found = [locate_model(sources, spec.model, spec.revision, spec.sha256)]
+    adapter = getattr(spec, "adapter", None)
+    if adapter is not None:
+        found.append(locate_model(sources, adapter, None, None))
+    gaps = tuple(place for place in found if isinstance(place, Gap))
+    if gaps:
+        return MissingCandidate(name=spec.name, gaps=gaps, has_language_model=kind in LM_ENCODERS, note=spec.note)
+    places = [place for place in found if isinstance(place, Located)]
+    return Candidate(
+        name=spec.name,
+        kind=kind,
+        spec=spec,
+        weights=places[0],
+        adapter=places[1] if len(places) > 1 else None,
+        note=spec.note,
+        selected_on=about.selected_on if about else None,
+        training=about.training if about else {},
+        directory=directory,
+        seeds=spec.seeds,
+    )
+
+
+def _identify_directory(spec: CandidateSpec, sources: Sources) -> Candidate | MissingCandidate:
+    directory = Path(spec.candidate).expanduser()
+    if not (directory / "candidate.yaml").is_file():
+        command = f"grace train {spec.config or 'CONFIG'} --out {spec.candidate}"
+        why = "it holds no candidate.yaml" if directory.is_dir() else "there is no such directory yet"
+        gap = Gap(what=f"candidate {spec.candidate!r}", why=why, command=command)
+        return MissingCandidate(name=spec.name, gaps=(gap,), untrained=True, note=spec.note)
+    about = read_candidate_file(directory / "candidate.yaml")
+    model = str(directory / about.weights) if about.weights else about.base.model
+    kind = spec.kind or about.kind
+    options: dict[str, Any] = {
+        **{key: value for key, value in about.encoder.items() if key != "generation" or kind == "rationale"},
+        "name": spec.name,
+        "note": spec.note,
+        "device": spec.device,
+        "batch_tokens": spec.batch_tokens,
+        "seeds": spec.seeds,
+        "encoder": kind,
+        "model": model,
+        "revision": None if about.weights else about.base.revision,
+        "sha256": None if about.weights else about.base.sha256,
+    }
+    if spec.ability:
+        options["ability"] = spec.ability
+    if spec.generation:
+        options["generation"] = spec.generation
+    if about.adapter:
+        options["adapter"] = str(directory / about.adapter)
+    try:
+        loaded = SPECS[kind].model_validate(options)
+    except ValidationError as error:
+        raise InputError(complaints(error, yaml_source.load(directory / "candidate.yaml"), "encoder")) from error
+    return _identify_loaded(loaded, sources, directory, about)
+
+
+def _kind(spec: LoadedModel) -> str:
+    return next(kind for kind, model in SPECS.items() if isinstance(spec, model))

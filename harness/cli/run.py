@@ -1,0 +1,150 @@
+"""`harness run`: every cell that has no result yet, then the report; `harness report`: the report alone."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.options import (
+    AvailableOption,
+    HubOption,
+    JsonOption,
+    LimitOption,
+    ModelsOption,
+    OfflineOption,
+    OutOption,
+    ResultsOption,
+    SetOption,
+    SuiteArgument,
+    TasksOption,
+    loaded_suite,
+    names_of,
+    planned,
+    print_json,
+    quiet,
+    sources_of,
+)
+from harness.errors import ExitCode
+from harness.evaluation.options import RunOptions
+from harness.evaluation.progress import reporter_for
+from harness.evaluation.run import run as run_suite
+from harness.plan.cells import Plan
+from harness.report.write import write_report
+from harness.results.outcome import outcome_of
+from harness.results.records import Result
+from harness.results.store import Store
+from harness.suite.load import LoadedSuite
+from harness.summary.build import summarise
+
+
+class ReportFormat(StrEnum):
+    """What a report can also be written as."""
+
+    LATEX = "latex"
+
+
+def run(
+    suite: SuiteArgument,
+    results: ResultsOption = Path("results"),
+    out: OutOption = None,
+    hub: HubOption = None,
+    offline: OfflineOption = False,
+    models: ModelsOption = "",
+    tasks: TasksOption = "",
+    limit: LimitOption = None,
+    available: AvailableOption = False,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes on this machine.")] = 1,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Write every rationale anew; neither read nor fill the cache.")
+    ] = False,
+    override: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run every cell (model x task) that has no result yet, then write the report."""
+    loaded = loaded_suite(suite, override)
+    sources = sources_of(hub, offline)
+    quiet(results)
+
+    options = RunOptions(
+        results=results,
+        sources=sources,
+        models=names_of(models),
+        tasks=names_of(tasks),
+        limit=limit,
+        available=available,
+        workers=workers,
+        use_cache=not no_cache,
+    )
+    try:
+        outcome = run_suite(loaded.suite, options, reporter_for(sys.stderr))
+    except KeyboardInterrupt:
+        print("interrupted: finished cells are kept; the same command goes on from there", file=sys.stderr)
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    files = _write(loaded, outcome.plan, outcome.results, Store(results), out)
+    _show(outcome.plan, outcome.results, files, as_json, outcome.exit_code)
+    raise typer.Exit(outcome.exit_code)
+
+
+def report(
+    suite: SuiteArgument,
+    results: ResultsOption = Path("results"),
+    out: OutOption = None,
+    hub: HubOption = None,
+    offline: OfflineOption = False,
+    models: ModelsOption = "",
+    tasks: TasksOption = "",
+    limit: LimitOption = None,
+    override: SetOption = None,
+    form: Annotated[
+        ReportFormat | None, typer.Option("--format", help="Also write this: latex, as report.tex.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the report from results on disk; runs nothing."""
+    loaded = loaded_suite(suite, override)
+    plan = planned(loaded, hub, offline, models, tasks, limit)
+
+    outcome = outcome_of(plan, Store(results))
+    files = _write(loaded, outcome.plan, outcome.results, Store(results), out, with_latex=form is not None)
+    # What is missing lacks nothing for a report; a failed cell is worth an exit code.
+    failed = any(result.status == "error" for result in outcome.results.values())
+    code = ExitCode.CELLS_FAILED if failed else ExitCode.OK
+    _show(outcome.plan, outcome.results, files, as_json, code)
+    raise typer.Exit(code)
+
+
+def _write(
+    loaded: LoadedSuite,
+    plan: Plan,
+    results: dict[str, Result],
+    store: Store,
+    out: Path | None,
+    *,
+    with_latex: bool = False,
+) -> list[Path]:
+    return write_report(plan, results, store, out or Path("reports/out") / loaded.suite.name, with_latex=with_latex)
+
+
+def _show(plan: Plan, results: dict[str, Result], files: list[Path], as_json: bool, code: ExitCode) -> None:
+    report = summarise(plan, results)
+    if as_json:
+        cells = [
+            {"cell": str(view.cell), "status": view.status, "score": view.value, "key": view.cell.key}
+            for view in report.cells.values()
+        ]
+        print_json({"suite": plan.suite.name, "exit_code": int(code), "cells": cells, "files": [str(f) for f in files]})
+        return
+    tally: dict[str, int] = {}
+    for view in report.cells.values():
+        tally[view.status] = tally.get(view.status, 0) + 1
+    print(", ".join(f"{count} {status}" for status, count in tally.items()))
+    for axis in report.axes:
+        for model in axis.models:
+            mean = axis.over_tasks[model]
+            if mean.value is not None:
+                print(f"{axis.axis:10} {model:24} {mean.value:6.2f}  mean over {mean.n} task(s)")
+    print(f"report: {files[0]}")

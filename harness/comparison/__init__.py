@@ -1,0 +1,1 @@
+"""Two cells, two models: paired difference, retention, what they were made with."""

@@ -1,0 +1,48 @@
+"""What two cells were made with beside model and task: batch, device, dtype, versions, data, how it was asked; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from harness.results.records import Score
+
+
+def unlike_making(a: str, b: str, pairs: Mapping[str, tuple[Score, Score]]) -> Iterable[str]:
+    """Yield a line for everything beside the model that two cells were made with differently, and on how many tasks."""
+    seen: dict[tuple[str, str, str], list[str]] = {}
+    for task, (one, two) in pairs.items():
+        first, second = made_with(one), made_with(two)
+        for what in dict.fromkeys((*first, *second)):
+            values = first.get(what, "not recorded"), second.get(what, "not recorded")
+            if values[0] != values[1]:
+                seen.setdefault((what, *values), []).append(task)
+    for (what, own, other), tasks in seen.items():
+        where = "all tasks" if len(tasks) == len(pairs) else f"{len(tasks)} task(s): {', '.join(tasks[:5])}"
+        yield f"{what}: {own} for {a}, {other} for {b} ({where}{', ...' if len(tasks) > 5 < len(pairs) else ''})"
+
+
+def made_with(score: Score) -> dict[str, str]:
+    """Return what a cell was made with, beside model and task: name -> value, as text."""
+    kept = score.provenance
+    encoder, hardware = kept.get("encoder") or {}, kept.get("hardware") or {}
+    found = {
+        "device": encoder.get("device"),
+        "dtype": encoder.get("dtype"),
+        "batch, in padded tokens": encoder.get("batch_tokens"),
+        "threads": hardware.get("threads"),
+        "processor": hardware.get("processor"),
+        "GPUs": ", ".join(hardware.get("gpus") or ()) or None,
+        "source": kept.get("git"),
+    }
+    found |= {f"version of {name}": number for name, number in (kept.get("versions") or {}).items()}
+    for name, place in (kept.get("data") or {}).items():
+        found[f"data of {name}"] = place.get("revision") or _short(place.get("identity"))
+    settings = (kept.get("ability") or {}).get("settings") or {}
+    found |= {f"asked with {name}": value for name, value in settings.items()}
+    return {name: str(value) for name, value in found.items() if value is not None}
+
+
+def _short(identity: object) -> str | None:
+    if not isinstance(identity, dict):
+        return None
+    return ", ".join(f"{name} {str(value)[:12]}" for name, value in identity.items())

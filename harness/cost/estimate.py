@@ -1,0 +1,247 @@
+"""What a plan will cost, from the catalogue's counts and a measured or stated pace: pure; imports no engine.
+
+A text to embed costs a fixed share and a share a token: seconds = texts x a + tokens x b. For a rationale, a holds the
+writing. A prompt of the ability axis costs its computed tokens, an answer its steps: seconds = batches x longest answer
+x (c + rows x d). All are measured by `calibrate.py`, or stated. Embedding tokens are estimated from characters, so the
+sum is an estimate: within a factor of 1.5 on the machine it was measured on (`benchmarks/plan_against_run.py`), not a
+promise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.candidates.candidate import Candidate
+from harness.cost.ability import work_of
+from harness.cost.own_prompts import CHARACTERS_PER_TOKEN
+from harness.cost.pace import LanguagePace, Pace
+from harness.cost.work import AbilityWork, Habits, batches_of, total
+from harness.plan.cells import Cell, Plan, PlannedTask, infos_of
+from harness.suite.model_entries import CandidateSpec, RationaleSpec
+from harness.tasks.catalogue import Counts
+from harness.tasks.limits import limited_counts
+
+FLOAT_BYTES = 4
+CELL_SECONDS = 1.5
+"""Loading a small dataset, scoring and storing; what a cell costs beside the model."""
+PART_SECONDS = 0.3
+"""Opening the data of one more part of an ability task."""
+RUN_SECONDS = 10.0
+"""Importing torch and the engine, once a run."""
+EXPENSIVE_SHOWN = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellCost:
+    """What one cell will take; None where the catalogue or the pace says nothing."""
+
+    items: int | None
+    requests: int | None = None
+    """Ability cells: likelihoods or answers asked of the model."""
+    texts: int | None = None
+    """Texts to encode, repeats included, training texts and limit taken into account."""
+    unique_texts: int | None = None
+    tokens_in: int | None = None
+    """Tokens that go through the model: of the unique texts, prompts included; of ability prompts, shared beginnings
+    once."""
+    tokens_to_generate: int | None = None
+    """Expected: rationales as long as when the pace was measured; answers as long as the examples', by the factor that
+    was measured; 0 for encoders that generate nothing."""
+    tokens_to_generate_at_most: int | None = None
+    """Where every rationale and answer runs into its limit."""
+    seconds: float | None = None
+    vector_bytes: int | None = None
+    """float32 vectors of the unique texts; 0 for ability cells."""
+    note: str | None = None
+    """What is assumed, or why nothing is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """Sums over cells, and over how many of them nothing is known."""
+
+    items: int
+    requests: int
+    tokens_in: int
+    tokens_to_generate: int
+    tokens_to_generate_at_most: int
+    vector_bytes: int
+    seconds: float | None
+    """None where no cell to run has a pace."""
+    unknown: int
+    """Cells to run whose cost is not known and not in the sums."""
+    untimed: int
+    """Cells to run whose tokens are known and whose pace is not: not in `seconds`."""
+
+
+def cost_of(cell: Cell, pace: Pace | None, *, writes: int | None = 0) -> CellCost:
+    """Return the estimate for one cell to run.
+
+    Args:
+        cell: of a plan.
+        pace: of its model; None while unknown.
+        writes: tokens of the rationale that the model writes about each text, at most (`writes_of`); None: unknown.
+    """
+    if cell.state == "n/a":
+        return CellCost(items=cell.task.items(), note=cell.reason)
+    if cell.task.axis == "ability":
+        return _ability_cost(cell, pace)
+    counts = counts_of(cell.task)
+    if counts is None:
+        return CellCost(items=cell.task.items(), note="the catalogue has no counts of these splits or subsets")
+    texts = counts.texts + counts.training_texts
+    unique = counts.unique_texts + counts.training_texts
+    prompt = sum(len(text) for text in cell.prompts.values() if text) / max(len(cell.prompts), 1)
+    per_text = (counts.characters / max(counts.texts, 1) + prompt) / CHARACTERS_PER_TOKEN + 2
+    if pace and pace.max_text_tokens:
+        per_text = min(per_text, pace.max_text_tokens)
+    tokens = round(unique * per_text)
+    return CellCost(
+        items=counts.items,
+        texts=texts,
+        unique_texts=unique,
+        tokens_in=tokens,
+        vector_bytes=unique * pace.dimension * FLOAT_BYTES if pace and pace.dimension else None,
+        **_written(pace, unique, tokens, writes),
+    )
+
+
+def _written(pace: Pace | None, unique: int, tokens: int, writes: int | None) -> dict[str, Any]:
+    """Return what depends on the rationales: tokens to generate, seconds, note."""
+    if writes is None:
+        return {"note": "not trained yet: whether it writes rationales is not known"}
+    measured = pace.generated_per_text if pace else None
+    return {
+        "tokens_to_generate": round(unique * (writes if measured is None else measured)) if writes else 0,
+        "tokens_to_generate_at_most": unique * writes,
+        "seconds": _embedding_seconds(pace, unique, tokens, writes) if pace else None,
+        "note": "rationales are taken to be as long as they may be" if writes and measured is None else None,
+    }
+
+
+def writes_of(plan: Plan) -> dict[str, int | None]:
+    """Return model -> tokens it writes about each text at most; None for a candidate that is not trained yet."""
+    specs = {spec.name: spec for spec in plan.suite.models}
+    found: dict[str, int | None] = {}
+    for candidate in plan.candidates:
+        spec = candidate.spec if isinstance(candidate, Candidate) else specs[candidate.name]
+        if isinstance(spec, CandidateSpec):
+            found[candidate.name] = None
+        else:
+            has_rationale = isinstance(spec, RationaleSpec) and spec.ablation != "text-only"
+            found[candidate.name] = spec.generation.max_new_tokens if has_rationale else 0  # type: ignore[union-attr]
+    return found
+
+
+def _embedding_seconds(pace: Pace, unique: int, tokens: int, writes: int) -> float | None:
+    seconds = unique * pace.seconds_per_text + tokens * pace.seconds_per_token + CELL_SECONDS
+    if not writes or pace.generated_per_text is not None:
+        return seconds
+    own = pace.language.seconds_per_generated_token if pace.language else None
+    return None if own is None else seconds + unique * writes * own
+
+
+def _ability_cost(cell: Cell, pace: Pace | None) -> CellCost:
+    language = pace.language if pace else None
+    work = work_of(cell.task, language.habits if language else Habits())
+    if not work.piles:
+        return CellCost(items=cell.task.items(), note=work.note)
+    return CellCost(
+        items=round(total(work.piles, "items")),
+        requests=round(total(work.piles, "requests")),
+        tokens_in=round(total(work.piles, "tokens_in")),
+        tokens_to_generate=round(total(work.piles, "to_generate")),
+        tokens_to_generate_at_most=sum(pile.items * pile.repeats * pile.most for pile in work.piles),
+        seconds=_ability_seconds(work, language) if language else None,
+        vector_bytes=0,
+        note=work.note,
+    )
+
+
+def _ability_seconds(work: AbilityWork, pace: LanguagePace) -> float | None:
+    seconds = CELL_SECONDS + PART_SECONDS * len(work.piles)
+    seconds += total(work.piles, "tokens_in") * pace.seconds_per_prompt_token
+    for pile in work.piles:
+        if not pile.most:
+            continue
+        if pace.seconds_per_generated_token is None:
+            return None
+        batches, rows = batches_of(pile, pace.batch_tokens)
+        # a batch goes on until its last row is done; a stated pace knows no steps, and has them in its tokens
+        steps = pile.longest_answer if pace.seconds_per_step else pile.answer
+        seconds += batches * steps * (pace.seconds_per_step + rows * pace.seconds_per_generated_token)
+    return seconds
+
+
+def totals(costs: Sequence[tuple[Cell, CellCost]], paces: Mapping[str, Pace | None]) -> Totals:
+    """Return the sums over the cells to run; loading each model and the engine are added once."""
+    known = [(cell, cost) for cell, cost in costs if cost.tokens_in is not None]
+    timed = [cost.seconds for _, cost in known if cost.seconds is not None]
+    seconds = None
+    if timed:
+        models = {cell.model for cell, _ in known}
+        loads = sum(pace.load_seconds for name, pace in paces.items() if pace and name in models)
+        seconds = sum(timed) + loads + RUN_SECONDS
+
+    def summed(what: str) -> int:
+        return sum(getattr(cost, what) or 0 for _, cost in known)
+
+    return Totals(
+        items=summed("items"),
+        requests=summed("requests"),
+        tokens_in=summed("tokens_in"),
+        tokens_to_generate=summed("tokens_to_generate"),
+        tokens_to_generate_at_most=summed("tokens_to_generate_at_most"),
+        vector_bytes=summed("vector_bytes"),
+        seconds=seconds,
+        unknown=len(costs) - len(known),
+        untimed=len(known) - len(timed),
+    )
+
+
+def counts_of(task: PlannedTask) -> Counts | None:
+    """Return the task's counts over its splits, subsets and parts after the limit; None where any is unknown."""
+    found: list[Counts] = []
+    for info in infos_of(task):
+        for split in task.splits:
+            for subset in task.subsets:
+                counts = info.counts.get(split, {}).get(subset)
+                if counts is None:
+                    return None
+                found.append(limited_counts(task.type, counts, task.limit) if task.limit else counts)
+    return Counts(
+        items=sum(one.items for one in found),
+        texts=sum(one.texts for one in found),
+        unique_texts=sum(one.unique_texts for one in found),
+        characters=sum(one.characters for one in found),
+        training_texts=sum(one.training_texts for one in found),
+    )
+
+
+def most_expensive(costs: Sequence[tuple[Cell, CellCost]]) -> tuple[list[tuple[str, float]], str]:
+    """Return the tasks that cost most over all models, most first, with their cost, and its unit.
+
+    The unit is `seconds` where every known cell has a pace, otherwise `tokens`, in and to generate.
+    """
+    known = [(cell, cost) for cell, cost in costs if cost.tokens_in is not None]
+    unit = "seconds" if known and all(cost.seconds is not None for _, cost in known) else "tokens"
+    summed: dict[str, float] = {}
+    for cell, cost in known:
+        own = cost.seconds if unit == "seconds" else (cost.tokens_in or 0) + (cost.tokens_to_generate or 0)
+        summed[cell.task.label] = summed.get(cell.task.label, 0.0) + (own or 0.0)
+    return sorted(summed.items(), key=lambda pair: -pair[1])[:EXPENSIVE_SHOWN], unit
+
+
+def estimated_tokens(tasks: Sequence[PlannedTask]) -> int:
+    """Return the estimated tokens, in and to generate, of all tasks with known sizes: of one stock language model."""
+    counts = [found for task in tasks if task.axis == "embedding" and (found := counts_of(task)) is not None]
+    embedding = sum(_unique_characters(one) for one in counts) / CHARACTERS_PER_TOKEN
+    works = [work_of(task, Habits()) for task in tasks if task.axis == "ability"]
+    ability = sum(total(work.piles, "tokens_in") + total(work.piles, "to_generate") for work in works)
+    return round(embedding + ability)
+
+
+def _unique_characters(counts: Counts) -> float:
+    return counts.characters * counts.unique_texts / max(counts.texts, 1)

@@ -1,0 +1,1 @@
+"""Which token gives which share of a vector."""

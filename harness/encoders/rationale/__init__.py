@@ -1,0 +1,1 @@
+"""The only code that knows how a text becomes prompt, rationale and vector."""

@@ -1,0 +1,253 @@
+"""The `rationale` encoder: a language model writes about each text, and text and rationale are embedded together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from harness.digests import sha256_text
+from harness.encoders.base import CausalLM, Counters, Vectors
+from harness.encoders.batching import default_budget, for_each_batch
+from harness.encoders.cache import ContentCache, Entry
+from harness.encoders.dense import load_causal
+from harness.encoders.rationale import describe as rationale_stats
+from harness.encoders.rationale import vllm_writer
+from harness.encoders.rationale.generate import Rollout, Sampling, generate, pool, run_prefix
+from harness.encoders.rationale.prefix_attention import SharedPrefix, prefix_attention_on
+from harness.encoders.rationale.template import end_tokens, render_template, tokenise
+from harness.errors import HarnessError
+from harness.sources.places import Located
+from harness.suite.fields import Similarity
+from harness.suite.model_entries import RationaleSpec
+from harness.tasks.types import Role
+
+CPU_BATCH_TOKENS = 32768
+"""Padded tokens a batch on a CPU, more than an encoder that only reads takes: a step of generation has one token a row,
+and a matrix product over few rows is far from the peak. Keys and values of SmolLM2-135M take 1.5 GB."""
+
+
+class RationaleEncoder:
+    """Stateless functions of `rationale.py` behind the encoder protocol, with a cache by content."""
+
+    def __init__(
+        self,
+        spec: RationaleSpec,
+        weights: Located,
+        adapter: Located | None,
+        *,
+        fingerprint: str,
+        seed: int,
+        cache: ContentCache | None,
+    ) -> None:
+        """Load the model and run its prompt prefix once.
+
+        Args:
+            spec: of the suite.
+            weights, adapter: where they are.
+            fingerprint: of the candidate without its ablation; names its entries in the cache.
+            seed: of sampling; no part in greedy decoding.
+            cache: None: neither read nor written.
+
+        Raises:
+            HarnessError: the tokenizer's chat template cannot carry the prompt.
+            AdapterHasNoEffectError: the adapter changes nothing.
+        """
+        self.spec = spec
+        self._cache, self._seed = cache, seed
+        self._name = f"{fingerprint}\0{seed}"
+        self._counters = Counters()
+        self._vllm = vllm_writer.start(spec, weights, adapter) if spec.generation.engine == "vllm" else None
+        loaded = load_causal(spec, weights, adapter)
+        self.model, self.tokenizer, self.device = loaded.model, loaded.tokenizer, loaded.device
+        self.template = render_template(self.tokenizer)
+        self._ends = end_tokens(self.model, self.tokenizer, self.template)
+        new = spec.generation.max_new_tokens
+        around = len(self.template.prefix) + len(self.template.suffix) + new
+        self.max_text_tokens = spec.max_text_tokens or loaded.context_length - around
+        if self.max_text_tokens < 1:
+            raise HarnessError(
+                f"prompt and rationale take {around} of {loaded.context_length} tokens: no room for text"
+            )
+        self._budget = spec.batch_tokens or (CPU_BATCH_TOKENS if self.device == "cpu" else default_budget(self.device))
+        with prefix_attention_on(self.model):
+            self._prefix = run_prefix(self.model, self.template)
+        self._seen: list[tuple[str, str, int, bool]] = []
+        self._from_cache = self._written = 0
+
+    @property
+    def similarity(self) -> Similarity:
+        """Cosine, unless the suite says otherwise."""
+        return self.spec.similarity or "cosine"
+
+    @property
+    def own_prompts(self) -> Mapping[str, str]:
+        """None: the system prompt is the same for every task and role."""
+        return {}
+
+    @property
+    def counters(self) -> Counters:
+        """Tokens in and out, cut and empty texts."""
+        return self._counters
+
+    def causal_lm(self) -> CausalLM:
+        """Return the model, adapter active, and its tokenizer."""
+        return CausalLM(self.model, self.tokenizer)
+
+    def describe(self) -> dict[str, Any]:
+        """Return device, lengths, generation settings, and the template's hash."""
+        return {
+            "device": self.device,
+            "dtype": self.spec.dtype,
+            "dimension": int(self.model.config.get_text_config().hidden_size),
+            "max_text_tokens": self.max_text_tokens,
+            "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
+            "batch_tokens": self._budget,
+            "generation": self.spec.generation.model_dump(),
+            "ablation": self.spec.ablation,
+            "template_sha256": self.template.sha256,
+            "has_system_role": self.template.has_system_role,
+            "pooling": "mean over text, assistant header and rationale, last layer after the final norm",
+        }
+
+    def take_details(self) -> dict[str, Any]:
+        """Return what the rationales since the last call looked like."""
+        seen, self._seen = self._seen, []
+        from_cache, self._from_cache = self._from_cache, 0
+        texts, written, tokens, cut = (list(column) for column in zip(*seen, strict=True)) if seen else ([], [], [], [])
+        return rationale_stats.describe(texts, written, tokens, cut) | {"from_cache": from_cache}
+
+    @property
+    def shared_prefix(self) -> SharedPrefix:
+        """Keys and values of the prompt's prefix."""
+        return self._prefix
+
+    def follow(self, device: str) -> None:
+        """Go on where another has moved the model to: the prefix's keys and values are made there."""
+        self.device = device
+        with prefix_attention_on(self.model):
+            self._prefix = run_prefix(self.model, self.template)
+
+    def write(self, texts: Sequence[str], *, prompt: str | None) -> list[Entry]:
+        """Return each text's rationale (`about`: its `ids`, whether it was `cut`) with its vector, in order.
+
+        Of `shuffled-rationale` the vector is that of the text with its own rationale: `encode` has the other.
+        """
+        return self._plain(texts, prompt)
+
+    def encode(self, texts: Sequence[str], *, role: Role | None, prompt: str | None) -> Vectors:
+        """Return the vector of each text with its rationale, (n, d) float32; `prompt` stands before the text."""
+        plain = self._plain(texts, prompt)
+        if self.spec.ablation != "shuffled-rationale":
+            return np.stack([entry.vector for entry in plain]) if plain else np.zeros((0, 1), dtype=np.float32)
+        partners = self.partners(texts, prompt)
+        return self._mixed([f"{prompt or ''}{text}" for text in texts], [plain[one].about["ids"] for one in partners])
+
+    def partners(self, texts: Sequence[str], prompt: str | None) -> list[int]:
+        """Return whose rationale each text gets under `shuffled-rationale`: what is left when only the length is right.
+
+        The partner is the next text in the order of a seeded hash, so it depends on the set of texts, not their order.
+
+        Raises:
+            HarnessError: there is no other text.
+        """
+        if len(texts) < 2:
+            raise HarnessError("ablation shuffled-rationale needs two texts at least: there is no other rationale")
+        hashes = [sha256_text(f"{self._seed}\0{prompt or ''}{text}") for text in texts]
+        order = sorted(range(len(texts)), key=hashes.__getitem__)
+        partner = {index: order[(place + 1) % len(order)] for place, index in enumerate(order)}
+        return [partner[index] for index in range(len(texts))]
+
+    def _plain(self, texts: Sequence[str], prompt: str | None) -> list[Entry]:
+        """Return each text's rationale and vector, from the cache or written now.
+
+        All ablations are made of two entries, text with rationale and text alone, so that they share what is written.
+        """
+        ablation, new = self.spec.ablation, self.spec.generation.max_new_tokens
+        missing_before = self._written
+        found = self._cached(texts, prompt, 0 if ablation == "text-only" else new)
+        self._from_cache += len(texts) - (self._written - missing_before)
+        if ablation == "rationale-only":
+            found = self._rationales_alone(texts, prompt, found)
+        for text, entry in zip(texts, found, strict=True):
+            ids = entry.about["ids"]
+            self._seen.append((text, self.tokenizer.decode(ids), len(ids), bool(entry.about["cut"])))
+        return found
+
+    def _cached(self, texts: Sequence[str], prompt: str | None, new: int) -> list[Entry]:
+        """Return the entries of texts with rationales of at most `new` tokens, from the cache or made now."""
+        name = self._name if new else f"{self._name}\0text-only"
+        keys = [ContentCache.key(name, prompt, text) for text in texts]
+        entries: list[Entry | None] = self._cache.get(keys) if self._cache else [None] * len(texts)
+        missing = [index for index, entry in enumerate(entries) if entry is None]
+        wanted = [f"{prompt or ''}{texts[index]}" for index in missing]
+        for index, entry in zip(missing, self._generate(wanted, [keys[index] for index in missing], new), strict=True):
+            entries[index] = entry
+        self._written += len(missing)
+        return [entry for entry in entries if entry is not None]
+
+    def _rationales_alone(self, texts: Sequence[str], prompt: str | None, whole: list[Entry]) -> list[Entry]:
+        """Return `whole` with the mean over each rationale's own tokens: the text's share is taken out of the mean."""
+        if not all(entry.about["ids"] for entry in whole):
+            raise HarnessError("ablation rationale-only: a rationale is empty, and there is nothing to embed")
+        bare = self._cached(texts, prompt, 0)
+        own = tokenise(self.tokenizer, [f"{prompt or ''}{text}" for text in texts])
+        found = []
+        for ids, entry, text in zip(own, whole, bare, strict=True):
+            before = min(len(ids), self.max_text_tokens) + len(self.template.suffix)
+            after = len(entry.about["ids"])
+            total = entry.vector.astype(np.float64) * (before + after)
+            vector = (total - text.vector.astype(np.float64) * before) / after
+            found.append(Entry(vector.astype(np.float32), entry.about))
+        return found
+
+    def _mixed(self, texts: list[str], written: list[list[int]]) -> Vectors:
+        """Return the vector of each text with the rationale that is given for it."""
+        own = [ids[: self.max_text_tokens] for ids in tokenise(self.tokenizer, texts)]
+        rows = [[*ids, *self.template.suffix, *other] for ids, other in zip(own, written, strict=True)]
+        vectors = np.zeros((len(rows), int(self.model.config.get_text_config().hidden_size)), dtype=np.float32)
+
+        def pool_batch(batch: list[int]) -> None:
+            vectors[batch] = pool(self.model, self._prefix, [rows[index] for index in batch])
+
+        with prefix_attention_on(self.model):
+            for_each_batch([len(row) for row in rows], self._budget, pool_batch, Counters())
+        return vectors
+
+    def _generate(self, texts: list[str], keys: list[bytes], new: int) -> list[Entry]:
+        """Write `new` tokens at most and pool what the cache does not have; each batch is stored when it is done."""
+        most = self.max_text_tokens
+        ids = tokenise(self.tokenizer, texts)
+        self._counters.truncated_texts += sum(len(one) > most for one in ids)
+        self._counters.empty_texts += sum(not one for one in ids)
+        ids = [one[:most] for one in ids]
+        settings = self.spec.generation
+        sampling = Sampling(max_new_tokens=new, temperature=settings.temperature, seed=self._seed)
+        made: dict[int, Entry] = {}
+
+        def encode_batch(batch: list[int]) -> None:
+            rows = [(texts[index], ids[index]) for index in batch]
+            rollouts = self._rollouts(rows, sampling)
+            fresh = {index: _entry(one) for index, one in zip(batch, rollouts, strict=True)}
+            if self._cache:
+                self._cache.put({keys[index]: entry for index, entry in fresh.items()})
+            made.update(fresh)
+            own = sum(len(ids[index]) + len(self.template.suffix) for index in batch)
+            self._counters.tokens += own + sum(len(one.ids) for one in rollouts)
+
+        lengths = [len(one) + len(self.template.suffix) + new for one in ids]
+        with prefix_attention_on(self.model):
+            self._budget = for_each_batch(lengths, self._budget, encode_batch, self._counters)
+        return [made[index] for index in range(len(texts))]
+
+    def _rollouts(self, rows: list[tuple[str, list[int]]], sampling: Sampling) -> list[Rollout]:
+        """Write about one batch of (text, its ids) and pool, inside `prefix_attention_on(model)`."""
+        if self._vllm is None or not sampling.max_new_tokens:
+            return generate(self.model, self._prefix, rows, self.template, self._ends, sampling)
+        pooled = vllm_writer.Pooling(model=self.model, prefix=self._prefix, template=self.template, ends=self._ends)
+        return vllm_writer.rollouts(self._vllm, pooled, rows, sampling)
+
+
+def _entry(one: Rollout) -> Entry:
+    return Entry(one.vector.astype(np.float32), {"ids": one.ids, "cut": one.is_truncated})

@@ -1,0 +1,1 @@
+"""`harness run`: preflight, executor, worker, record, progress."""

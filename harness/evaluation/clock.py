@@ -1,0 +1,121 @@
+"""How far a run is and how long the rest will take: from the texts of its cells and each model's own pace."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from harness.plan.cells import Cell
+
+ALMOST = 0.99
+"""The most that a cell counts as done before it is: scoring comes after the last text, and their number is a guess."""
+
+
+class Clock:
+    """Counts cells and texts.
+
+    A cell weighs its expected characters, since a long text costs more than a short one; where one of the cells does
+    not know them, all weigh alike. What a model has left is reckoned at its own pace, or at that of all models before
+    it has one.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        """Start at `now()`, in seconds."""
+        self._now = now
+        self._began = now()
+        self.total = 0
+        self.finished = 0
+        self.failed = 0
+        self.texts = 0
+        self._weights: dict[str, float] = {}
+        self._models: dict[str, str] = {}
+        self._shares: dict[str, float] = {}
+        """Of each begun cell, how much is done, 0 to 1."""
+        self._started: dict[str, float] = {}
+        """Begun cells -> when."""
+        self._spent: dict[str, float] = defaultdict(float)
+        """Model -> seconds in finished cells."""
+
+    def expect(self, cells: Sequence[Cell]) -> None:
+        """Take note of the cells to run."""
+        self.total = len(cells)
+        weights = [_characters(cell) for cell in cells]
+        known = all(weights)
+        names = [str(cell) for cell in cells]
+        self._weights = {name: (weight or 1.0) if known else 1.0 for name, weight in zip(names, weights, strict=True)}
+        self._models = {str(cell): cell.model for cell in cells}
+
+    def begin(self, cell: Cell) -> None:
+        """Work on `cell` begins."""
+        self._started[str(cell)] = self._now()
+        self._shares[str(cell)] = 0.0
+
+    def advance(self, cell: Cell, texts: int) -> None:
+        """So many more texts of `cell` are encoded."""
+        self.texts += texts
+        if (expected := cell.task.texts()) and str(cell) in self._shares:
+            self._shares[str(cell)] = min(ALMOST, self._shares[str(cell)] + texts / expected)
+
+    def finish(self, cell: Cell, *, failed: bool, elsewhere: bool = False) -> None:
+        """`cell` has its result, or another process has made it."""
+        self.finished += 1
+        self.failed += failed
+        name = str(cell)
+        took = self._now() - self._started.pop(name, self._now())
+        if failed or elsewhere:  # says nothing of the pace: no texts are known to have gone through
+            self._weights[name] = 0.0
+        else:
+            self._spent[cell.model] += took
+        self._shares[name] = 1.0
+
+    def eta(self) -> str:
+        """Return the time left at the pace so far, `?` before there is one, `-` when nothing is left."""
+        if self.finished == self.total:
+            return "-"
+        spent = dict(self._spent)
+        for name, began in self._started.items():
+            model = self._models.get(name, "")
+            spent[model] = spent.get(model, 0.0) + self._now() - began
+        done: dict[str, float] = defaultdict(float)
+        left: dict[str, float] = defaultdict(float)
+        for name, weight in self._weights.items():
+            share = self._shares.get(name, 0.0)
+            done[self._models[name]] += share * weight
+            left[self._models[name]] += (1 - share) * weight
+        busy, covered = sum(spent.values()), sum(done.values())
+        if not busy or not covered:
+            return "?"
+        paces = {model: spent.get(model, 0.0) / done[model] if done[model] else busy / covered for model in left}
+        at_once = max(1.0, busy / max(self._now() - self._began, 1e-9))  # cells that ran side by side
+        return duration(sum(left[model] * paces[model] for model in left) / at_once)
+
+    def rate(self) -> str:
+        """Return texts a second since the start."""
+        pace = self.texts / max(self._now() - self._began, 1e-9)
+        return f"{pace:.0f} texts/s" if pace >= 10 else f"{pace:.1f} texts/s"
+
+    def elapsed(self) -> str:
+        """Return the time since the start."""
+        return duration(self._now() - self._began)
+
+
+def duration(seconds: float) -> str:
+    """Return seconds in the two largest units, such as `3m 20s`."""
+    if seconds < 60:
+        return f"{seconds:.1f}s" if seconds < 10 else f"{seconds:.0f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m {rest:02d}s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h {minutes:02d}m" if hours < 48 else f"{hours / 24:.1f} days"
+
+
+def _characters(cell: Cell) -> float | None:
+    """Return about how many characters a cell's texts have; None where they are not known."""
+    task = cell.task
+    texts, characters = task.texts(), task.characters()
+    if not texts or characters is None:
+        return None
+    others = texts - (task.training_texts() or 0)  # of training texts no characters are counted: as long as the others
+    return max(characters, 1) * texts / others if others > 0 else float(texts)

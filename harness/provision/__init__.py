@@ -1,0 +1,1 @@
+"""What a suite wants from outside: listed, fetched, examined (`harness fetch`, `harness doctor`)."""

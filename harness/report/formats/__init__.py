@@ -1,0 +1,1 @@
+"""One file format a file: which sections, in which order, around them."""

@@ -1,0 +1,64 @@
+"""Point, Estimate, Bar, Panel: what pictures draw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whisker:
+    """A number with its 95 % interval; the interval is None where there is nothing to resample."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The interval, or the value twice."""
+        return (self.value if self.low is None else self.low, self.value if self.high is None else self.high)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """A model between the two axes."""
+
+    name: str
+    index: int
+    """Its place in the suite: colour and marker."""
+    x: Whisker
+    """Embedding, difference to the baseline."""
+    y: Whisker | None
+    """Ability, difference to the baseline; None: not applicable or not measured."""
+    is_baseline: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One model's mean over the common tasks of a type, in points."""
+
+    model: str
+    index: int
+    is_baseline: bool
+    value: float
+    reach: float | None
+    """Half its 95 % interval, in points."""
+    left: float
+    """Of the bar, in per cent of its track."""
+    width: float
+    whisker: tuple[float, float] | None
+    """Left end and width of the 95 % interval, in per cent; None where a task has no interval."""
+    says: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """The bars of one type."""
+
+    axis: str
+    type: str
+    n: int
+    """Tasks that every model has."""
+    zero: float
+    """Where 0 lies on the track, in per cent."""
+    bars: tuple[Bar, ...]

@@ -1,0 +1,269 @@
+"""Pictures as inline SVG whose colours are the page's own (CSS variables), so that they follow light and dark. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from markupsafe import Markup, escape
+
+from harness.report.pictures.data import Point, Whisker
+
+MARKERS = ("circle", "square", "triangle", "diamond")
+"""Told apart without colour; assigned in the order of the suite."""
+CHARACTER_WIDTH = 7.4
+"""Of a bold label at 12 px, in px, on the wide side."""
+LABEL_HEIGHT = 15.0
+GAP = 9.0
+"""Between a marker's middle and its label."""
+
+
+class _Box(NamedTuple):
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def overlap(self, other: _Box) -> float:
+        """Area shared with another box."""
+        width = min(self.right, other.right) - max(self.left, other.left)
+        height = min(self.bottom, other.bottom) - max(self.top, other.top)
+        return max(0.0, width) * max(0.0, height)
+
+
+class _Spot(NamedTuple):
+    """Where a label may stand: its anchor keeps it off its marker, however wide the reader's font is."""
+
+    anchor: str
+    x: float
+    box: _Box
+
+
+class _Scale(NamedTuple):
+    low: float
+    high: float
+    start: float
+    stop: float
+
+    def __call__(self, value: float) -> float:
+        share = (value - self.low) / (self.high - self.low)
+        return self.start + share * (self.stop - self.start)
+
+
+def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
+    """Return round numbers (1, 2 or 5 times a power of ten apart) that span `low` to `high`, ends included."""
+    span = max(high - low, 1e-9)
+    rough = span / max(wanted, 1)
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(number * step, 10) for number in range(first, last + 1)]
+
+
+def trade_off(points: Sequence[Point], *, width: int, height: int, baseline: str) -> Markup:
+    """Return embedding gain (across) against ability change (up), with intervals as whiskers.
+
+    Models without ability scores stand in a lane below the plot, where only the embedding difference says something.
+    """
+    measured = [one for one in points if one.y is not None]
+    if all(one.is_baseline for one in measured):
+        return forest(points, width=width, baseline=baseline)
+    lane = [one for one in points if one.y is None]
+    lane_height = 20 + 24 * len(lane) if lane else 0
+    frame = _Box(52, 14, width - 16, height - 46 - lane_height)
+    across = _axis([one.x for one in points], frame.left, frame.right, 6 if width > 500 else 4)
+    up = _axis([one.y for one in measured if one.y], frame.bottom, frame.top, 5)
+    parts = [_grid(frame, across, up, lane_height), _titles(frame, height)]
+    taken = [_mark_box(across.scale(one.x.value), up.scale(one.y.value)) for one in measured if one.y]
+    lines = [line for one in measured if one.y for line in _whisker_boxes(one.x, one.y, across.scale, up.scale)]
+    for one in measured:
+        assert one.y is not None  # noqa: S101 - said by `measured`
+        parts.append(_whiskers(one, across.scale, up.scale))
+    for one in measured:
+        assert one.y is not None  # noqa: S101
+        parts.append(_marked(one, across.scale(one.x.value), up.scale(one.y.value), frame, taken, lines))
+    parts += _lane(lane, across.scale, frame)
+    label = Markup("Embedding gain against change in general ability, both to {}").format(baseline)
+    return _svg(parts, width, height, str(label))
+
+
+def forest(points: Sequence[Point], *, width: int, baseline: str) -> Markup:
+    """Return embedding differences alone, a line a model: for suites in which no other model has ability scores."""
+    rows = [one for one in points if not one.is_baseline]
+    is_narrow = width < 500
+    step = 44 if is_narrow else 30
+    names = 0.0 if is_narrow else max(len(one.name) for one in rows) * CHARACTER_WIDTH + 12
+    frame = _Box(16 + names, 10, width - 24, 10 + step * len(rows))
+    height = round(frame.bottom) + 46
+    across = _axis([one.x for one in rows], frame.left, frame.right, 4 if is_narrow else 6)
+    parts = []
+    for value in across.ticks:
+        x = across.scale(value)
+        parts.append(_line(x, frame.top, x, frame.bottom, "zero" if value == 0 else "grid"))
+        parts.append(_text(x, frame.bottom + 18, _number(value), "tick", "middle"))
+    parts.append(_text((frame.left + frame.right) / 2, height - 6, "embedding, points", "title", "middle"))
+    for place, one in enumerate(rows):
+        y = frame.top + step * place + (30 if is_narrow else step / 2)
+        low, high = (across.scale(end) for end in one.x.ends)
+        name = _text(frame.left, y - 12, one.name, "label", "start")
+        if not is_narrow:
+            name = _text(frame.left - 12, y + 4, one.name, "label", "end")
+        parts.append(_named(one, [_line(low, y, high, y, "ci"), _marker(one, across.scale(one.x.value), y), name]))
+    return _svg(parts, width, height, f"Embedding gain to {baseline}")
+
+
+class _Axis(NamedTuple):
+    ticks: list[float]
+    scale: _Scale
+
+
+def _axis(estimates: Sequence[Whisker], start: float, stop: float, wanted: int) -> _Axis:
+    ends = [end for one in estimates for end in one.ends] + [0.0]
+    low, high = min(ends), max(ends)
+    room = 0.06 * (high - low) or 1.0
+    marks = ticks(low - room, high + room, wanted)
+    return _Axis(marks, _Scale(marks[0], marks[-1], start, stop))
+
+
+def _grid(frame: _Box, across: _Axis, up: _Axis, lane_height: float) -> Markup:
+    lines = []
+    bottom = frame.bottom + lane_height
+    for value in across.ticks:
+        x = across.scale(value)
+        kind = "zero" if value == 0 else "grid"
+        lines.append(_line(x, frame.top, x, bottom, kind))
+        lines.append(_text(x, bottom + 18, _number(value), "tick", "middle"))
+    for value in up.ticks:
+        y = up.scale(value)
+        lines.append(_line(frame.left, y, frame.right, y, "zero" if value == 0 else "grid"))
+        lines.append(_text(frame.left - 8, y + 4, _number(value), "tick", "end"))
+    return Markup("").join(lines)
+
+
+def _titles(frame: _Box, height: int) -> Markup:
+    middle = (frame.top + frame.bottom) / 2
+    sideways = Markup('<text class="title" text-anchor="middle" transform="translate(13 {:.1f}) rotate(-90)">{}</text>')
+    return _text((frame.left + frame.right) / 2, height - 6, "embedding, points", "title", "middle") + sideways.format(
+        middle, "ability, points"
+    )
+
+
+def _lane(lane: Sequence[Point], across: _Scale, frame: _Box) -> list[Markup]:
+    if not lane:
+        return []
+    top = frame.bottom + 14
+    parts = [_line(frame.left, frame.bottom + 6, frame.right, frame.bottom + 6, "lane")]
+    for row, one in enumerate(lane):
+        y = top + 14 + 24 * row
+        low, high = one.x.ends
+        parts.append(Markup('<g class="m{}">{}</g>').format(_colour(one), _line(across(low), y, across(high), y, "ci")))
+        label = f"{one.name} (ability n/a)"
+        room = len(label) * CHARACTER_WIDTH
+        after = max(across(high), across(one.x.value) + 6) + 8
+        fits = after + room <= frame.right + 12
+        before = min(across(low), across(one.x.value) - 6) - 8
+        text = _text(after if fits else before, y + 4, label, "label", "start" if fits else "end")
+        parts.append(_named(one, [_marker(one, across(one.x.value), y), text]))
+    return parts
+
+
+def _whiskers(one: Point, across: _Scale, up: _Scale) -> Markup:
+    assert one.y is not None  # noqa: S101 - the lane draws its own
+    x, y = across(one.x.value), up(one.y.value)
+    (left, right), (low, high) = one.x.ends, one.y.ends
+    lines = _line(across(left), y, across(right), y, "ci") + _line(x, up(low), x, up(high), "ci")
+    return Markup('<g class="m{}">{}</g>').format(_colour(one), lines)
+
+
+def _marked(one: Point, x: float, y: float, frame: _Box, taken: list[_Box], lines: Sequence[_Box]) -> Markup:
+    label = one.name + (" (baseline)" if one.is_baseline else "")
+    spot = _label_spot(label, x, y, frame, taken, lines)
+    taken.append(spot.box)
+    middle = (spot.box.top + spot.box.bottom) / 2
+    parts = [_marker(one, x, y), _text(spot.x, spot.box.bottom - 4, label, "label", spot.anchor)]
+    if abs(middle - y) > 1.5 * LABEL_HEIGHT:
+        parts.insert(0, _line(x, y, spot.x, middle, "leader"))
+    return _named(one, parts)
+
+
+def _named(one: Point, parts: Sequence[Markup]) -> Markup:
+    return Markup('<g class="m{}"><title>{}</title>{}</g>').format(_colour(one), _says(one), Markup("").join(parts))
+
+
+def _label_spot(label: str, x: float, y: float, frame: _Box, taken: Sequence[_Box], lines: Sequence[_Box]) -> _Spot:
+    """Return where the label covers least of what is there and stays inside the frame; nearer spots come first."""
+    width = len(label) * CHARACTER_WIDTH
+    spots = []
+    for rows in (0, 1, 2, 3, 4):
+        for down in (-rows, rows) if rows else (0,):
+            top = y + (down - 0.5) * LABEL_HEIGHT
+            bottom = top + LABEL_HEIGHT
+            spots.append(_Spot("start", x + GAP, _Box(x + GAP, top, x + GAP + width, bottom)))
+            spots.append(_Spot("end", x - GAP, _Box(x - GAP - width, top, x - GAP, bottom)))
+            if rows:
+                spots.append(_Spot("middle", x, _Box(x - width / 2, top, x + width / 2, bottom)))
+
+    def cost(place: int) -> float:
+        box = spots[place].box
+        outside = width * LABEL_HEIGHT - box.overlap(frame)
+        covered = sum(box.overlap(other) for other in taken)
+        return 4 * (outside + covered) + sum(box.overlap(line) for line in lines) + 3 * place
+
+    return spots[min(range(len(spots)), key=cost)]
+
+
+def _whisker_boxes(across: Whisker, up: Whisker, x: _Scale, y: _Scale) -> list[_Box]:
+    (left, right), (low, high) = across.ends, up.ends
+    middle, level = x(across.value), y(up.value)
+    return [_Box(x(left), level - 2, x(right), level + 2), _Box(middle - 2, y(high), middle + 2, y(low))]
+
+
+def _mark_box(x: float, y: float) -> _Box:
+    return _Box(x - 7, y - 7, x + 7, y + 7)
+
+
+def _says(one: Point) -> str:
+    parts = [f"{one.name}: embedding {_said(one.x)}"]
+    parts.append(f"ability {_said(one.y)}" if one.y else "no ability scores")
+    return ", ".join(parts)
+
+
+def _said(one: Whisker) -> str:
+    interval = "" if one.low is None or one.high is None else f" [{one.low:.2f}, {one.high:.2f}]"
+    return f"{one.value:+.2f}{interval}"
+
+
+def _marker(one: Point, x: float, y: float) -> Markup:
+    shape = "circle" if one.is_baseline else MARKERS[one.index % len(MARKERS)]
+    if shape == "circle":
+        return Markup('<circle class="mark" cx="{:.1f}" cy="{:.1f}" r="5.5"/>').format(x, y)
+    offsets = {
+        "square": ((-5, -5), (5, -5), (5, 5), (-5, 5)),
+        "triangle": ((0, -6.5), (6, 4.5), (-6, 4.5)),
+        "diamond": ((0, -7), (6.5, 0), (0, 7), (-6.5, 0)),
+    }[shape]
+    corners = " ".join(f"{x + dx:.1f},{y + dy:.1f}" for dx, dy in offsets)
+    return Markup('<polygon class="mark" points="{}"/>').format(corners)
+
+
+def _colour(one: Point) -> str:
+    return "base" if one.is_baseline else str(one.index % 8)
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
+    return Markup('<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>').format(kind, x1, y1, x2, y2)
+
+
+def _text(x: float, y: float, text: str, kind: str, anchor: str) -> Markup:
+    form = Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>')
+    return form.format(kind, x, y, anchor, text)
+
+
+def _number(value: float) -> str:
+    return f"{value:+g}" if value else "0"
+
+
+def _svg(parts: Sequence[Markup], width: int, height: int, label: str) -> Markup:
+    head = Markup('<svg viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}">')
+    return head.format(width, height, width, height, escape(label)) + Markup("").join(parts) + Markup("</svg>")

@@ -1,0 +1,1 @@
+"""One section a file, the same two functions in each: `markdown(report)` and `page(report)`."""

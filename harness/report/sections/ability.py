@@ -1,0 +1,114 @@
+"""What stands beside ability scores: chance, unreadable answers, the continuous measure, and how it was asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.report.numbers import figure, percent
+from harness.results.facts import facts_of
+from harness.results.records import Score
+from harness.summary.views import CellView, Summary
+
+HEADER = (
+    "task", "model", "score", "chance", "majority", "not extracted", "cut at the limit", "gold answer", "also",
+    "asked with",
+)  # fmt: skip
+
+
+def chance_note(score: Score) -> str:
+    """Return ` / chance 50.00, majority 54.00`, with a warning where the score is significantly below chance.
+
+    Empty where chance is not known.
+    """
+    facts = facts_of(score)
+    if facts.get("chance") is None:
+        return ""
+    note = f" / chance {figure(facts['chance'], 'points')}"
+    if facts.get("majority") is not None:
+        note += f", majority {figure(facts['majority'], 'points')}"
+    return f"{note} BELOW CHANCE" if facts.get("is_below_chance") else note
+
+
+def rows(report: Summary) -> list[list[str]]:
+    """Return a row for every scored ability cell, tasks outside, models inside."""
+    views = [
+        report.cells[model, task.name] for task in report.tasks if task.axis == "ability" for model in report.models
+    ]
+    return [_row(view, view.score) for view in views if view.score is not None]
+
+
+def notes(report: Summary) -> list[str]:
+    """Return the sentences that explain the table, warnings first."""
+    scores = [view.score for view in report.cells.values() if view.score is not None]
+    lines = []
+    below = [
+        str(view.cell) for view in report.cells.values() if view.score and facts_of(view.score).get("is_below_chance")
+    ]
+    if below:
+        lines.append(
+            f"**Significantly below chance** (one-sided exact binomial, p < 0.01): {', '.join(below)}. Nobody guesses "
+            "so badly: look for broken extraction or a wrong template before believing the score."
+        )
+    balance = {score.task: facts_of(score)["labels"] for score in scores if facts_of(score).get("labels")}
+    if balance:
+        told = [f"{task}: {', '.join(f'{label} {n}' for label, n in own.items())}" for task, own in balance.items()]
+        lines.append(
+            f"Right answers by label: {'; '.join(told)}. Majority: what always giving the commonest one would score."
+        )
+    if any(facts_of(score).get("gold_nll") is not None for score in scores):
+        lines.append(
+            "Gold answer: nats per token of the dataset's own answer after the same prompt (GSM8K: the worked "
+            "solution, MMLU: the right letter, BBH: the target, HumanEval: the canonical solution), lower is better; "
+            "it still moves where the score sits at chance."
+        )
+    lines += [
+        programs_note(view.cell.model, view.cell.task.label, code)
+        for view in report.cells.values()
+        if view.score and (code := facts_of(view.score).get("code"))
+    ]
+    return lines
+
+
+def programs_note(model: str, task: str, code: dict[str, Any]) -> str:
+    """Return how the programs of one cell ended, and what they were run with."""
+    ends = ", ".join(f"{count} {kind}" for kind, count in code["outcomes"].items())
+    limits = f"{code['timeout_seconds']:g} s and {code['memory_mib']} MiB each, Python {code['python']}"
+    return f"Programs of {model}/{task}: {ends}, of {code['programs']} ({limits})."
+
+
+def _row(view: CellView, score: Score) -> list[str]:
+    facts = facts_of(score)
+    settings = facts.get("settings", {})
+    main = settings.get("filter")
+    others = [
+        f"{metric.name}{f' ({metric.filter})' if metric.filter else ''}: {figure(metric.value, metric.unit)}"
+        for metric in score.metrics
+        if metric.part is None
+        and metric.unit == "points"
+        and (metric.name, metric.filter or "none") != (score.metric, main)
+    ]
+    extraction = facts.get("unextractable") or {}
+    chance = facts.get("chance")
+    return [
+        view.cell.task.label,
+        view.cell.model,
+        figure(score.score, score.unit),
+        figure(chance, "points") if chance is not None else "-",
+        figure(facts.get("majority"), "points"),
+        ", ".join(f"{name}: {percent(share)}" for name, share in extraction.items()) or "-",
+        percent(facts.get("truncated")),
+        f"{figure(facts['gold_nll'], 'nats')} nats" if facts.get("gold_nll") is not None else "-",
+        "; ".join(others) or "-",
+        _asked(settings),
+    ]
+
+
+def _asked(settings: dict[str, Any]) -> str:
+    if settings.get("kind") == "lm_nll":
+        return f"the text alone, at most {settings['max_text_tokens']} tokens of it"
+    said = [f"{settings.get('num_fewshot')} shots", "chat template" if settings.get("chat_template") else "no template"]
+    if "max_gen_toks" in settings:
+        said.append(f"at most {settings['max_gen_toks']} tokens")
+    if settings.get("system_instruction"):
+        said.append("a system instruction")
+    return ", ".join(said)

@@ -1,0 +1,72 @@
+"""What the scores cost: tokens, seconds and memory from the provenance of the cells; kept out of the CSV files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.results.records import Score
+from harness.summary.views import Summary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What the cells of one model took, as they were run: cached vectors cost nothing the second time."""
+
+    model: str
+    cells: int
+    texts: int
+    """Distinct texts of each call, summed."""
+    tokens: int
+    """Through the model, rationales included; 0 where the encoder cannot count them."""
+    rationale_tokens: int
+    """Tokens of the rationales embedded, written in these cells or read from the cache."""
+    encode_seconds: float
+    total_seconds: float
+    """Loading and evaluation, of all cells."""
+    peak_memory_bytes: int | None
+    """The most the process had held by the end of any of its cells, on host or device."""
+    parameters: int | None
+    hardware: tuple[str, ...]
+    """Distinct processors or GPUs, with the threads used."""
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Tokens over encoding seconds, None where either is not known."""
+        return self.tokens / self.encode_seconds if self.tokens and self.encode_seconds > 0 else None
+
+
+def costs(report: Summary) -> list[Cost]:
+    """Return a line a model with any score, in the order of the suite."""
+    found = []
+    for model in report.models:
+        scores = [view.score for (name, _), view in report.cells.items() if name == model and view.score]
+        if scores:
+            found.append(_cost(model, scores))
+    return found
+
+
+def _cost(model: str, scores: list[Score]) -> Cost:
+    notes = [score.provenance for score in scores]
+    counts = [note.get("counts") or {} for note in notes]
+    seconds = [note.get("seconds") or {} for note in notes]
+    peaks = [max(note["peak_memory_bytes"].values()) for note in notes if note.get("peak_memory_bytes")]
+    parameters = [(note.get("encoder") or {}).get("parameters") for note in notes]
+    rationales = [note.get("rationales") or {} for note in notes]
+    return Cost(
+        model=model,
+        cells=len(scores),
+        texts=int(sum(one.get("unique_texts", 0) for one in counts)),
+        tokens=int(sum(one.get("tokens", 0) for one in counts)),
+        rationale_tokens=int(sum(one.get("tokens_generated", 0) for one in rationales)),
+        encode_seconds=sum(one.get("encode", 0.0) for one in seconds),
+        total_seconds=sum(one.get("load_model", 0.0) + one.get("evaluate", 0.0) for one in seconds),
+        peak_memory_bytes=max(peaks) if peaks else None,
+        parameters=next((one for one in parameters if one), None),
+        hardware=tuple(dict.fromkeys(_hardware(note["hardware"]) for note in notes if note.get("hardware"))),
+    )
+
+
+def _hardware(found: dict[str, object]) -> str:
+    gpus = found.get("gpus")
+    where = ", ".join(map(str, gpus)) if isinstance(gpus, list) and gpus else str(found.get("processor"))
+    return f"{where}, {found.get('threads')} thread(s)"

@@ -1,0 +1,60 @@
+"""The paired differences to the baseline, a row each: interval, p, q, items won, tied and lost; pure."""
+
+from __future__ import annotations
+
+from harness.plan.cells import PlannedTask
+from harness.report.numbers import SAME_RECORD, figure, probability
+from harness.report.tables import table
+from harness.statistics.difference import Difference
+from harness.summary.views import AxisSummary, Summary
+from harness.tasks.types import UNITS
+
+HEADER = ("task", "model", "difference [95% interval]", "p", "q", "won / tied / lost", "method")
+LEGEND = (
+    "p: two-sided, of no difference. q: Benjamini-Hochberg over all {cells} differences of this report that have a p; "
+    "of the cells with q under 0.05 at most 5% are expected to be false. Methods: score interval and McNemar's exact "
+    "test where items are right or wrong (with few that differ the exact p may stay over 0.05 where the interval just "
+    "leaves out 0: 5 won and none lost have p 0.0625); Student's t for means of item scores, over training samples "
+    "(classification) and k-means seeds (clustering) too, or over halves of the pool of texts (newer clustering); else "
+    "the paired bootstrap."
+)
+SHARED = (
+    f" {SAME_RECORD.capitalize()}: both models share one stored cell (general ability hangs on the language model "
+    "alone), so the difference is 0 by construction."
+)
+QUESTION = "question or text"
+
+
+def section(report: Summary, axis: AxisSummary) -> list[str]:
+    """Return heading, table and legend as Markdown blocks; nothing where no cell has a baseline to differ from."""
+    tasks = [task for task in report.tasks if task.axis == axis.axis]
+    rows = [
+        _row(task, model, report.differences[model, task.name], report)
+        for task in tasks
+        for model in report.models
+        if (model, task.name) in report.differences
+    ]
+    if not rows:
+        return []
+    tested = sum(one.p_value is not None for one in report.differences.values())
+    kinds = list(dict.fromkeys(task.type for task in tasks))
+    units = "; ".join(f"{kind}: {UNITS.get(kind, QUESTION)}" for kind in kinds)
+    shared = SHARED if any(row[2] == SAME_RECORD for row in rows) else ""
+    return [
+        f"### Differences to {report.baseline}",
+        table(HEADER, rows),
+        f"{LEGEND.format(cells=tested)} Resampled and counted: {units}.{shared}",
+    ]
+
+
+def _row(task: PlannedTask, model: str, one: Difference, report: Summary) -> list[str]:
+    score = report.cells[model, task.name].score
+    unit = score.unit if score else "points"
+    if one.is_same_record:
+        return [task.label, model, SAME_RECORD, "-", "-", "-", "-"]
+    sign = "+" if one.value >= 0 else ""
+    text = f"{sign}{figure(one.value, unit)}"
+    if one.low is not None and one.high is not None:
+        text += f" [{figure(one.low, unit)}, {figure(one.high, unit)}]"
+    counts = "-" if one.wins is None else f"{one.wins} / {one.ties} / {one.losses}"
+    return [task.label, model, text, probability(one.p_value), probability(one.q_value), counts, one.method or "-"]

@@ -1,0 +1,282 @@
+"""The rationale view: what a model wrote about single items, what each token adds, and which items flipped.
+
+Reads the side files of cells (`harness.results.rationale_file`) and per-item results; what a page can hold is bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from markupsafe import Markup, escape
+
+from harness.results import rationale_file
+from harness.results.records import Score
+from harness.results.store import Store
+from harness.statistics.item_errors import SAID, errors_of
+from harness.summary.views import CellView, Summary
+
+TOKENS_IN_PAGE = 24_000
+"""Of all examples together: some 40 bytes each."""
+FLIP = 0.25
+"""An item has flipped where its error moved by so much."""
+SHOWN_FLIPS = 5
+"""Of each direction."""
+LEVELS = 9
+PARTS = {"t": "text", "h": "assistant header", "r": "rationale", "x": "the rest"}
+VALUE_COLUMNS = {"STS": "cosine", "PairClassification": "similarity", "Retrieval": "score", "Reranking": "score"}
+Place = tuple[str, str, str, str]
+"""(part, split, subset, item)."""
+
+
+class ItemResult(NamedTuple):
+    """One model on one item."""
+
+    value: float
+    """Similarity of a pair, metric of a query."""
+    error: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """A text with its rationale, and the tokens' shares where they were computed."""
+
+    text: str
+    rationale: str
+    is_cut: bool
+    text_tokens: Markup | None
+    """None where no shares are known."""
+    rationale_tokens: Markup | None
+    sums: tuple[tuple[str, float], ...]
+    """(part, what its tokens add to the similarity)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A document that was found for a query."""
+
+    rank: int
+    id: str
+    score: float
+    relevance: int | None
+    side: Side
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExampleView:
+    """One item."""
+
+    item: str
+    why: str
+    gold: float | None
+    predicted: float
+    error: float
+    base_error: float | None
+    others: tuple[tuple[str, ItemResult], ...]
+    """The other models on the same item."""
+    sides: tuple[Side, ...]
+    documents: tuple[Found, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flip:
+    """An item whose error moved."""
+
+    item: str
+    texts: tuple[str, ...]
+    base_error: float
+    error: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellExamples:
+    """The examples of one cell."""
+
+    model: str
+    task: str
+    type: str
+    is_pairs: bool
+    error_said: str
+    examples: tuple[ExampleView, ...]
+    stored: int
+    """Examples in the file; the page may hold fewer."""
+    baseline: str | None
+    n: int
+    """Items both this model and the baseline have."""
+    fixed: int
+    broken: int
+    flips_fixed: tuple[Flip, ...] = ()
+    flips_broken: tuple[Flip, ...] = field(default=())
+
+
+def examples_of(report: Summary, store: Store) -> list[CellExamples]:
+    """Return the examples of every cell that kept some, largest error first.
+
+    Raises:
+        InputError: a file is not the one its cell names.
+    """
+    kept = [
+        (view, rationale_file.read(store.side_of(view.score, about)))
+        for view in report.cells.values()
+        if view.score is not None and (about := view.score.provenance.get("rationale_samples"))
+    ]
+    allowed = _share_out([[_tokens_of(one) for one in _by_error(record)] for _, record in kept])
+    items: dict[tuple[str, str], dict[Place, ItemResult]] = {}
+    for view, _ in kept:
+        for model in report.models:
+            place = (model, view.cell.task.name)
+            score = report.cells[place].score
+            if score is not None and place not in items:
+                items[place] = _items(store, score)
+    return [_cell(report, view, record, count, items) for (view, record), count in zip(kept, allowed, strict=True)]
+
+
+def _share_out(sizes: Sequence[Sequence[int]]) -> list[int]:
+    """Return how many examples of each cell fit the page, taking one of each cell in turn."""
+    counts, left = [0] * len(sizes), TOKENS_IN_PAGE
+    for turn in range(max((len(one) for one in sizes), default=0)):
+        for cell, one in enumerate(sizes):
+            if turn < len(one) and counts[cell] == turn and one[turn] <= left:
+                counts[cell] += 1
+                left -= one[turn]
+    return counts
+
+
+def _by_error(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the examples, a random and a wrong one in turn so that what is cut off is not all of one kind."""
+    random = [one for one in record["examples"] if one["why"] == "random"]
+    worst = sorted((one for one in record["examples"] if one["why"] != "random"), key=lambda one: -one["error"])
+    turns = max(len(random), len(worst))
+    return [one for turn in range(turns) for one in (*random[turn : turn + 1], *worst[turn : turn + 1])]
+
+
+def _tokens_of(example: Mapping[str, Any]) -> int:
+    return sum(len(side.get("tokens") or ()) for side in (*example["texts"], *example["documents"]))
+
+
+def _items(store: Store, score: Score) -> dict[Place, ItemResult]:
+    """Return every item's value and error of a cell."""
+    table = store.items_of(score)
+    if table is None or score.type not in VALUE_COLUMNS:
+        return {}
+    frame = table.to_pandas(use_threads=False)
+    found: dict[Place, ItemResult] = {}
+    name = "query" if "query" in frame.columns else "item"
+    for (part, split, subset), rows in frame.groupby(["part", "split", "subset"], observed=True, sort=True):
+        columns = {column: rows[column].to_numpy() for column in rows.columns}
+        errors = errors_of(score.type, columns)
+        for item, value, error in zip(columns[name], columns[VALUE_COLUMNS[score.type]], errors, strict=True):
+            found[part, split, subset, str(item)] = ItemResult(float(value), float(error))
+    return found
+
+
+def _cell(
+    report: Summary,
+    view: CellView,
+    record: Mapping[str, Any],
+    count: int,
+    items: Mapping[tuple[str, str], Mapping[Place, ItemResult]],
+) -> CellExamples:
+    model, task, kind = view.cell.model, view.cell.task.name, view.cell.task.type
+    baseline = report.baseline if report.baseline != model else None
+    own, base = items.get((model, task), {}), items.get((baseline or "", task), {})
+    others = [(name, items[name, task]) for name in report.models if name != model and (name, task) in items]
+    texts = {_place(one): tuple(one["texts"]) for one in record["texts"]}
+    moved = sorted(
+        (place for place in own if place in base and abs(own[place].error - base[place].error) >= FLIP),
+        key=lambda place: -abs(own[place].error - base[place].error),
+    )
+    fixed = [place for place in moved if own[place].error < base[place].error]
+    broken = [place for place in moved if own[place].error > base[place].error]
+
+    def flips(places: Sequence[Place]) -> tuple[Flip, ...]:
+        known = [place for place in places if place in texts][:SHOWN_FLIPS]
+        return tuple(
+            Flip(item=place[3], texts=texts[place], base_error=base[place].error, error=own[place].error)
+            for place in known
+        )
+
+    shown = sorted(_by_error(record)[:count], key=lambda one: (-one["error"], str(one["item"])))
+    return CellExamples(
+        model=model,
+        task=view.cell.task.label,
+        type=kind,
+        is_pairs=not any(one["documents"] for one in record["examples"]),
+        error_said=SAID[kind],
+        examples=tuple(_example(one, base, others) for one in shown),
+        stored=len(record["examples"]),
+        baseline=baseline if base else None,
+        n=sum(place in base for place in own),
+        fixed=len(fixed),
+        broken=len(broken),
+        flips_fixed=flips(fixed),
+        flips_broken=flips(broken),
+    )
+
+
+def _place(one: Mapping[str, Any]) -> Place:
+    return one["part"], one["split"], one["subset"], str(one["item"])
+
+
+def _example(
+    one: Mapping[str, Any],
+    base: Mapping[Place, ItemResult],
+    others: Sequence[tuple[str, Mapping[Place, ItemResult]]],
+) -> ExampleView:
+    place = _place(one)
+    return ExampleView(
+        item=str(one["item"]),
+        why=one["why"],
+        gold=one["gold"],
+        predicted=one["predicted"],
+        error=one["error"],
+        base_error=base[place].error if place in base else None,
+        others=tuple((name, found[place]) for name, found in others if place in found),
+        sides=tuple(_side(side) for side in one["texts"]),
+        documents=tuple(
+            Found(
+                rank=rank,
+                id=side["id"],
+                score=side["score"],
+                relevance=side["relevance"],
+                side=_side(side),
+            )
+            for rank, side in enumerate(one["documents"], 1)
+        ),
+    )
+
+
+def _side(side: Mapping[str, Any]) -> Side:
+    tokens = side.get("tokens")
+    # Within a side: a long document has many small shares, and would otherwise look empty beside its query.
+    largest = max((abs(share) for _, share, part in tokens or () if part != "x"), default=0.0)
+    sums = tuple(
+        (said, sum(share for _, share, part in tokens if part == letter))
+        for letter, said in PARTS.items()
+        if tokens and any(part == letter for _, _, part in tokens)
+    )
+    return Side(
+        text=side["text"] + (" ..." if side["is_text_cut"] else ""),
+        rationale=side["rationale"],
+        is_cut=side["is_cut"],
+        text_tokens=_coloured(tokens, "t", largest) if tokens else None,
+        rationale_tokens=_coloured(tokens, "r", largest) if tokens else None,
+        sums=sums,
+    )
+
+
+def _coloured(tokens: Sequence[Sequence[Any]], letter: str, largest: float) -> Markup:
+    """Return the tokens of one part, those that add something marked by how much."""
+    parts = []
+    for piece, share, part in tokens:
+        if part != letter:
+            continue
+        # Squared: states of a language model are all alike to some degree, and equal colours would say nothing.
+        level = round(LEVELS * (share / largest) ** 2) if largest else 0
+        if level == 0:
+            parts.append(escape(piece))
+        else:
+            sign = "p" if share > 0 else "n"
+            parts.append(Markup("<i class={}{} title={:+.4f}>{}</i>").format(sign, level, share, piece))
+    return Markup("").join(parts)

@@ -1,0 +1,1 @@
+"""Score | Failure on disk, and what a plan's results come to."""

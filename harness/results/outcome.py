@@ -1,0 +1,45 @@
+"""What a plan's results come to: scores, failures, exit code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from harness.errors import ExitCode, worst
+from harness.plan.cells import Cell, Plan
+from harness.results.records import Failure, Result
+from harness.results.seeds import fold
+from harness.results.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutcome:
+    """What a run came to."""
+
+    plan: Plan
+    results: dict[str, Result]
+    """str(cell) -> result, for every cell that has one."""
+    exit_code: ExitCode
+    ran: int
+    """Cells that this run scored or saw fail."""
+
+
+def needs_work(cell: Cell, store: Store) -> bool:
+    """Whether a cell is applicable and has no score."""
+    return cell.state != "n/a" and not store.has_score(cell.task.name, cell.key)
+
+
+def outcome_of(plan: Plan, store: Store, *, ran: int = 0) -> RunOutcome:
+    """Read the plan's results and say which exit code they come to."""
+    results = stored_results(plan, store)
+    codes: list[ExitCode] = []
+    if any(isinstance(one, Failure) for one in results.values()):
+        codes.append(ExitCode.CELLS_FAILED)
+    if any(cell.state == "missing" or (cell.state == "cell" and cell.key is None) for cell in plan.cells):
+        codes.append(ExitCode.ENVIRONMENT)
+    plan, results = fold(plan, results, store)
+    return RunOutcome(plan=plan, results=results, exit_code=worst(codes), ran=ran)
+
+
+def stored_results(plan: Plan, store: Store) -> dict[str, Result]:
+    """Return str(cell) -> score or failure, for every cell of the plan that has one."""
+    found = {str(cell): store.get(cell.task.name, cell.key) for cell in plan.cells}
+    return {cell: result for cell, result in found.items() if result is not None}

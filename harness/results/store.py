@@ -1,0 +1,197 @@
+"""Results on disk, the only state: resuming is the set difference of keys.
+
+`cells/<task>/<key>.parquet` (per-item results) is written first, then `<key>.json`, which names the parquet's sha256:
+each to a temporary name, fsynced and renamed, so the JSON's rename is the commit point. A failure goes to
+`<key>.failure.json` and yields to a later score. `locks/<key>.lock` (flock) keeps two processes off one cell. A record
+says which model it was run for; `names/` has the other models whose cell it is too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from filelock import FileLock, Timeout
+from pathlib import Path
+from typing import Any, NamedTuple
+from harness.digests import write_atomically
+from harness.errors import InputError
+from harness.results.records import Failure, ItemsFile, Result, Score, SeededScore, from_json, to_json
+
+
+logger = logging.getLogger(__name__)
+
+
+class OtherName(NamedTuple):
+    """A further model whose cell a record is."""
+
+    model: str
+    cell: str
+    """`model/task`, the task with its splits, subsets and parts."""
+
+
+class Store:
+    """The results folder."""
+
+    def __init__(self, root: Path) -> None:
+        """Open (and where needed make, at the first write) the results folder `root`."""
+        self.root = root
+
+    def get(self, task: str, key: str | None) -> Result | None:
+        """Return the cell's score, else its failure, else None.
+
+        Raises:
+            InputError: the record is there and cannot be read.
+        """
+        if key is None:
+            return None
+        for path in (self._path(task, key, "json"), self._path(task, key, "failure.json")):
+            try:
+                return _read(path)
+            except FileNotFoundError:
+                continue
+        return None
+
+    def has_score(self, task: str, key: str | None) -> bool:
+        """Whether the cell is finished."""
+        return key is not None and self._path(task, key, "json").exists()
+
+    def put_score(self, score: Score, items: Any | None, unit: str) -> Score:
+        """Commit a score.
+
+        Args:
+            score: without `items`.
+            items: a pyarrow Table of per-item results, or None (then `score.items_missing` says why).
+            unit: what an item is.
+
+        Returns:
+            The score as stored, with its items file.
+        """
+        if items is not None:
+            content = _parquet(items)
+            name = f"{score.key}.parquet"
+            write_atomically(self._path(score.task, score.key, "parquet"), content)
+            digest = hashlib.sha256(content).hexdigest()
+            score = replace(score, items=ItemsFile(name=name, sha256=digest, rows=items.num_rows, unit=unit))
+        write_atomically(self._path(score.task, score.key, "json"), to_json(score).encode("utf-8"))
+        self._path(score.task, score.key, "failure.json").unlink(missing_ok=True)
+        return score
+
+    def put_side(self, task: str, key: str, suffix: str, content: bytes) -> dict[str, Any]:
+        """Write a file beside a cell, before the cell itself; returns name, sha256 and size for its provenance."""
+        path = self._path(task, key, suffix)
+        write_atomically(path, content)
+        return {"name": path.name, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+
+    def side_of(self, score: Score, about: Mapping[str, Any]) -> bytes:
+        """Return a file that `put_side` wrote.
+
+        Raises:
+            InputError: the file is missing or its sha256 is not the one the cell names.
+        """
+        path = self.root / "cells" / score.task / str(about["name"])
+        content = path.read_bytes() if path.exists() else b""
+        if hashlib.sha256(content).hexdigest() != about["sha256"]:
+            raise InputError([f"{path}: not the file the cell {score.key} was committed with; run the cell again"])
+        return content
+
+    def put_failure(self, failure: Failure) -> None:
+        """Record that a cell failed."""
+        write_atomically(self._path(failure.task, failure.key, "failure.json"), to_json(failure).encode("utf-8"))
+
+    def items_of(self, score: Score) -> Any | None:
+        """Return the per-item results as a pyarrow Table, or None where there are none.
+
+        Raises:
+            InputError: the file is missing or its sha256 is not the one the cell names.
+        """
+        import io
+
+        import pyarrow.parquet as pq
+
+        score = score.parts[0] if isinstance(score, SeededScore) else score  # the first seed's stand for all
+        if score.items is None:
+            return None
+        path = self._path(score.task, score.key, "parquet")
+        content = path.read_bytes() if path.exists() else b""
+        if hashlib.sha256(content).hexdigest() != score.items.sha256:
+            raise InputError([f"{path}: the per-item results are not those the cell {score.key} was committed with"])
+        # One thread: arrow's pool can outlive the interpreter and abort it ("terminate called") at exit.
+        return pq.read_table(io.BytesIO(content), use_threads=False)
+
+    def all_results(self) -> Iterator[Result]:
+        """Yield every record, scores before failures of the same cell."""
+        for path in sorted((self.root / "cells").glob("*/*.json")):
+            key = path.name.split(".")[0]
+            if path.name.endswith(".failure.json") and self._path(path.parent.name, key, "json").exists():
+                continue
+            yield _read(path)
+
+    def note_name(self, result: Result, *, model: str, cell: str) -> None:
+        """Remember that a stored record is also the cell `cell` of `model`, which has the same key."""
+        if result.model == model:
+            return
+        digest = hashlib.sha256(cell.encode("utf-8")).hexdigest()[:16]
+        path = self.root / "names" / result.task / f"{result.key}.{digest}.json"
+        if not path.exists():
+            record = {"key": result.key, "task": result.task, "model": model, "cell": cell}
+            write_atomically(path, (json.dumps(record, ensure_ascii=False) + "\n").encode("utf-8"))
+
+    def other_names(self) -> dict[tuple[str, str], list[OtherName]]:
+        """Return (task, key) -> the further cells that a record is, sorted."""
+        found: dict[tuple[str, str], list[OtherName]] = {}
+        for path in sorted((self.root / "names").glob("*/*.json")):
+            one = json.loads(path.read_text(encoding="utf-8"))
+            found.setdefault((one["task"], one["key"]), []).append(OtherName(one["model"], one["cell"]))
+        return {place: sorted(names) for place, names in found.items()}
+
+    @contextmanager
+    def claim(self, key: str) -> Iterator[bool]:
+        """Hold the cell's lock for the duration, if no other process does; yields whether it is held."""
+        lock = FileLock(self._made("locks") / f"{key}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def folder(self, name: str) -> Path:
+        """Return (and make) a side folder, such as `mteb` for results in mteb's own format."""
+        return self._made(name)
+
+    def write_run(self, suite: str, record: dict[str, Any]) -> None:
+        """Note what the last run of `suite` was made of."""
+        content = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+        write_atomically(self._made("runs") / f"{suite}.json", content.encode("utf-8"))
+
+    def _made(self, name: str) -> Path:
+        folder = self.root / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def _path(self, task: str, key: str, suffix: str) -> Path:
+        return self.root / "cells" / task / f"{key}.{suffix}"
+
+
+def _read(path: Path) -> Result:
+    try:
+        return from_json(path.read_text(encoding="utf-8"))
+    except (ValueError, TypeError) as error:
+        raise InputError([f"{path}: not a result record ({error}); move it away to have it run again"]) from error
+
+
+def _parquet(table: Any) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    buffer = pa.BufferOutputStream()
+    pq.write_table(table, buffer, compression="zstd")
+    content: bytes = buffer.getvalue().to_pybytes()
+    return content

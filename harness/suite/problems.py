@@ -1,0 +1,95 @@
+"""Turn pydantic's complaints into lines a user can act on: position, what, value, valid choices, near miss."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from harness.suite.fields import NAME_PATTERN, SHA256_PATTERN
+from harness.wording import did_you_mean, listing
+from harness.yaml_source import Node
+
+WANTED = {
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+BOUNDS = {
+    "greater_than": "more than {gt:g}",
+    "greater_than_equal": "{ge:g} or more",
+    "less_than": "less than {lt:g}",
+    "too_short": "a list with at least {min_length} element",
+    "string_too_long": "at most {max_length} characters",
+}
+PATTERNS = {
+    NAME_PATTERN: "letters, digits and any of _ . + @ = - with a letter or digit first",
+    SHA256_PATTERN: "64 hex digits in lower case",
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing wrong, and where."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{where}: {self.message}"
+
+
+def problem(node: Node, message: str, *, at_key: bool = False) -> Problem:
+    """Return a problem at `node`, or at its key."""
+    where = node.key_position if at_key and node.key_position else node.position
+    return Problem(where.file, where.line, where.column, message)
+
+
+def worded(one: dict[str, Any], node: Node, *, label: str, above: str, keys: Collection[str]) -> Problem:
+    """Return one of pydantic's complaints as a problem at `node`.
+
+    Args:
+        one: from `ValidationError.errors()`.
+        node: the value complained of, or the nearest there is.
+        label: how the value is called.
+        above: how the mapping that holds it is called.
+        keys: what that mapping may hold.
+    """
+    kind: str = one["type"]
+    value = one.get("input")
+    if kind == "extra_forbidden":
+        key = one["loc"][-1]
+        return problem(
+            node, f"unknown key {key!r}; valid: {listing(keys, most=40)}{did_you_mean(key, keys)}", at_key=True
+        )
+    if kind == "missing":
+        return problem(node, f"{above}: missing key {one['loc'][-1]!r}")
+    if kind == "literal_error":
+        choices = [part.strip(" '") for part in one["ctx"]["expected"].replace(" or ", ", ").split(", ")]
+        return problem(node, f"{label}: {value!r} is not one of {listing(choices)}{did_you_mean(value, choices)}")
+    if kind in WANTED:
+        return problem(node, f"{label}: expected {WANTED[kind]}, got {_short(value)}")
+    if kind in BOUNDS:
+        return problem(node, f"{label}: expected {BOUNDS[kind].format(**one['ctx'])}, got {_short(value)}")
+    if kind == "string_pattern_mismatch" and one["ctx"]["pattern"] in PATTERNS:
+        return problem(node, f"{label}: expected {PATTERNS[one['ctx']['pattern']]}, got {_short(value)}")
+    message = one["msg"].removeprefix("Value error, ")
+    return problem(node, f"{label}: {message[0].lower()}{message[1:]}, got {_short(value)}")
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,123 @@
+"""CellView, Standing, AxisSummary, Report: what is said, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from harness.candidates.candidate import Candidate
+from harness.comparison.retention import AxisRetention
+from harness.plan.cells import Cell, PlannedTask
+from harness.results.records import Failure, Score
+from harness.statistics.difference import Difference
+from harness.tasks.types import EMBEDDING_TYPES, Axis
+
+Comparer = Callable[[Score, Score], Difference]
+Status = Literal["ok", "error", "missing", "n/a"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellView:
+    """One cell as a report shows it."""
+
+    cell: Cell
+    status: Status
+    score: Score | None = None
+    failure: Failure | None = None
+    reason: str | None = None
+    """Why it is missing or not applicable."""
+
+    @property
+    def value(self) -> float | None:
+        """The score in points, or None."""
+        return self.score.score if self.score else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mean:
+    """A mean over tasks, with what it is over."""
+
+    value: float | None
+    """None where there is nothing to average."""
+    n: int
+    """Tasks (or types) in it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a model stands on an axis, over the tasks that every model with scores has."""
+
+    model: str
+    mean: float
+    """Over the common tasks, in points."""
+    is_tied_with_leader: bool
+    """Whether its difference to the best mean is not clear of 0."""
+    to_leader: Difference | None
+    """None for the leader itself."""
+    to_baseline: Difference | None
+    """None for the baseline itself, or where there is none."""
+    ahead: int
+    """Common tasks on which it is clearly ahead of the baseline: the paired interval lies above 0."""
+    behind: int
+    undecided: int
+    """Common tasks whose interval covers 0 or that have none, but for those whose cell is the baseline's own."""
+    best_rank: int | None = None
+    """1 + the models that are clearly better; None where a difference has no interval."""
+    worst_rank: int | None = None
+    """The number of models less those clearly worse: with `best_rank` a 95 % interval of the rank."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AxisSummary:
+    """The means of one axis, a model each."""
+
+    axis: Axis
+    tasks: tuple[str, ...]
+    """All tasks of the axis in the suite."""
+    common: tuple[str, ...]
+    """Those the means are over."""
+    models: tuple[str, ...]
+    """Models with any score on the axis; the others are left out of the means."""
+    by_type: dict[str, dict[str, Mean]]
+    """type -> model -> mean over its common tasks."""
+    over_tasks: dict[str, Mean]
+    over_types: dict[str, Mean]
+    delta: dict[str, Mean]
+    """Model -> mean difference to the baseline over the tasks both have."""
+    standings: tuple[Standing, ...]
+    """Best mean first; empty where there is no common task."""
+    apart: dict[str, str] = field(default_factory=dict)
+    """Task that no mean may hold -> why: another unit than points, or other parts for other models."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """All that a report says."""
+
+    title: str
+    description: str | None
+    limits: tuple[int, ...]
+    """Distinct limits of the cells shown; empty for a full run."""
+    baseline: str | None
+    models: tuple[str, ...]
+    tasks: tuple[PlannedTask, ...]
+    cells: dict[tuple[str, str], CellView]
+    """(model, task) -> view."""
+    axes: tuple[AxisSummary, ...]
+    candidates: dict[str, Candidate | None]
+    """None for a candidate that is not there."""
+    differences: dict[tuple[str, str], Difference]
+    """(model, task) -> difference to the baseline, where both have a score; `q_value` over all of them."""
+    retention: tuple[AxisRetention, ...] = ()
+    """Whether each model kept the baseline's general ability; empty without a baseline or results to compare."""
+    unverified: tuple[str, ...] = ()
+    """Sources that nothing vouches for."""
+    warnings: tuple[str, ...] = field(default=())
+
+
+def ordered_types(tasks: Sequence[PlannedTask]) -> list[str]:
+    """Return the types of `tasks`, MTEB's own order first, others as they come."""
+    present = list(dict.fromkeys(task.type for task in tasks))
+    known = [kind for kind in EMBEDDING_TYPES if kind in present]
+    return known + [kind for kind in present if kind not in known]

@@ -1,0 +1,1 @@
+"""WHAT is measured: facts of every task, engine and type, before any engine is imported."""

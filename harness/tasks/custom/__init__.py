@@ -1,0 +1,1 @@
+"""A task over the user's own files: read, check, assemble."""

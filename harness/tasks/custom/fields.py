@@ -1,0 +1,126 @@
+"""What files of a custom task hold, and how one cell of them is checked."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.wording import display_path
+
+SUFFIXES = (".jsonl", ".csv", ".parquet")
+MOST_PROBLEMS = 20
+"""So many bad rows are named; the rest are counted."""
+Cell = Literal["text", "number", "label", "texts", "numbers", "binary", "grade"]
+
+FILES: dict[str, dict[str, dict[str, Cell]]] = {
+    "STS": {"test": {"sentence1": "text", "sentence2": "text", "score": "number"}},
+    "PairClassification": {"test": {"sentence1": "text", "sentence2": "text", "label": "binary"}},
+    "Classification": {"train": {"text": "text", "label": "label"}, "test": {"text": "text", "label": "label"}},
+    "Clustering": {"test": {"text": "text", "label": "label"}},
+    "Retrieval": {
+        "corpus": {"_id": "label", "text": "text"},
+        "queries": {"_id": "label", "text": "text"},
+        "qrels": {"query-id": "label", "corpus-id": "label", "score": "grade"},
+    },
+    "Reranking": {"test": {"query": "text", "positive": "texts", "negative": "texts"}},
+    "Summarization": {
+        "test": {"text": "text", "human_summaries": "texts", "machine_summaries": "texts", "relevance": "numbers"}
+    },
+}
+OPTIONAL: dict[str, dict[str, Cell]] = {"corpus": {"title": "text"}, "test": {"set": "label"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row and where it stands."""
+
+    line: int
+    """1-based line of the file (JSONL, CSV) or row (parquet)."""
+    values: dict[str, Any]
+
+
+def check_cell(row: Row, name: str, cell: Cell, shown: str, problems: list[str]) -> None:
+    value = row.values.get(name)
+    checked = _CHECKS[cell](value)
+    if checked is None:
+        problems.append(f"{shown}:{row.line}: {name}: expected {_WANTED[cell]}, got {_short(value)}")
+    else:
+        row.values[name] = checked
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def _label(value: Any) -> str | None:
+    if isinstance(value, bool) or value is None:
+        return None
+    return str(value) if isinstance(value, int) or (isinstance(value, str) and value.strip()) else None
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _binary(value: Any) -> int | None:
+    number = _number(value)
+    return int(number) if number in (0.0, 1.0) else None
+
+
+def _grade(value: Any) -> int | None:
+    number = _number(value)
+    return int(number) if number is not None and number >= 0 and number == int(number) else None
+
+
+def _list_of(check: Callable[[Any], Any]) -> Callable[[Any], list[Any] | None]:
+    def checked(value: Any) -> list[Any] | None:
+        if isinstance(value, str):  # a CSV cell
+            try:
+                value = json.loads(value)
+            except json.JSONDecodeError:
+                return None
+        if not isinstance(value, list):
+            return None
+        items = [check(item) for item in value]
+        return None if any(item is None for item in items) else items
+
+    return checked
+
+
+_CHECKS: dict[Cell, Callable[[Any], Any]] = {
+    "text": _text,
+    "label": _label,
+    "number": _number,
+    "binary": _binary,
+    "grade": _grade,
+    "texts": _list_of(_text),
+    "numbers": _list_of(_number),
+}
+_WANTED: dict[Cell, str] = {
+    "text": "text that is not empty",
+    "label": "text or a whole number",
+    "number": "a finite number",
+    "binary": "0 or 1",
+    "grade": "a whole number, 0 or more",
+    "texts": "a list of texts",
+    "numbers": "a list of numbers",
+}
+
+
+def place_of(path: Path, row: Row) -> str:
+    return f"{display_path(path)}:{row.line}"

@@ -1,0 +1,152 @@
+"""Users' own evaluation data: JSONL, CSV or parquet with the field's usual columns, read and checked row by row.
+
+| type | files | columns |
+|---|---|---|
+| STS | test.* | sentence1, sentence2, score |
+| PairClassification | test.* | sentence1, sentence2, label (0 or 1) |
+| Classification | train.*, test.* | text, label |
+| Clustering | test.* | text, label; set (optional: texts of one set are clustered together) |
+| Retrieval | corpus.*, queries.*, qrels.* | _id, text, title (optional); _id, text; query-id, corpus-id, score |
+| Reranking | test.* | query, positive (list), negative (list) |
+| Summarization | test.* | text, human_summaries (list), machine_summaries (list), relevance (list of numbers) |
+
+A task with one file may be named by that file instead of its folder. Lists in CSV cells are JSON.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from harness.errors import InputError
+from harness.tasks.custom.assemble import ASSEMBLE, CustomData
+from harness.tasks.custom.fields import FILES, MOST_PROBLEMS, OPTIONAL, SUFFIXES, Cell, Row, check_cell
+from harness.wording import did_you_mean, display_path, listing
+
+
+def read_custom(name: str, kind: str, path: Path) -> CustomData:
+    """Read and check the data of custom task `name`.
+
+    Args:
+        name: for messages.
+        kind: an embedding type, a key of `FILES`.
+        path: the folder, or the file of a task with one file.
+
+    Raises:
+        InputError: with `file:line: what` for every bad row, every missing file and column.
+    """
+    problems: list[str] = []
+    tables: dict[str, list[Row]] = {}
+    paths: dict[str, Path] = {}
+    for stem, columns in FILES[kind].items():
+        file = _find(path, stem, single=len(FILES[kind]) == 1, problems=problems)
+        if file is None:
+            continue
+        paths[stem] = file
+        tables[stem] = _read_table(file, columns, OPTIONAL.get(stem, {}), problems)
+    if not problems:
+        data = ASSEMBLE[kind](tables, paths, problems)
+    if problems:
+        shown = problems[:MOST_PROBLEMS]
+        if len(problems) > MOST_PROBLEMS:
+            shown.append(f"... and {len(problems) - MOST_PROBLEMS} more")
+        raise InputError([f"custom task {name!r} ({kind}): {line}" for line in shown])
+    return data
+
+
+def _find(path: Path, stem: str, *, single: bool, problems: list[str]) -> Path | None:
+    if path.is_file():
+        if single and path.suffix in SUFFIXES:
+            return path
+        why = f"is no {', '.join(SUFFIXES)} file" if single else "is a file; this type needs a folder"
+        problems.append(f"{display_path(path)} {why}")
+        return None
+    found = [path / f"{stem}{suffix}" for suffix in SUFFIXES if (path / f"{stem}{suffix}").is_file()]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = listing(file.name for file in found)
+        problems.append(f"{display_path(path)} has {names}: keep one of them")
+        return None
+    there = sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
+    near = did_you_mean(f"{stem}.jsonl", there)
+    problems.append(
+        f"{display_path(path)} has no {stem}.jsonl, .csv or .parquet; there: {listing(there) or 'nothing'}{near}"
+    )
+    return None
+
+
+def _read_table(file: Path, columns: dict[str, Cell], optional: dict[str, Cell], problems: list[str]) -> list[Row]:
+    rows = list(_rows(file, problems))
+    shown = display_path(file)
+    if not rows and not problems:
+        problems.append(f"{shown}: no rows")
+    present: set[str] = set()
+    for row in rows:
+        present |= set(row.values)
+    missing = [name for name in columns if name not in present] if rows else []
+    there = listing(sorted(present))
+    problems.extend(f"{shown}: no column {name!r}; there: {there}{did_you_mean(name, present)}" for name in missing)
+    if missing:
+        return []
+    for row in rows:
+        for name, cell in columns.items():
+            check_cell(row, name, cell, shown, problems)
+        for name, cell in optional.items():
+            if row.values.get(name) not in (None, ""):  # a CSV cell left empty, a corpus without titles
+                check_cell(row, name, cell, shown, problems)
+    return rows
+
+
+def _rows(file: Path, problems: list[str]) -> Iterator[Row]:
+    if file.suffix == ".parquet":
+        yield from _parquet_rows(file, problems)
+        return
+    shown = display_path(file)
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        problems.append(f"{shown}: not UTF-8: {error.reason} at byte {error.start}")
+        return
+    if file.suffix == ".csv":
+        reader = csv.DictReader(io.StringIO(text), restkey="\0more")
+        for row in reader:
+            if "\0more" in row or None in row.values():
+                problems.append(f"{shown}:{reader.line_num}: {_fields_said(row)} fields, the header has another number")
+                continue
+            yield Row(reader.line_num, dict(row))
+        return
+    for number, line in enumerate(text.split("\n"), 1):  # splitlines() would break at U+2028 and the like too
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except json.JSONDecodeError as error:
+            problems.append(f"{shown}:{number}:{error.colno}: not JSON: {error.msg}")
+            continue
+        if not isinstance(value, dict):
+            problems.append(f"{shown}:{number}: expected an object, got {type(value).__name__}")
+            continue
+        yield Row(number, value)
+
+
+def _fields_said(row: dict[Any, Any]) -> int:
+    more = row.get("\0more") or []
+    return sum(value is not None for key, value in row.items() if key != "\0more") + len(more)
+
+
+def _parquet_rows(file: Path, problems: list[str]) -> Iterator[Row]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(file)
+    except (pa.ArrowException, OSError) as error:
+        problems.append(f"{display_path(file)}: not parquet: {str(error).splitlines()[0]}")
+        return
+    for number, values in enumerate(table.to_pylist(), 1):
+        yield Row(number, values)

@@ -1,0 +1,38 @@
+"""What a `limit` leaves of a task: the constants of the subsample, and the counts that planning expects; pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from harness.tasks.catalogue import Counts
+
+DISTRACTORS_PER_QUERY = 10
+"""Documents kept a query beside the judged ones (retrieval)."""
+TEXTS_PER_SET = 100
+"""Clustering keeps as many sets as can have so many texts each."""
+TEXTS_PER_LABEL = 5
+"""Clustering keeps so many labels that each keeps so many texts."""
+JUDGED_PER_QUERY = 2
+"""Judged documents a query that planning expects; the data decide."""
+
+
+def limited_counts(kind: str, counts: Counts, limit: int) -> Counts:
+    """Return about what `limit` leaves of `counts`; exact for pairs and documents, an estimate elsewhere."""
+    if limit >= counts.items:
+        return counts
+    share = limit / counts.items
+    characters = counts.characters / max(counts.texts, 1)
+    texts = max(1, round(counts.texts * share))
+    if kind == "Retrieval":
+        documents = min(counts.texts - counts.items, limit * (DISTRACTORS_PER_QUERY + JUDGED_PER_QUERY))
+        texts = limit + documents
+    # A tenth of the training texts bounds what the ten draws of each class can want.
+    training = min(counts.training_texts, max(limit, counts.training_texts // 10))
+    return replace(
+        counts,
+        items=limit,
+        texts=texts,
+        unique_texts=min(counts.unique_texts, texts),
+        characters=round(characters * texts),
+        training_texts=training,
+    )
