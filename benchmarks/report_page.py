@@ -1,7 +1,7 @@
 """How large the HTML report gets, and how fast it opens and sorts: `python benchmarks/report_page.py`.
 
 Invented numbers over the tasks of MTEB(eng, v1) and five ability tasks; needs Chromium. Times are wall clock, so run it
-on a quiet machine; the test of the same numbers is tests/test_report_page.py.
+on a quiet machine; the test of the same numbers is tests/harness/report/formats/test_html_in_browser.py.
 """
 
 from __future__ import annotations

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from places import TESTS
 
-FIRST = ("test_regress.py", "test_run.py", "test_train.py", "test_fetch.py")
+FIRST = (
+    "test_regress.py",
+    "harness/evaluation/test_run.py",
+    "grace/training/test_train.py",
+    "harness/provision/test_fetch.py",
+)
 """The longest files: begun last, one worker would still be at them while the other has nothing left."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Bring the longest files to the front; the rest keeps its order."""
-    place = {name: number for number, name in enumerate(FIRST)}
-    items.sort(key=lambda item: place.get(item.path.name, len(FIRST)))
+    place = {TESTS / name: number for number, name in enumerate(FIRST)}
+    items.sort(key=lambda item: place.get(item.path, len(FIRST)))

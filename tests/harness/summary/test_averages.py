@@ -1,0 +1,75 @@
+"""The report's means over MTEB(eng, v1) are mteb's own Mean (Task) and Mean (TaskType), from the same results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from cells_support import make_score
+from golden_report import candidate
+
+from harness.plan.cells import Cell, Plan, PlannedTask
+from harness.results.records import Result
+from harness.suite.schema import Suite
+from harness.summary.build import summarise
+from harness.tasks.catalogue import catalogue
+
+BENCHMARK = "MTEB(eng, v1)"
+
+
+def planned(name: str) -> PlannedTask:
+    """Return a task of the benchmark as planned."""
+    info = catalogue().tasks[name]
+    return PlannedTask(
+        name=name, axis=info.axis, type=info.type, engine=info.engine, splits=("test",), subsets=("default",),
+        limit=None, info=info,
+    )  # fmt: skip
+
+
+def report_of(values: dict[str, float]) -> Any:
+    """Return the embedding axis of a report over one model with these points."""
+    one = candidate("base")
+    suite = Suite.model_validate({"version": 1, "name": "averages"}).model_copy(update={"models": [one.spec]})
+    tasks = tuple(planned(name) for name in values)
+    cells = tuple(Cell(model="base", task=task, state="cell", key=f"{task.name:0<20}"[:20]) for task in tasks)
+    results: dict[str, Result] = {
+        str(cell): make_score(model="base", task=cell.task.name, type=cell.task.type, score=values[cell.task.name])
+        for cell in cells
+    }
+    plan = Plan(suite=suite, cells=cells, candidates=(one,), tasks=tasks, datasets={}, gaps=())
+    return summarise(plan, results).axes[0]
+
+
+def test_means_are_mtebs() -> None:
+    """All tasks of the benchmark with random scores: both means and each type's agree to the last digits."""
+    from mteb import get_task
+    from mteb.benchmarks import _benchmark_metrics as theirs
+    from mteb.results import TaskResult
+
+    names = [member.name for member in catalogue().benchmarks[BENCHMARK]]
+    assert len(names) == 56
+    scores = dict(zip(names, np.random.default_rng(0).random(len(names)), strict=True))
+    results = []
+    for name, score in scores.items():
+        task = get_task(name)
+        split, subset = task.metadata.eval_splits[0], next(iter(task.metadata.hf_subsets))
+        row = {"hf_subset": subset, "languages": ["eng-Latn"], "main_score": float(score)}
+        results.append(
+            TaskResult(
+                dataset_revision="1",
+                task_name=name,
+                mteb_version="2",
+                scores={split: [row]},
+                evaluation_time=0.0,
+                kg_co2_emissions=None,
+            )
+        )
+    axis = report_of({name: 100 * float(score) for name, score in scores.items()})
+    assert axis.over_tasks["base"].value == pytest.approx(100 * theirs._compute_mean_task(results))
+    assert axis.over_types["base"].value == pytest.approx(100 * theirs._compute_mean_task_type(results))
+    by_type = theirs._compute_task_types(results)
+    assert {kind: mean["base"].value for kind, mean in axis.by_type.items()} == pytest.approx(
+        {kind: 100 * value for kind, value in by_type.items()}
+    )
+    assert axis.over_tasks["base"].value != pytest.approx(axis.over_types["base"].value)
