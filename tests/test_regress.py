@@ -107,7 +107,9 @@ def failures_of_broken(change: str, results: Path, folder: Path) -> dict[str, in
 @pytest.mark.real
 def test_a_small_change_of_our_own_fails_the_gate(results: Path, tmp_path: Path) -> None:
     """Two characters before each text: far less than a bad model does, far more than any processor may."""
-    failures = failures_of_broken('prompts: {query: "> ", document: "> "}', results, tmp_path)
+    kinds = ("query", "document", "STS", "PairClassification", "Classification", "Clustering", "Summarization")
+    prompts = ", ".join(f'{kind}: "> "' for kind in kinds)
+    failures = failures_of_broken(f"prompts: {{{prompts}}}", results, tmp_path)
     assert sum(count for name, count in failures.items() if "stay" in name) == 7
 
 

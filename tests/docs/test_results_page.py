@@ -37,7 +37,9 @@ def test_the_page_has_every_field_of_a_record():
 def test_the_page_has_every_key_of_the_provenance(tmp_path, monkeypatch):
     """Of a cell that was run: what it lists and what is stored, one for one but for ability and training."""
     monkeypatch.chdir(tmp_path)
-    rows = "".join(f'{{"sentence1": "a{n} b{n}", "sentence2": "b{n} c{n % 2} a{n % 3}", "score": {n}}}\n' for n in range(5))
+    rows = "".join(
+        f'{{"sentence1": "a{n} b{n}", "sentence2": "b{n} c{n % 2} a{n % 3}", "score": {n}}}\n' for n in range(5)
+    )
     write(tmp_path / "pairs.jsonl", rows)
     suite_file(
         tmp_path, "models: [{name: w, encoder: tf-idf}]\ntasks: {custom: [{name: p, type: STS, path: pairs.jsonl}]}\n"
