@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+
 from harness.results.records import Score
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import NamedTuple
+
 from harness.errors import InputError
 from harness.results.records import Result
 from harness.results.store import Store

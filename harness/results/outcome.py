@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 from harness.errors import ExitCode, worst
 from harness.plan.cells import Cell, Plan
 from harness.results.records import Failure, Result

@@ -13,7 +13,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-
 FORMAT_VERSION = 1
 SUFFIX = "rationales.json.gz"
 

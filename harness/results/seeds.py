@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from statistics import fmean
+
 from harness.candidates.candidate import Candidate, MissingCandidate
 from harness.digests import sha256_text
 from harness.plan.cells import Cell, Plan

@@ -14,13 +14,14 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from filelock import FileLock, Timeout
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from filelock import FileLock, Timeout
+
 from harness.digests import write_atomically
 from harness.errors import InputError
 from harness.results.records import Failure, ItemsFile, Result, Score, SeededScore, from_json, to_json
-
 
 logger = logging.getLogger(__name__)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+
 from harness.results.records import Score, SeededScore
 from harness.results.store import Store
 from harness.statistics.decisions import Decisions, decisions_of
 from harness.statistics.items import ItemStatistic, mean_of, of_columns
-
 
 POINTS = 100.0
 Statistics = dict[tuple[Any, ...], ItemStatistic]
