@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.comparison.compare import Comparison
     from harness.encoders.checked import CheckedEncoder
+    from harness.evaluation.events import Reporter
     from harness.evaluation.options import RunOptions
-    from harness.evaluation.progress import Reporter
     from harness.results.outcome import RunOutcome
     from harness.sources.places import Sources
     from harness.suite.schema import Suite

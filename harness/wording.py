@@ -1,9 +1,9 @@
-"""Did_you_mean, listing, display_path: how messages name things."""
+"""How messages name things: choices, paths, long lists cut short, spans of time."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 
@@ -30,3 +30,27 @@ def listing(choices: Iterable[str], *, most: int = 12) -> str:
     names = list(choices)
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown}, ... ({len(names) - most} more)"
+
+
+def first_few(names: Iterable[str], *, most: int = 6) -> str:
+    """Return names as `a, b and 3 more`, cut after `most`."""
+    every = list(names)
+    return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")
+
+
+def first_lines(lines: Sequence[str], *, most: int) -> list[str]:
+    """Return the first lines of a long list of problems, and a last one that counts the rest."""
+    return [*lines[:most], *([f"... and {len(lines) - most} more"] if len(lines) > most else [])]
+
+
+def duration(seconds: float) -> str:
+    """Return seconds in the two largest units: `3.4s`, `42s`, `3m 20s`, `2h 07m`, `3.0 days`."""
+    if seconds < 10:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest}s"
+    if minutes < 60:
+        return f"{minutes}m {rest:02d}s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h {minutes:02d}m" if hours < 48 else f"{hours / 24:.1f} days"

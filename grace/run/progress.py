@@ -7,6 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import Any, TextIO
 
+from harness.wording import duration
+
 LINE_EVERY_SECONDS = 10.0
 REWRITE_EVERY_SECONDS = 0.2
 SHOWN = ("loss", "info_nce", "kl", "reward", "accuracy", "tokens_per_text", "tokens_per_rationale", "tokens_per_second")
@@ -38,11 +40,3 @@ class Progress:
         text = "  ".join([*parts, duration(seconds), f"left {left}"])
         self._stream.write(f"\r\033[K{text}" if self._is_terminal and share < 1 else f"{text}\n")
         self._stream.flush()
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as 42s, 3m05s or 2h07m."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole}s"
-    return f"{whole // 60}m{whole % 60:02d}s" if whole < 3600 else f"{whole // 3600}h{whole % 3600 // 60:02d}m"

@@ -29,13 +29,13 @@ from harness.cost import calibrate as calibration
 from harness.cost.estimate import CellCost, Totals, cost_of, estimated_tokens, most_expensive, totals, writes_of
 from harness.cost.pace import Pace
 from harness.errors import InputError
-from harness.evaluation.clock import duration
 from harness.evaluation.permission import withheld
 from harness.plan.cells import Cell, Plan
 from harness.plan.tasks import resolve_tasks
 from harness.results.store import Store
 from harness.suite.load import LoadedSuite, load_suite
 from harness.suite.shipped import shipped_suites
+from harness.wording import duration, first_few
 
 
 def plan(
@@ -186,11 +186,9 @@ def _print_plan(loaded: LoadedSuite, plan: Plan, store: Store, rows: list[dict[s
         print(f"  {task.type:18} {task.label:32} {shown}  {states}")
     print("  (of the model that costs most)")
     for note, labels in _notes(rows).items():
-        names = ", ".join(labels[:6]) + (f" and {len(labels) - 6} more" if len(labels) > 6 else "")
-        print(f"  {names}: {note}")
+        print(f"  {first_few(labels)}: {note}")
     for gap, wanted in plan.gaps:
-        names = ", ".join(wanted[:6]) + (f" and {len(wanted) - 6} more" if len(wanted) > 6 else "")
-        print(f"\nnot there: {gap.what}: {gap.why} (wanted by {names})\n    get it: {gap.command}")
+        print(f"\nnot there: {gap.what}: {gap.why} (wanted by {first_few(wanted)})\n    get it: {gap.command}")
     for refused in withheld(plan, store):
         print(f"\nwould not run: task {refused.task}: {refused.reason}")
 

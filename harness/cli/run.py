@@ -29,6 +29,7 @@ from harness.cli.options import (
     sources_of,
 )
 from harness.errors import ExitCode
+from harness.evaluation.executors.table import EXECUTORS
 from harness.evaluation.options import RunOptions
 from harness.evaluation.progress import reporter_for
 from harness.evaluation.run import run as run_suite
@@ -39,6 +40,7 @@ from harness.results.records import Result
 from harness.results.store import Store
 from harness.suite.load import LoadedSuite
 from harness.summary.build import summarise
+from harness.wording import listing
 
 
 class ReportFormat(StrEnum):
@@ -57,6 +59,7 @@ def run(
     tasks: TasksOption = "",
     limit: LimitOption = None,
     available: AvailableOption = False,
+    executor: Annotated[str, typer.Option("--executor", help=f"Where cells run: {listing(EXECUTORS)}.")] = "local",
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes on this machine.")] = 1,
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Write every rationale anew; neither read nor fill the cache.")
@@ -76,6 +79,7 @@ def run(
         tasks=names_of(tasks),
         limit=limit,
         available=available,
+        executor=executor,
         workers=workers,
         use_cache=not no_cache,
     )

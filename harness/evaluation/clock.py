@@ -6,7 +6,10 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
+from harness.evaluation.events import Event, Finished, Progress, RunBegins, Started
 from harness.plan.cells import Cell
+from harness.results.records import Failure
+from harness.wording import duration
 
 ALMOST = 0.99
 """The most that a cell counts as done before it is: scoring comes after the last text, and their number is a guess."""
@@ -36,6 +39,18 @@ class Clock:
         """Begun cells -> when."""
         self._spent: dict[str, float] = defaultdict(float)
         """Model -> seconds in finished cells."""
+
+    def note(self, event: Event) -> None:
+        """Take note of what a run tells of itself."""
+        match event:
+            case RunBegins():
+                self.expect(event.cells)
+            case Started():
+                self.begin(event.cell)
+            case Progress():
+                self.advance(event.cell, event.texts)
+            case Finished(result=result):
+                self.finish(event.cell, failed=isinstance(result, Failure), elsewhere=result is None)
 
     def expect(self, cells: Sequence[Cell]) -> None:
         """Take note of the cells to run."""
@@ -98,17 +113,6 @@ class Clock:
     def elapsed(self) -> str:
         """Return the time since the start."""
         return duration(self._now() - self._began)
-
-
-def duration(seconds: float) -> str:
-    """Return seconds in the two largest units, such as `3m 20s`."""
-    if seconds < 60:
-        return f"{seconds:.1f}s" if seconds < 10 else f"{seconds:.0f}s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes}m {rest:02d}s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h {minutes:02d}m" if hours < 48 else f"{hours / 24:.1f} days"
 
 
 def _characters(cell: Cell) -> float | None:

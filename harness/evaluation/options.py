@@ -1,4 +1,4 @@
-"""RunOptions: where results go and what is run."""
+"""`RunOptions`: where results go, what is run, and where."""
 
 from __future__ import annotations
 
@@ -10,15 +10,23 @@ from harness.sources.places import Sources
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """How to run a suite."""
+    """How to run a suite; the defaults are those of the command line."""
 
     results: Path = Path("results")
+    """The results folder; what has a score there is not run again."""
     sources: Sources = field(default_factory=Sources)
+    """Where data and weights are looked for."""
     models: tuple[str, ...] = ()
+    """Only these models; empty: all."""
     tasks: tuple[str, ...] = ()
+    """Only these tasks; empty: all."""
     limit: int | None = None
+    """Scored items a task; None: what the suite says."""
     available: bool = False
     """Run what can be run and show the gaps as missing."""
+    executor: str = "local"
+    """Where cells are run: a name in `harness.evaluation.executors.table`."""
     workers: int = 1
+    """Processes of the local executor."""
     use_cache: bool = True
     """Whether rationales and their vectors are looked up and kept by content; no score depends on it."""

@@ -12,26 +12,45 @@ from harness.evaluation.options import RunOptions
 from harness.evaluation.permission import withheld, without
 from harness.plan.cells import Plan, dataset_name, infos_of
 from harness.plan.planner import make_plan
+from harness.plan.tasks import resolve_tasks
+from harness.results.outcome import needs_work
 from harness.results.store import Store
 from harness.sources import wheels
 from harness.sources.hub_client import HUB_TIMEOUT_SECONDS, HubClient, Patience, hub_problem
 from harness.sources.hub_errors import FetchError
 from harness.sources.places import Gap, Kind, Located, Sources, commit_name, hub_gap
-from harness.suite.encoder_kinds import LM_ENCODERS
 from harness.suite.model_entries import LoadedModel
+from harness.suite.schema import Suite
 from harness.tasks.engines import engines
+from harness.wording import first_few
 
 logger = logging.getLogger(__name__)
-BUILT_ENCODERS = ("sentence-transformers", "mean-pool", "rationale")
+
+
+def refuse_nothing(suite: Suite) -> None:
+    """Raise InputError where there is nothing to run: a list of tasks alone is for other suites to extend."""
+    if not suite.models:
+        raise InputError(
+            [f"suite {suite.name!r} names no models: write a suite with `extends: [{suite.name}.yaml]` and `models:`"]
+        )
+    if not resolve_tasks(suite):
+        raise InputError([f"suite {suite.name!r} names no tasks: `harness ls --tasks` lists what there is"])
 
 
 def ready(plan: Plan, options: RunOptions, store: Store) -> Plan:
-    """Return the plan with every key known that can be.
+    """Return the plan with every key known that can be; as it is, and nobody asked, where every cell has its score.
+
+    Args:
+        plan: as it can be made without the network.
+        options: of the run.
+        store: what has a score there is not wanted again.
 
     Raises:
         EnvironmentGapError: something is lacking and `options.available` is not set; lists all of it.
         InputError: a task would run model-written programs, the suite does not allow it, and `available` is not set.
     """
+    if not any(needs_work(cell, store) for cell in plan.cells):
+        return plan
     why_unreachable = _hub_problem_if_needed(plan, options, store)
     problems = _fetch_wheels(plan, options)
     sources = options.sources
@@ -42,7 +61,7 @@ def ready(plan: Plan, options: RunOptions, store: Store) -> Plan:
     plan = make_plan(plan.suite, sources, models=options.models, tasks=options.tasks, limit=options.limit)
     lacking = [_line(gap, wanted) for gap, wanted in plan.gaps]
     lacking += problems
-    lacking += _not_built(plan)
+    lacking += _without_backend(plan)
     kept_back = withheld(plan, store)
     forbidden = [f"task {one.task}: {one.reason}" for one in kept_back if one.is_forbidden]
     if forbidden and not options.available:
@@ -64,9 +83,7 @@ def ready(plan: Plan, options: RunOptions, store: Store) -> Plan:
 
 
 def _line(gap: Gap, wanted: Iterable[str]) -> str:
-    names = list(wanted)
-    shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
-    return f"{gap.what} (wanted by {shown}): {gap.why}\n    get it: {gap.command}"
+    return f"{gap.what} (wanted by {first_few(wanted)}): {gap.why}\n    get it: {gap.command}"
 
 
 def _fetch_wheels(plan: Plan, options: RunOptions) -> list[str]:
@@ -92,16 +109,12 @@ def _fetch_wheels(plan: Plan, options: RunOptions) -> list[str]:
     return problems
 
 
-def _not_built(plan: Plan) -> list[str]:
-    """Return a line for each engine or encoder kind that this release cannot run."""
+def _without_backend(plan: Plan) -> list[str]:
+    """Return a line for each engine that this release cannot run."""
     lines = []
     for engine in sorted({cell.task.engine for cell in plan.cells if cell.state == "cell"} - set(engines())):
         names = sorted({cell.task.label for cell in plan.cells if cell.task.engine == engine})
         lines.append(f"backend {engine} (wanted by {', '.join(names)}): not part of this release; see CHANGELOG.md")
-    for candidate in plan.candidates:
-        kind = candidate.kind if isinstance(candidate, Candidate) else None
-        if kind in LM_ENCODERS and kind not in BUILT_ENCODERS:
-            lines.append(f"encoder {kind} (wanted by {candidate.name}): not part of this release; see CHANGELOG.md")
     return lines
 
 

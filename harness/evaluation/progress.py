@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
-from harness.evaluation.clock import Clock, duration
+from harness.evaluation.clock import Clock
+from harness.evaluation.events import Event, Finished, Phase, Progress, Reporter, RunBegins, RunEnds, Started
 from harness.plan.cells import Cell
 from harness.results.records import Failure, Result, Score
+from harness.wording import duration
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -19,50 +20,6 @@ if TYPE_CHECKING:
 REFRESH_PER_SECOND = 2
 LINE_EVERY_SECONDS = 30.0
 """How often a long cell is mentioned where there is no terminal."""
-
-
-class Reporter(Protocol):
-    """Is told what happens; one cell at a time a process."""
-
-    def start(self, cells: Sequence[Cell], *, done: int) -> None:
-        """`cells` will be run; `done` others of the suite have a score."""
-
-    def started(self, cell: Cell) -> None:
-        """Work on `cell` begins."""
-
-    def phase(self, cell: Cell, name: str) -> None:
-        """`cell` is now loading or evaluating."""
-
-    def progress(self, cell: Cell, texts: int) -> None:
-        """So many more texts are encoded."""
-
-    def finished(self, cell: Cell, result: Result | None, seconds: float) -> None:
-        """`cell` has its result."""
-
-    def close(self) -> None:
-        """Nothing more will come."""
-
-
-class SilentReporter:
-    """Shows nothing."""
-
-    def start(self, cells: Sequence[Cell], *, done: int) -> None:
-        """Show nothing."""
-
-    def started(self, cell: Cell) -> None:
-        """Show nothing."""
-
-    def phase(self, cell: Cell, name: str) -> None:
-        """Show nothing."""
-
-    def progress(self, cell: Cell, texts: int) -> None:
-        """Show nothing."""
-
-    def finished(self, cell: Cell, result: Result | None, seconds: float) -> None:
-        """Show nothing."""
-
-    def close(self) -> None:
-        """Show nothing."""
 
 
 class PlainReporter:
@@ -75,45 +32,49 @@ class PlainReporter:
         self._last = time.monotonic()
         self._of_cell = 0
 
-    def start(self, cells: Sequence[Cell], *, done: int) -> None:
-        """Say how much there is to do."""
-        self._clock.expect(cells)
-        self._write(f"{len(cells)} cell(s) to run, {done} already done")
+    def report(self, event: Event) -> None:
+        """Write a line where there is something to say."""
+        self._clock.note(event)
+        line = self._line_of(event)
+        if line is not None:
+            print(line, file=self._stream, flush=True)
 
-    def started(self, cell: Cell) -> None:
-        """Count from zero."""
-        self._clock.begin(cell)
-        self._of_cell = 0
-        self._last = time.monotonic()
-
-    def phase(self, cell: Cell, name: str) -> None:
-        """Mention only what takes long by itself."""
-        if name == "loading":
-            self._write(f"{cell.model}: loading")
-
-    def progress(self, cell: Cell, texts: int) -> None:
-        """Give a sign of life every half minute."""
-        self._clock.advance(cell, texts)
-        self._of_cell += texts
-        if time.monotonic() - self._last > LINE_EVERY_SECONDS:
-            self._last = time.monotonic()
-            expected = cell.task.texts()
-            of = f" of about {expected}" if expected else ""
-            self._write(f"{cell}: {self._of_cell}{of} texts, {self._clock.rate()}, ETA {self._clock.eta()}")
-
-    def finished(self, cell: Cell, result: Result | None, seconds: float) -> None:
-        """Give the score or the error."""
-        self._clock.finish(cell, failed=isinstance(result, Failure), elsewhere=result is None)
-        place = f"[{self._clock.finished}/{self._clock.total}]"
-        self._write(f"{place} {cell}: {describe(result)} in {duration(seconds)}, ETA {self._clock.eta()}")
-
-    def close(self) -> None:
-        """Sum up."""
+    def _line_of(self, event: Event) -> str | None:
         clock = self._clock
-        self._write(f"{clock.finished} cell(s) in {clock.elapsed()}, {clock.failed} failed, {clock.rate()}")
+        match event:
+            case RunBegins():
+                return f"{len(event.cells)} cell(s) to run, {event.done} already done"
+            case Started():
+                self._of_cell, self._last = 0, time.monotonic()
+            case Phase(name="loading"):  # which takes long by itself
+                return f"{event.cell.model}: loading"
+            case Progress():
+                self._of_cell += event.texts
+                return self._sign_of_life(event.cell)
+            case Finished():
+                place, said = f"[{clock.finished}/{clock.total}]", describe(event.result)
+                return f"{place} {event.cell}: {said} in {duration(event.seconds)}, ETA {clock.eta()}"
+            case RunEnds():
+                return f"{clock.finished} cell(s) in {clock.elapsed()}, {clock.failed} failed, {clock.rate()}"
+        return None
 
-    def _write(self, line: str) -> None:
-        print(line, file=self._stream, flush=True)
+    def _sign_of_life(self, cell: Cell) -> str | None:
+        """Return how far a cell is, every half minute."""
+        if time.monotonic() - self._last <= LINE_EVERY_SECONDS:
+            return None
+        self._last = time.monotonic()
+        expected = cell.task.texts()
+        of = f" of about {expected}" if expected else ""
+        return f"{cell}: {self._of_cell}{of} texts, {self._clock.rate()}, ETA {self._clock.eta()}"
+
+
+class _Current(NamedTuple):
+    """A cell that is being worked on."""
+
+    phase: str = ""
+    texts: int = 0
+    began: float = 0.0
+    """By the monotonic clock, in seconds."""
 
 
 class LiveReporter:
@@ -125,47 +86,41 @@ class LiveReporter:
         """Draw on standard error."""
         self._clock = Clock()
         self._rows: list[tuple[str, str, str]] = []
-        self._current: dict[str, tuple[str, int, float]] = {}
+        self._current: dict[str, _Current] = {}
         self._live: Live | None = None
 
-    def start(self, cells: Sequence[Cell], *, done: int) -> None:
-        """Begin to draw."""
+    def report(self, event: Event) -> None:
+        """Change what the table shows; it is drawn twice a second."""
+        self._clock.note(event)
+        match event:
+            case RunBegins():
+                self._begin_to_draw()
+            case Started():
+                self._current[str(event.cell)] = _Current(began=time.monotonic())
+            case Phase():
+                self._current[str(event.cell)] = self._of(event.cell)._replace(phase=event.name)
+            case Progress():
+                before = self._of(event.cell)
+                self._current[str(event.cell)] = before._replace(texts=before.texts + event.texts)
+            case Finished():
+                self._current.pop(str(event.cell), None)
+                self._rows.append((str(event.cell), describe(event.result), duration(event.seconds)))
+            case RunEnds():
+                if self._live:
+                    self._live.refresh()
+                    self._live.stop()
+
+    def _of(self, cell: Cell) -> _Current:
+        return self._current.get(str(cell), _Current("evaluating", began=time.monotonic()))
+
+    def _begin_to_draw(self) -> None:
         from rich.console import Console
         from rich.live import Live
 
-        self._clock.expect(cells)
         self._live = Live(
             console=Console(stderr=True), refresh_per_second=REFRESH_PER_SECOND, get_renderable=self._table
         )
         self._live.start()
-
-    def started(self, cell: Cell) -> None:
-        """Show the cell."""
-        self._clock.begin(cell)
-        self._current[str(cell)] = ("", 0, time.monotonic())
-
-    def phase(self, cell: Cell, name: str) -> None:
-        """Show the phase."""
-        _, texts, began = self._current.get(str(cell), ("", 0, time.monotonic()))
-        self._current[str(cell)] = (name, texts, began)
-
-    def progress(self, cell: Cell, texts: int) -> None:
-        """Count."""
-        self._clock.advance(cell, texts)
-        name, before, began = self._current.get(str(cell), ("evaluating", 0, time.monotonic()))
-        self._current[str(cell)] = (name, before + texts, began)
-
-    def finished(self, cell: Cell, result: Result | None, seconds: float) -> None:
-        """Move the cell among the finished."""
-        self._clock.finish(cell, failed=isinstance(result, Failure), elsewhere=result is None)
-        self._current.pop(str(cell), None)
-        self._rows.append((str(cell), describe(result), duration(seconds)))
-
-    def close(self) -> None:
-        """Draw once more and stop."""
-        if self._live:
-            self._live.refresh()
-            self._live.stop()
 
     def _table(self) -> Table:
         from rich.table import Table

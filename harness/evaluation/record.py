@@ -1,26 +1,23 @@
-"""Outcome or exception -> Score or Failure, with provenance."""
+"""From an outcome or an exception to the record that is stored, with provenance; and what is noted beside it."""
 
 from __future__ import annotations
 
 import traceback
+from datetime import UTC, datetime
 from typing import Any
 
 from harness import environment
 from harness.backends.interface import Outcome
 from harness.candidates.candidate import Candidate
 from harness.plan.cells import Cell, Plan
+from harness.results.outcome import stored_results
 from harness.results.records import Failure, Result, Score
 from harness.results.store import Store
-
-
-def note_names(result: Result, plan: Plan, store: Store) -> None:
-    """Have a record found under each model of the plan that shares it: it has the name of the first alone."""
-    for cell in plan.cells:
-        if (cell.task.name, cell.key) == (result.task, result.key):
-            store.note_name(result, model=cell.model, cell=str(cell))
+from harness.sources.places import Located
 
 
 def score_of(cell: Cell, outcome: Outcome, provenance: dict[str, Any]) -> Score:
+    """Return the score of a cell, without the items file that the store adds."""
     interval = outcome.interval
     return Score(
         key=str(cell.key),
@@ -44,6 +41,7 @@ def score_of(cell: Cell, outcome: Outcome, provenance: dict[str, Any]) -> Score:
 
 
 def failure_of(cell: Cell, candidate: Candidate, error: Exception, began: str) -> Failure:
+    """Return what is kept of a cell that raised `error`; `began` as in `provenance_of`."""
     return Failure(
         key=str(cell.key),
         model=cell.model,
@@ -58,6 +56,13 @@ def failure_of(cell: Cell, candidate: Candidate, error: Exception, began: str) -
 
 
 def provenance_of(cell: Cell, candidate: Candidate, began: str) -> dict[str, Any]:
+    """Return what a record was made of, as far as it is known before the cell is run.
+
+    Args:
+        cell: what is scored.
+        candidate: its model.
+        began: when work on it began, in ISO format.
+    """
     spec = candidate.spec.model_dump(mode="json")
     return {
         "cell": str(cell),
@@ -79,5 +84,26 @@ def provenance_of(cell: Cell, candidate: Candidate, began: str) -> dict[str, Any
     }
 
 
-def described(place: Any) -> dict[str, Any]:
+def described(place: Located) -> dict[str, Any]:
+    """Return where data or weights came from, for provenance."""
     return {"source": place.source, "revision": place.revision, "identity": place.identity, "vouched": place.vouched}
+
+
+def note_run(plan: Plan, store: Store) -> None:
+    """Keep which keys the cells have, for a report on a machine that lacks the weights or the data."""
+    cells = {str(cell): cell.key for cell in plan.cells if cell.key}
+    record = {"suite": plan.suite.model_dump(mode="json"), "cells": cells, "at": datetime.now(UTC).isoformat()}
+    store.write_run(plan.suite.name, record)
+
+
+def note_names(result: Result, plan: Plan, store: Store) -> None:
+    """Have a record found under each model of the plan that shares it: it has the name of the first alone."""
+    for cell in plan.cells:
+        if (cell.task.name, cell.key) == (result.task, result.key):
+            store.note_name(result, model=cell.model, cell=str(cell))
+
+
+def note_all_names(plan: Plan, store: Store) -> None:
+    """Do so for every cell that has a record, of this run or an earlier one."""
+    for result in {(one.task, one.key): one for one in stored_results(plan, store).values()}.values():
+        note_names(result, plan, store)

@@ -1,20 +1,16 @@
-"""The loop: plan -> preflight -> executor -> backend -> store. A failed cell is a Failure; the rest goes on."""
+"""`harness run` as a story: load, plan, preflight, execute, outcome. A failed cell is a Failure; the rest goes on."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
-from harness.errors import InputError
-from harness.evaluation import preflight
-from harness.evaluation.executors.local import run_cells
+from harness.evaluation.events import Reporter, SilentReporter, told
+from harness.evaluation.executors.table import executor_of
 from harness.evaluation.options import RunOptions
-from harness.evaluation.progress import Reporter, SilentReporter
-from harness.evaluation.record import note_names
-from harness.plan.cells import Plan
+from harness.evaluation.preflight import ready, refuse_nothing
+from harness.evaluation.record import note_all_names, note_run
 from harness.plan.planner import make_plan
-from harness.plan.tasks import resolve_tasks
-from harness.results.outcome import RunOutcome, needs_work, outcome_of, stored_results
+from harness.results.outcome import RunOutcome, needs_work, outcome_of
 from harness.results.store import Store
 from harness.suite.load import load_suite
 from harness.suite.schema import Suite
@@ -33,41 +29,16 @@ def run(suite: Suite | str | Path, options: RunOptions | None = None, reporter: 
         EnvironmentGapError: data, weights, a backend or the network is lacking and `available` is not set; nothing ran.
         KeyboardInterrupt: after the cell that was running was dropped; finished cells are kept.
     """
+    options, reporter = options or RunOptions(), reporter or SilentReporter()
+    execute, store = executor_of(options.executor), Store(options.results)
     suite = suite if isinstance(suite, Suite) else load_suite(suite).suite
-    options = options or RunOptions()
-    reporter = reporter or SilentReporter()
-    store = Store(options.results)
-    _refuse_nothing(suite)
+    refuse_nothing(suite)
     plan = make_plan(suite, options.sources, models=options.models, tasks=options.tasks, limit=options.limit)
-    if any(needs_work(cell, store) for cell in plan.cells):
-        plan = preflight.ready(plan, options, store)
-    pending = [cell for cell in plan.cells if needs_work(cell, store)]
-    runnable = [cell for cell in pending if cell.key is not None]
-    if runnable:
-        _note_run(plan, store)
-        reporter.start(runnable, done=sum(store.has_score(cell.task.name, cell.key) for cell in plan.cells))
-        try:
-            run_cells(plan, runnable, options, reporter)
-        finally:
-            reporter.close()
-    outcome = outcome_of(plan, store, ran=len(runnable))
-    for result in {(one.task, one.key): one for one in stored_results(plan, store).values()}.values():
-        note_names(result, plan, store)
-    return outcome
-
-
-def _refuse_nothing(suite: Suite) -> None:
-    """Raise InputError where there is nothing to run: a list of tasks alone is for other suites to extend."""
-    if not suite.models:
-        raise InputError(
-            [f"suite {suite.name!r} names no models: write a suite with `extends: [{suite.name}.yaml]` and `models:`"]
-        )
-    if not resolve_tasks(suite):
-        raise InputError([f"suite {suite.name!r} names no tasks: `harness ls --tasks` lists what there is"])
-
-
-def _note_run(plan: Plan, store: Store) -> None:
-    """Keep which keys the cells have, for a report on a machine that lacks the weights or the data."""
-    cells = {str(cell): cell.key for cell in plan.cells if cell.key}
-    record = {"suite": plan.suite.model_dump(mode="json"), "cells": cells, "at": datetime.now(UTC).isoformat()}
-    store.write_run(plan.suite.name, record)
+    plan = ready(plan, options, store)
+    cells = [cell for cell in plan.cells if needs_work(cell, store) and cell.key is not None]
+    if cells:
+        note_run(plan, store)
+        with told(reporter, cells, done=sum(store.has_score(cell.task.name, cell.key) for cell in plan.cells)):
+            execute(plan, cells, options, reporter)
+    note_all_names(plan, store)
+    return outcome_of(plan, store, ran=len(cells))

@@ -27,7 +27,7 @@ from harness.sources.locate import locate_dataset, locate_model
 from harness.sources.places import Gap, Located, Sources, go_offline, hub_cache
 from harness.tasks import humaneval
 from harness.tasks.catalogue import catalogue
-from harness.wording import listing
+from harness.wording import first_few, listing
 
 Status = Literal["ok", "missing", "changed", "unreadable"]
 GGUF_MAGIC = b"GGUF"
@@ -154,11 +154,10 @@ class _Patient:
         return None if is_elsewhere else entry
 
     def _changed(self, folder: Path, differing: Sequence[lock.Change]) -> Check:
-        named = ", ".join(str(one) for one in differing[:MOST_NAMED])
-        rest = f" and {len(differing) - MOST_NAMED} more" if len(differing) > MOST_NAMED else ""
+        named = first_few((str(one) for one in differing), most=MOST_NAMED)
         extra = [str(folder / one.path) for one in differing if one.change == "extra"]
         step = f"move away {listing(extra, most=MOST_NAMED)}; then {self._fetch}" if extra else self._fetch
-        return self._check("changed", f"{folder}: {named}{rest}", step)
+        return self._check("changed", f"{folder}: {named}", step)
 
     def _step_for_unreadable(self, entry: lock.Entry | None, path: Path) -> str:
         if entry is not None:

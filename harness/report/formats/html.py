@@ -33,6 +33,7 @@ from harness.report.sections.types import panels
 from harness.results.records import Score
 from harness.summary.views import Summary, ordered_types
 from harness.tasks.types import UNITS
+from harness.wording import duration
 
 PICTURE_SIZES = {"wide": (1180, 440), "middle": (760, 420), "narrow": (340, 380)}
 """The trade-off picture is drawn for three widths (px) and the page shows one: scaled text would be unreadable."""
@@ -140,16 +141,6 @@ def document_text(text: str) -> Markup:
 def breakable(name: str) -> Markup:
     """Return a name that may break where its words meet, so that the longest does not set a column's width."""
     return Markup("<wbr>").join(_WORDS_MEET.split(name))
-
-
-def duration(seconds: float) -> str:
-    """Return `3.4 s`, `12 min 05 s` or `2 h 03 min`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def size(count: float) -> str:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from harness.evaluation.clock import Clock, duration
+from harness.evaluation.clock import Clock
 
 
 class Task(NamedTuple):
@@ -164,12 +164,3 @@ def test_slow_models_have_a_pace_too(hand: Hand) -> None:
     clock.advance(cell, 2)
     hand.seconds = 10.0
     assert clock.rate() == "0.2 texts/s"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.04, "0.0s"), (59.4, "59s"), (200, "3m 20s"), (3600 * 47 + 60, "47h 01m"), (86400 * 3, "3.0 days")],
-)
-def test_durations(seconds: float, text: str) -> None:
-    """In the two largest units."""
-    assert duration(seconds) == text

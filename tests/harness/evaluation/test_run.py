@@ -21,10 +21,11 @@ from local_hub import write_hub
 from harness.encoders import loading
 from harness.encoders.checked import CheckedEncoder
 from harness.errors import EnvironmentGapError, ExitCode
+from harness.evaluation import preflight
+from harness.evaluation.events import Event, Finished, Started
 from harness.evaluation.options import RunOptions
-from harness.evaluation.progress import SilentReporter
 from harness.evaluation.run import run
-from harness.plan.cells import Cell
+from harness.evaluation.worker import Worker
 from harness.report.formats.csv import scores_csv
 from harness.results.outcome import RunOutcome
 from harness.results.records import Failure, Score
@@ -79,20 +80,19 @@ def run_in(
     return run(suite, RunOptions(results=results, sources=Sources(hub=hub, offline=True), **options), reporter)
 
 
-class Watching(SilentReporter):
+class Watching:
     """Remembers the cells that were started and finished."""
 
     def __init__(self) -> None:
         self.begun: list[str] = []
         self.ended: list[str] = []
 
-    def started(self, cell: Cell) -> None:
+    def report(self, event: Event) -> None:
         """Note the task."""
-        self.begun.append(cell.task.name)
-
-    def finished(self, cell: Cell, result: Any, seconds: float) -> None:
-        """Note the task."""
-        self.ended.append(cell.task.name)
+        if isinstance(event, Started):
+            self.begun.append(event.cell.task.name)
+        elif isinstance(event, Finished):
+            self.ended.append(event.cell.task.name)
 
 
 class RaisingIn(HashEncoder):
@@ -150,6 +150,20 @@ def test_a_second_run_runs_nothing(
     assert (loaded, watching.begun) == ([], [])
     assert repr(again.results) == repr(first.results)  # NaN metrics are never equal
     assert {path: path.stat().st_mtime_ns for path in results.rglob("*") if path.is_file()} == before
+
+
+def test_a_run_with_nothing_to_do_asks_nobody(
+    finished: tuple[Path, RunOutcome, Watching], hub: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the hub nor the preflight; without `offline` too."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("asked")
+
+    for name in ("hub_problem", "HubClient", "make_plan", "withheld"):
+        monkeypatch.setattr(preflight, name, refuse)
+    suite = Suite.model_validate(suite_text(model, QUICK))
+    assert run(suite, RunOptions(results=finished[0], sources=Sources(hub=hub))).ran == 0
 
 
 def test_provenance_holds_all_that_made_the_score(
@@ -323,12 +337,11 @@ def test_a_cell_another_process_finished_is_not_run_again(
     finished: tuple[Path, RunOutcome, Watching], tmp_path: Path, hub: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A score that appears after planning is found once the cell is claimed, and the encoder is not even loaded."""
-    from harness.evaluation.worker import run_candidate
-
     results, outcome, _ = finished
     loaded, watching = use(monkeypatch, HashEncoder()), Watching()
     (candidate,) = outcome.plan.candidates
-    run_candidate(candidate, outcome.plan.cells, outcome.plan, Store(results), watching)  # type: ignore[arg-type]
+    worker = Worker(plan=outcome.plan, store=Store(results), reporter=watching)
+    worker.run(candidate, outcome.plan.cells)  # type: ignore[arg-type]
     assert loaded == []
     assert (watching.begun, watching.ended) == ([], list(QUICK))
 

@@ -15,8 +15,8 @@ from suites_support import Command, isolate, suite_file
 from harness.comparison.compare import Comparison, compare
 from harness.comparison.pair import difference
 from harness.comparison.retention import SAME_MODEL, judge_axis, of_same_record
-from harness.evaluation.progress import SilentReporter
-from harness.evaluation.worker import run_candidate
+from harness.evaluation.events import SilentReporter
+from harness.evaluation.worker import Worker
 from harness.plan.planner import make_plan
 from harness.report import comparison_files
 from harness.results.inspection import find
@@ -169,6 +169,6 @@ def test_a_run_that_is_killed_has_noted_the_names_of_what_it_finished(folder, mo
     monkeypatch.setattr("harness.encoders.loading.load", broken)
     (base,) = (one for one in plan.candidates if one.name == "base")
     cells = [cell for cell in plan.cells if str(cell) == "base/sums"]
-    run_candidate(base, cells, plan, store, SilentReporter())
+    Worker(plan=plan, store=store, reporter=SilentReporter()).run(base, cells)
     ((found, names),) = find(store, "again/sums")
     assert (found.status, names) == ("error", ("base/sums", "again/sums"))

@@ -238,14 +238,6 @@ def test_cost_adds_up_the_cells(report: Summary) -> None:
     assert (first.total_seconds, first.peak_memory_bytes) == (12 * 31.0, 2_000_000_000)
 
 
-@pytest.mark.parametrize(
-    ("seconds", "said"), [(3.44, "3.4 s"), (725, "12 min 05 s"), (7380, "2 h 03 min"), (59.96, "60.0 s")]
-)
-def test_durations_read_like_durations(seconds: float, said: str) -> None:
-    """Seconds, minutes, hours."""
-    assert html.duration(seconds) == said
-
-
 def test_stress_and_code_survive_and_markup_does_not() -> None:
     """A report's own sentences keep their stress; a name inside them stays text."""
     assert html.document_text("**<i>** and `a<b` & c") == "<strong>&lt;i&gt;</strong> and <code>a&lt;b</code> &amp; c"

@@ -1,0 +1,28 @@
+"""THE table of executors: where the cells of a run can be run, by the name that `--executor` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pkgutil import resolve_name
+
+from harness.errors import InputError
+from harness.evaluation.events import Reporter
+from harness.evaluation.options import RunOptions
+from harness.plan.cells import Cell, Plan
+from harness.wording import did_you_mean, listing
+
+Executor = Callable[[Plan, Sequence[Cell], RunOptions, Reporter], None]
+"""Runs cells of a plan and commits each to the store; reports `Started` to `Finished` of each, or lets an interrupt
+through."""
+
+EXECUTORS = {"local": "harness.evaluation.executors.local:run_cells"}
+"""Name -> `module:function` of an `Executor`, imported when it is used."""
+
+
+def executor_of(name: str) -> Executor:
+    """Return the executor of that name; raises InputError with the names that there are."""
+    if name not in EXECUTORS:
+        near = did_you_mean(name, EXECUTORS)
+        raise InputError([f"--executor {name!r}: no such executor; there are: {listing(EXECUTORS)}{near}"])
+    found: Executor = resolve_name(EXECUTORS[name])
+    return found
