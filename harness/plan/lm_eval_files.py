@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,17 +74,12 @@ def locate_file(reference: AbilityRef, path: Path, info: TaskInfo, sources: Sour
     data = locate_dataset(sources, str(info.dataset), None, subsets=tuple(info.subsets), splits=info.splits)
     if isinstance(data, Gap) or data.identity is None:
         return data
-    return Located(
-        load_from=data.load_from,
-        revision=data.revision,
-        identity=identity | data.identity,
-        source=data.source,
-        vouched=data.vouched,
-    )
+    return replace(data, identity=identity | data.identity)
 
 
 def _own_data(path: Path, identity: dict[str, str]) -> Located:
     return Located(
+        kind="folder",
         load_from=str(path),
         revision=None,
         identity=identity,

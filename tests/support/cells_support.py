@@ -166,6 +166,7 @@ def located(folder: Any) -> Any:
     from harness.sources.places import Located
 
     return Located(
+        kind="folder",
         load_from=str(folder),
         revision=None,
         identity={"files_sha256": "0" * 64},

@@ -80,6 +80,7 @@ def candidate(name: str) -> Candidate:
         kind=spec.encoder,
         spec=spec,
         weights=Located(
+            kind="cache" if pinned else "folder",
             load_from=f"models/{name}",
             revision=None,
             identity={"files_sha256": name * 4},

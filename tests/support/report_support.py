@@ -104,6 +104,7 @@ def _ability(name: str) -> TaskInfo:
 def _candidate(name: str, note: str) -> Candidate:
     spec = MeanPoolSpec(name=name, encoder="mean-pool", model="models/invented", note=note)
     place = Located(
+        kind="folder",
         load_from="models/invented",
         revision=None,
         identity={"files_sha256": "0" * 64},

@@ -54,6 +54,7 @@ def test_a_local_hub_comes_before_the_cache_and_the_network(hub):
     found = data(Sources(hub=hub), COMMIT)
     digest = sha256_files(folder, visible_files(folder))
     assert found == Located(
+        kind="local hub",
         load_from=str(folder),
         revision=None,
         identity={"files_sha256": digest},
@@ -64,9 +65,10 @@ def test_a_local_hub_comes_before_the_cache_and_the_network(hub):
 
 def test_the_cache_comes_before_the_network(hub):
     """A snapshot of the pinned commit."""
-    assert data(Sources(hub=hub), COMMIT).source == "Hugging Face hub"
+    assert data(Sources(hub=hub), COMMIT).kind == "hub"
     cached("datasets", DATA, COMMIT)
     assert data(Sources(hub=hub), COMMIT) == Located(
+        kind="cache",
         load_from=DATA,
         revision=COMMIT,
         identity={"repo": DATA, "commit": COMMIT},
@@ -91,6 +93,7 @@ def test_a_branch_or_tag_is_resolved_by_the_caches_refs_when_offline(hub, revisi
     cached("models", MODEL, commit, reference)
     found = locate_model(Sources(offline=True), MODEL, revision, None)
     assert found == Located(
+        kind="cache",
         load_from=MODEL,
         revision=commit,
         identity={"repo": MODEL, "commit": commit},

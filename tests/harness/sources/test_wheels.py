@@ -180,8 +180,14 @@ def test_a_wheel_is_located_by_its_sha256_before_it_is_there(wheel):
     assert (unpinned.load_from, unpinned.identity, unpinned.vouched) == (REFERENCE, None, None)
     path = obtain(FOLDER, None)
     after = locate_model(Sources(offline=True), REFERENCE, None, None)
+    assert (pinned.kind, unpinned.kind) == ("wheel", "wheel")
     assert after == Located(
-        load_from=str(path), revision=None, identity=identity, source="PyPI wheel tiny-model==1.0", vouched=None
+        kind="cache",
+        load_from=str(path),
+        revision=None,
+        identity=identity,
+        source="PyPI wheel tiny-model==1.0",
+        vouched=None,
     )
 
 

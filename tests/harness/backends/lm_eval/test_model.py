@@ -167,8 +167,8 @@ def test_an_adapter_is_active_on_the_ability_axis(tmp_path):
     """The model that lm-eval gets answers as base and adapter merged, and not as the base."""
     folder = save_tiny_lm(tmp_path / "lm")
     adapter = save_adapter(tmp_path / "adapter", folder)
-    place = Located(load_from=str(folder), revision=None, identity={}, source="test", vouched=None)
-    own = Located(load_from=str(adapter), revision=None, identity={}, source="test", vouched=None)
+    place = Located(kind="folder", load_from=str(folder), revision=None, identity={}, source="test", vouched=None)
+    own = Located(kind="folder", load_from=str(adapter), revision=None, identity={}, source="test", vouched=None)
     spec = MeanPoolSpec(name="a", encoder="mean-pool", model=str(folder), adapter=str(adapter), device="cpu")
     inside = MeanPoolEncoder(spec, place, own).causal_lm()
     adapted = ours((inside.model, inside.tokenizer)).loglikelihood(likelihoods())
