@@ -43,6 +43,12 @@ def first_lines(lines: Sequence[str], *, most: int) -> list[str]:
     return [*lines[:most], *([f"... and {len(lines) - most} more"] if len(lines) > most else [])]
 
 
+def short(value: object, *, most: int = 60) -> str:
+    """Return how a value is written in Python, cut to `most` characters."""
+    text = repr(value)
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
 def duration(seconds: float) -> str:
     """Return seconds in the two largest units: `3.4s`, `42s`, `3m 20s`, `2h 07m`, `3.0 days`."""
     if seconds < 10:

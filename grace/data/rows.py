@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from grace.config.schema import Columns, Data
-from grace.data.read import Raw, read_dataset, read_file, short
+from grace.data.read import read_dataset, read_file
 from harness.digests import sha256_file
 from harness.errors import InputError
+from harness.row_files import FileRow
 from harness.sources.places import Sources
-from harness.wording import did_you_mean, display_path, listing
+from harness.wording import did_you_mean, display_path, first_lines, listing, short
 
 SHOWN_PROBLEMS = 10
 
@@ -67,15 +68,16 @@ def load_data(data: Data, sources: Sources, *, at_least: int = 2) -> TrainingDat
             first ten spelt out.
         EnvironmentGapError: the dataset is not to be had.
     """
+    problems: list[str] = []
     if data.path is not None:
         path = Path(data.path)
         if not path.is_file():
             raise InputError([f"data.path: {display_path(path)}: no such file; give another with -o data.path=FILE"])
-        raw = read_file(path, data)
+        raw: Iterable[FileRow] = read_file(path, data, problems)
         source, identity = display_path(path), {"sha256": sha256_file(path)}
     else:
         raw, source, identity = read_dataset(data, sources)
-    rows, skipped = _checked(raw, data)
+    rows, skipped = _checked(raw, data, problems)
     if len(rows) < at_least:
         left_out = f" ({len(skipped)} were skipped)" if skipped else ""
         raise InputError([f"{source}: {len(rows)} usable row(s){left_out}, and a step takes {at_least}"])
@@ -88,11 +90,11 @@ def load_data(data: Data, sources: Sources, *, at_least: int = 2) -> TrainingDat
     )
 
 
-def _checked(raw: Iterable[Raw], data: Data) -> tuple[list[Row], list[Skipped]]:
+def _checked(raw: Iterable[FileRow], data: Data, problems: list[str]) -> tuple[list[Row], list[Skipped]]:
+    """Return the rows to train on and those left out; raises InputError over problems, those of reading included."""
     columns = data.resolved_columns
     rows: list[Row] = []
     bad: list[Skipped] = []
-    problems: list[str] = []
     for one in raw:
         found = _row(one, columns)
         if isinstance(found, str):
@@ -109,12 +111,11 @@ def _checked(raw: Iterable[Raw], data: Data) -> tuple[list[Row], list[Skipped]]:
         problems += [f"{one.place}: {one.reason}" for one in bad]
     if problems:
         hint = ["data.bad_rows: skip leaves such rows out, counted"] if bad and data.bad_rows == "error" else []
-        more = [f"... and {len(problems) - SHOWN_PROBLEMS} more"] if len(problems) > SHOWN_PROBLEMS else []
-        raise InputError([*problems[:SHOWN_PROBLEMS], *more, *hint])
+        raise InputError([*first_lines(problems, most=SHOWN_PROBLEMS), *hint])
     return rows, bad
 
 
-def _row(raw: Raw, columns: Columns) -> Row | str:
+def _row(raw: FileRow, columns: Columns) -> Row | str:
     """Return the row, or what is wrong with its shape."""
     if columns.text is not None:
         text = _text(raw, columns.text)
@@ -126,9 +127,9 @@ def _row(raw: Raw, columns: Columns) -> Row | str:
         return positive.message
     negatives: list[str] = []
     for column in columns.negative:
-        if column not in raw.value:
+        if column not in raw.values:
             return _missing(raw, column)
-        cell = raw.value[column]
+        cell = raw.values[column]
         texts = cell if isinstance(cell, list) else [] if cell is None else [cell]
         if not all(isinstance(text, str) for text in texts):
             return f"column {column!r}: expected a text or a list of texts, got {short(cell)}"
@@ -140,15 +141,15 @@ class _Wrong(NamedTuple):
     message: str
 
 
-def _text(raw: Raw, column: str) -> str | _Wrong:
-    if column not in raw.value:
+def _text(raw: FileRow, column: str) -> str | _Wrong:
+    if column not in raw.values:
         return _Wrong(_missing(raw, column))
-    value = raw.value[column]
+    value = raw.values[column]
     return value if isinstance(value, str) else _Wrong(f"column {column!r}: expected a text, got {short(value)}")
 
 
-def _missing(raw: Raw, column: str) -> str:
-    names = list(raw.value)
+def _missing(raw: FileRow, column: str) -> str:
+    names = list(raw.values)
     return f"no column {column!r}; it has: {listing(names)}{did_you_mean(column, names)}; set data.columns"
 
 

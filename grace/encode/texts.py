@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from harness.errors import InputError
-from harness.wording import did_you_mean, listing
+from harness.row_files import json_rows, lines, parquet_rows
+from harness.wording import did_you_mean, display_path, first_lines, listing
 
 FORMATS = ("jsonl", "csv", "parquet", "lines")
 SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet", ".txt": "lines"}
@@ -32,10 +32,10 @@ def read_texts(path: Path, *, column: str | None = None, kind: str | None = None
     if form == "lines" and column is not None:
         raise InputError([f"{path}: one text a line has no columns; take --column away, or say --format jsonl or csv"])
     readers: dict[str, Callable[[Path, str, list[str]], list[str]]] = {
-        "jsonl": _json_lines,
+        "jsonl": _objects,
         "csv": _csv,
         "parquet": _parquet,
-        "lines": lambda file, _, problems: list(_lines(file, problems)),
+        "lines": lambda file, _, problems: [line for _, line in lines(file, problems)],
     }
     problems: list[str] = []
     try:
@@ -43,8 +43,7 @@ def read_texts(path: Path, *, column: str | None = None, kind: str | None = None
     except OSError as error:
         raise InputError([f"{path}: cannot be read: {error.strerror or error}"]) from error
     if problems:
-        more = len(problems) - MOST_PROBLEMS
-        raise InputError(problems[:MOST_PROBLEMS] + ([f"... and {more} more"] if more > 0 else []))
+        raise InputError(first_lines(problems, most=MOST_PROBLEMS))
     if not texts:
         raise InputError([f"{path}: holds no text"])
     return texts
@@ -61,42 +60,19 @@ def _format(path: Path, kind: str | None) -> str:
     return found
 
 
-def _lines(path: Path, problems: list[str]) -> Iterator[str]:
-    r"""Yield the lines of a file without their `\n` or `\r\n`; only these end a line."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                problems.append(f"{path}:{number}: not UTF-8 at byte {error.start + 1} of the line")
-                yield ""
-            else:
-                yield text.removesuffix("\n").removesuffix("\r")
-
-
-def _json_lines(path: Path, column: str, problems: list[str]) -> list[str]:
+def _objects(path: Path, column: str, problems: list[str]) -> list[str]:
     texts = []
-    for number, line in enumerate(_lines(path, problems), start=1):
-        if not line.strip():
-            continue  # a blank line holds no object, as in every reader of JSON lines
-        where = f"{path}:{number}"
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            problems.append(f"{where}: not JSON: {error}")
-            continue
-        if not isinstance(row, dict):
-            problems.append(f"{where}: expected an object, got {type(row).__name__}")
-        elif column not in row:
-            problems.append(f"{where}: {_no_column(column, list(row))}")
+    for row in json_rows(path, problems):
+        if column in row.values:
+            texts.append(_text(row.values[column], row.place, column, problems))
         else:
-            texts.append(_text(row[column], where, column, problems))
+            problems.append(f"{row.place}: {_no_column(column, list(row.values))}")
     return texts
 
 
 def _csv(path: Path, column: str, problems: list[str]) -> list[str]:
     csv.field_size_limit(1 << 30)
-    reader = csv.reader((f"{line}\n" for line in _lines(path, problems)), strict=True)
+    reader = csv.reader((f"{line}\n" for _, line in lines(path, problems)), strict=True)
     texts: list[str] = []
     try:
         head = next(reader, None)
@@ -118,17 +94,13 @@ def _csv(path: Path, column: str, problems: list[str]) -> list[str]:
 
 
 def _parquet(path: Path, column: str, problems: list[str]) -> list[str]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        file = pq.ParquetFile(path)
-    except pa.ArrowInvalid as error:
-        raise InputError([f"{path}: not parquet: {error}"]) from error
-    if column not in file.schema_arrow.names:
-        raise InputError([f"{path}: {_no_column(column, file.schema_arrow.names)}"])
-    values = file.read(columns=[column]).column(0).to_pylist()
-    return [_text(value, f"{path}: row {number}", column, problems) for number, value in enumerate(values, start=1)]
+    texts = []
+    for row in parquet_rows(path, problems, only=column):
+        if column not in row.values:
+            problems.append(f"{display_path(path)}: {_no_column(column, list(row.values))}")
+            break  # every row has the same columns
+        texts.append(_text(row.values[column], row.place, column, problems))
+    return texts
 
 
 def _text(value: Any, where: str, column: str, problems: list[str]) -> str:

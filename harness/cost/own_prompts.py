@@ -6,7 +6,6 @@ fields are Python functions, or whose data lie on the hub, is said to be unknown
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from harness.cost.prompt_facts import PromptFacts
 from harness.cost.work import AbilityWork, Habits, Pile, pile_of
 from harness.plan.cells import PlannedTask
 from harness.plan.lm_eval_files import own_data_files, own_task
+from harness.row_files import json_rows
 
 CHARACTERS_PER_TOKEN = 4.2
 """English with the tokenizers of MiniLM (4.1 on the demo data) and SmolLM2 (4.4); for counts of characters alone."""
@@ -169,14 +169,18 @@ def _rows(path: Path, config: Mapping[str, Any], split: Any) -> list[Any]:
     return rows
 
 
-def json_lines(path: Path) -> list[Any]:
-    """Return the rows of a file; raises UnknownError where it is not there or no JSON lines."""
+def json_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a file; raises UnknownError where it is not there or no JSON lines, with the first problem."""
     if not path.is_file():
         raise UnknownError(f"no such file: {path.name}")
+    problems: list[str] = []
     try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UnknownError(f"{path.name} is not JSON lines") from error
+        found = [row.values for row in json_rows(path, problems)]
+    except OSError as error:
+        raise UnknownError(f"{path.name} cannot be read: {error}") from error
+    if problems:
+        raise UnknownError(problems[0])
+    return found
 
 
 def _nll_pile(task: PlannedTask, context: int | None) -> Pile:
@@ -186,7 +190,7 @@ def _nll_pile(task: PlannedTask, context: int | None) -> Pile:
         raise UnknownError(f"dataset {reference.dataset} was not measured")
     column = str(task.settings["column"])
     rows = json_lines(Path(reference.file))[: task.limit]
-    texts = [row.get(column) if isinstance(row, dict) else None for row in rows]
+    texts = [row.get(column) for row in rows]
     if not texts or not all(isinstance(one, str) for one in texts):
         raise UnknownError(f"not every row has a text in {column!r}")
     most = min(int(task.settings["max_text_tokens"]), context or int(task.settings["max_text_tokens"]))

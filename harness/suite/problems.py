@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.suite.fields import NAME_PATTERN, SHA256_PATTERN
-from harness.wording import did_you_mean, listing
+from harness.wording import did_you_mean, listing, short
 from harness.yaml_source import Node
 
 WANTED = {
@@ -81,15 +81,10 @@ def worded(one: dict[str, Any], node: Node, *, label: str, above: str, keys: Col
         choices = [part.strip(" '") for part in one["ctx"]["expected"].replace(" or ", ", ").split(", ")]
         return problem(node, f"{label}: {value!r} is not one of {listing(choices)}{did_you_mean(value, choices)}")
     if kind in WANTED:
-        return problem(node, f"{label}: expected {WANTED[kind]}, got {_short(value)}")
+        return problem(node, f"{label}: expected {WANTED[kind]}, got {short(value)}")
     if kind in BOUNDS:
-        return problem(node, f"{label}: expected {BOUNDS[kind].format(**one['ctx'])}, got {_short(value)}")
+        return problem(node, f"{label}: expected {BOUNDS[kind].format(**one['ctx'])}, got {short(value)}")
     if kind == "string_pattern_mismatch" and one["ctx"]["pattern"] in PATTERNS:
-        return problem(node, f"{label}: expected {PATTERNS[one['ctx']['pattern']]}, got {_short(value)}")
+        return problem(node, f"{label}: expected {PATTERNS[one['ctx']['pattern']]}, got {short(value)}")
     message = one["msg"].removeprefix("Value error, ")
-    return problem(node, f"{label}: {message[0].lower()}{message[1:]}, got {_short(value)}")
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return problem(node, f"{label}: {message[0].lower()}{message[1:]}, got {short(value)}")

@@ -8,7 +8,6 @@ masked; every id of the text is scored, its first included. No template, no inst
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,12 @@ from harness.backends.lm_eval.tasks import quiet
 from harness.encoders.checked import CheckedEncoder
 from harness.errors import InputError
 from harness.results.records import Metric
+from harness.row_files import json_rows
 from harness.statistics.resampling import bootstrap, ratio_statistic
-from harness.wording import display_path
+from harness.wording import did_you_mean, display_path, first_lines, listing
+
+MOST_PROBLEMS = 20
+"""So many bad rows are named; the rest are counted."""
 
 
 def evaluate_nll(job: Job, encoder: CheckedEncoder) -> Outcome:
@@ -99,19 +102,17 @@ def read_texts(job: Job) -> list[str]:
 
 
 def _from_file(path: Path, column: str) -> list[str]:
+    problems: list[str] = []
     texts = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            row: Any = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError([f"{display_path(path)}:{number}: not JSON: {error.msg}"]) from error
-        if not isinstance(row, dict) or not isinstance(row.get(column), str):
-            raise InputError([f"{display_path(path)}:{number}: no text in {column!r}"])
-        texts.append(row[column])
-    if not texts:
-        raise InputError([f"{display_path(path)}: no rows"])
+    for row in json_rows(path, problems):
+        text = row.values.get(column)
+        if isinstance(text, str):
+            texts.append(text)
+        else:
+            near = did_you_mean(column, row.values)
+            problems.append(f"{row.place}: no text in {column!r}; it has: {listing(row.values) or 'nothing'}{near}")
+    if problems or not texts:
+        raise InputError(first_lines(problems, most=MOST_PROBLEMS) or [f"{display_path(path)}: no rows"])
     return texts
 
 

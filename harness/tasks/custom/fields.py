@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.wording import display_path
+from harness.wording import display_path, short
 
 SUFFIXES = (".jsonl", ".csv", ".parquet")
 MOST_PROBLEMS = 20
@@ -44,17 +44,20 @@ class Row:
 
 
 def check_cell(row: Row, name: str, cell: Cell, shown: str, problems: list[str]) -> None:
+    """Put the checked value of a cell into its row; where it is not what the column holds, say so in `problems`.
+
+    Args:
+        row: to be changed.
+        name, cell: the column and what it holds.
+        shown: the file, for messages.
+        problems: gets an entry.
+    """
     value = row.values.get(name)
     checked = _CHECKS[cell](value)
     if checked is None:
-        problems.append(f"{shown}:{row.line}: {name}: expected {_WANTED[cell]}, got {_short(value)}")
+        problems.append(f"{shown}:{row.line}: {name}: expected {_WANTED[cell]}, got {short(value)}")
     else:
         row.values[name] = checked
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _text(value: Any) -> str | None:
@@ -123,4 +126,5 @@ _WANTED: dict[Cell, str] = {
 
 
 def place_of(path: Path, row: Row) -> str:
+    """Return `file:line` of a row, for messages."""
     return f"{display_path(path)}:{row.line}"

@@ -16,16 +16,15 @@ A task with one file may be named by that file instead of its folder. Lists in C
 from __future__ import annotations
 
 import csv
-import io
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from harness.errors import InputError
+from harness.row_files import json_rows, lines, parquet_rows
 from harness.tasks.custom.assemble import ASSEMBLE, CustomData
 from harness.tasks.custom.fields import FILES, MOST_PROBLEMS, OPTIONAL, SUFFIXES, Cell, Row, check_cell
-from harness.wording import did_you_mean, display_path, listing
+from harness.wording import did_you_mean, display_path, first_lines, listing
 
 
 def read_custom(name: str, kind: str, path: Path) -> CustomData:
@@ -51,9 +50,7 @@ def read_custom(name: str, kind: str, path: Path) -> CustomData:
     if not problems:
         data = ASSEMBLE[kind](tables, paths, problems)
     if problems:
-        shown = problems[:MOST_PROBLEMS]
-        if len(problems) > MOST_PROBLEMS:
-            shown.append(f"... and {len(problems) - MOST_PROBLEMS} more")
+        shown = first_lines(problems, most=MOST_PROBLEMS)
         raise InputError([f"custom task {name!r} ({kind}): {line}" for line in shown])
     return data
 
@@ -103,50 +100,24 @@ def _read_table(file: Path, columns: dict[str, Cell], optional: dict[str, Cell],
 
 
 def _rows(file: Path, problems: list[str]) -> Iterator[Row]:
-    if file.suffix == ".parquet":
-        yield from _parquet_rows(file, problems)
-        return
-    shown = display_path(file)
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        problems.append(f"{shown}: not UTF-8: {error.reason} at byte {error.start}")
-        return
     if file.suffix == ".csv":
-        reader = csv.DictReader(io.StringIO(text), restkey="\0more")
-        for row in reader:
-            if "\0more" in row or None in row.values():
-                problems.append(f"{shown}:{reader.line_num}: {_fields_said(row)} fields, the header has another number")
-                continue
-            yield Row(reader.line_num, dict(row))
+        yield from _csv_rows(file, problems)
         return
-    for number, line in enumerate(text.split("\n"), 1):  # splitlines() would break at U+2028 and the like too
-        if not line.strip():
+    read = parquet_rows if file.suffix == ".parquet" else json_rows
+    for row in read(file, problems):
+        yield Row(row.number, row.values)
+
+
+def _csv_rows(file: Path, problems: list[str]) -> Iterator[Row]:
+    reader = csv.DictReader((f"{line}\n" for _, line in lines(file, problems)), restkey="\0more")
+    for row in reader:
+        if "\0more" in row or None in row.values():
+            place = f"{display_path(file)}:{reader.line_num}"
+            problems.append(f"{place}: {_fields_said(row)} fields, the header has another number")
             continue
-        try:
-            value = json.loads(line)
-        except json.JSONDecodeError as error:
-            problems.append(f"{shown}:{number}:{error.colno}: not JSON: {error.msg}")
-            continue
-        if not isinstance(value, dict):
-            problems.append(f"{shown}:{number}: expected an object, got {type(value).__name__}")
-            continue
-        yield Row(number, value)
+        yield Row(reader.line_num, dict(row))
 
 
 def _fields_said(row: dict[Any, Any]) -> int:
     more = row.get("\0more") or []
     return sum(value is not None for key, value in row.items() if key != "\0more") + len(more)
-
-
-def _parquet_rows(file: Path, problems: list[str]) -> Iterator[Row]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(file)
-    except (pa.ArrowException, OSError) as error:
-        problems.append(f"{display_path(file)}: not parquet: {str(error).splitlines()[0]}")
-        return
-    for number, values in enumerate(table.to_pylist(), 1):
-        yield Row(number, values)

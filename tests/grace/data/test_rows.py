@@ -52,8 +52,8 @@ def test_formats_agree(tmp_path):
     assert [one.rows[1].place.rpartition("/")[2] for one in found] == [
         "a.jsonl:2",
         "a.jsonl.gz:2",
-        "a.parquet, row 1",
-        "triplets train, row 1",
+        "a.parquet, row 2",
+        "triplets train, row 2",
     ]
     assert found[0].identity != found[1].identity
 

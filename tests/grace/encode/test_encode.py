@@ -197,7 +197,11 @@ def test_all_formats_give_the_same_texts(tmp_path: Path) -> None:
             ["a.jsonl:2: 'text' is no text but int 3"],
         ),
         ("a.jsonl", b'{"text": "x"}\n\n{"txt": "x"}\n', ["a.jsonl:3: no column 'text'; did you mean 'txt'?"]),
-        ("a.jsonl", b'{"text": "x"}\nnope\n[1]\n{"text": null}\n', ["a.jsonl:2: not JSON", ":3: expected an", "null"]),
+        (
+            "a.jsonl",
+            b'{"text": "x"}\nnope\n[1]\n{"text": null}\n',
+            ["a.jsonl:2:1: not JSON", ":3: expected an", "null"],
+        ),
         ("a.jsonl", b'{"text": "\xff"}\n', ["a.jsonl:1: not UTF-8 at byte 11"]),
         ("a.csv", b"text,n\nx,1\ny\nz,2\n", ["a.csv:3: 1 fields, the head has 2"]),
         ("a.csv", b'text,n\n"x\ny",1\nz\n', ["a.csv:4: 1 fields"]),

@@ -218,7 +218,11 @@ def jsonl(*lines: str) -> str:
 GOOD_STS = '{"sentence1": "a", "sentence2": "b", "score": 1}'
 BROKEN: dict[str, tuple[str, dict[str, str | bytes], list[str]]] = {
     "not JSON": ("STS", {"test.jsonl": jsonl(GOOD_STS, "{oops", GOOD_STS)}, ["test.jsonl:2:2: not JSON"]),
-    "not an object": ("STS", {"test.jsonl": jsonl(GOOD_STS, "[1]")}, ["test.jsonl:2: expected an object, got list"]),
+    "not an object": (
+        "STS",
+        {"test.jsonl": jsonl(GOOD_STS, "[1]")},
+        ["test.jsonl:2: expected an object with columns, got list [1]"],
+    ),
     "empty file": ("STS", {"test.jsonl": ""}, ["test.jsonl: no rows"]),
     "no file": ("STS", {"tset.jsonl": GOOD_STS}, ["has no test.jsonl, .csv or .parquet; there: tset.jsonl"]),
     "two files": ("STS", {"test.jsonl": GOOD_STS, "test.csv": "x"}, ["has test.jsonl, test.csv: keep one of them"]),
@@ -252,7 +256,7 @@ BROKEN: dict[str, tuple[str, dict[str, str | bytes], list[str]]] = {
         {"test.jsonl": jsonl(GOOD_STS, GOOD_STS, GOOD_STS)},
         ["test.jsonl: a rank correlation needs three rows and two distinct scores"],
     ),
-    "not UTF-8": ("STS", {"test.jsonl": b"\xff\xfe"}, ["test.jsonl: not UTF-8"]),
+    "not UTF-8": ("STS", {"test.jsonl": b"\xff\xfe"}, ["test.jsonl:1: not UTF-8 at byte 1 of the line"]),
     "not parquet": ("STS", {"test.parquet": b"PAR"}, ["test.parquet: not parquet"]),
     "CSV with a short row": (
         "STS",
