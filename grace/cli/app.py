@@ -21,10 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command()(train)
-app.command()(explain)
-app.command()(encode)
-app.command()(export)
+for command in (train, explain, encode, export):
+    app.command()(command)
 
 
 @app.callback(invoke_without_command=True)

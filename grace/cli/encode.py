@@ -13,9 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from grace.cli.options import (
-    HubOption,
     NoCacheOption,
-    OfflineOption,
     PromptOption,
     SeedOption,
     SetOption,
@@ -24,6 +22,7 @@ from grace.cli.options import (
 )
 from grace.encode.encode import Job, finished, open_job, run
 from grace.encode.texts import read_texts
+from harness.cli.options import HubOption, JsonOption, OfflineOption
 from harness.errors import ExitCode, InputError
 
 LINE_EVERY_SECONDS = 30.0
@@ -47,7 +46,7 @@ def encode(
     no_cache: NoCacheOption = False,
     part_texts: Annotated[int, typer.Option("--part-texts", min=1, help="Texts a part of a resumable run.")] = 512,
     force: Annotated[bool, typer.Option("--force", help="Overwrite, and start anew.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Encode a file of texts; a run that was killed goes on from its last finished part."""
     if out.suffix != ".parquet" or not out.absolute().parent.is_dir():

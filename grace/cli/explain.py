@@ -11,9 +11,7 @@ import typer
 
 from grace.cli.options import (
     CandidateArgument,
-    HubOption,
     NoCacheOption,
-    OfflineOption,
     PromptOption,
     SeedOption,
     SetOption,
@@ -23,6 +21,7 @@ from grace.cli.options import (
 from grace.explain.explain import explain as explained
 from grace.explain.html import to_html
 from grace.explain.show import show
+from harness.cli.options import HubOption, JsonOption, OfflineOption
 from harness.digests import write_atomically
 from harness.errors import InputError
 
@@ -37,7 +36,7 @@ def explain(
     hub: HubOption = None,
     offline: OfflineOption = False,
     no_cache: NoCacheOption = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    as_json: JsonOption = False,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a page as well.")] = None,
 ) -> None:
     """Show two texts, both rationales, their cosine, and the exact share of every token in it."""

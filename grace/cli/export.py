@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from grace.cli.options import CandidateArgument, HubOption, OfflineOption, SeedOption, SetOption, find, quiet
+from grace.cli.options import CandidateArgument, SeedOption, SetOption, find, quiet
 from grace.export.export import check
 from grace.export.export import export as write
+from harness.cli.options import HubOption, JsonOption, OfflineOption
 from harness.errors import InputError
 from harness.wording import did_you_mean, listing
 
@@ -30,7 +31,7 @@ def export(
         Path | None, typer.Option("--results", metavar="DIR", help="Put this folder's scores into the model card.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what is in DIR.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write a candidate, adapter merged, as a directory that stands alone."""
     if kind not in FORMATS:
@@ -39,7 +40,6 @@ def export(
         raise InputError([f"--results {results}: no such folder"])
     found = find(candidate, override, hub, offline)
     quiet()
-
     check(found, out, force=force)
     print(f"exporting {found.name} ({found.kind})", file=sys.stderr)
     done = write(found, out, seed=seed, results=results, force=force)

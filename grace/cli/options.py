@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import warnings
 from pathlib import Path
@@ -13,10 +12,9 @@ import typer
 
 from harness.candidates.candidate import Candidate
 from harness.candidates.named import named_candidate
+from harness.cli.options import sources_of, without_bars
 from harness.encoders.checked import CheckedEncoder
 from harness.encoders.loading import load
-from harness.errors import InputError
-from harness.sources.places import Sources, go_offline
 
 CandidateArgument = Annotated[
     str,
@@ -31,36 +29,36 @@ SetOption = Annotated[
 ]
 PromptOption = Annotated[str | None, typer.Option("--prompt", metavar="TEXT", help="Stands before every text.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of sampled rationales.")]
-HubOption = Annotated[
-    Path | None, typer.Option("--hub", envvar="HARNESS_HUB", help="A local hub, looked up before the network.")
-]
-OfflineOption = Annotated[bool, typer.Option("--offline", help="Never ask the network.")]
 NoCacheOption = Annotated[
     bool, typer.Option("--no-cache", help="Neither read nor keep rationales and vectors of this machine's cache.")
 ]
 
 
 def find(reference: str, override: list[str] | None, hub: Path | None, offline: bool) -> Candidate:
-    """Return the candidate a user named; raises InputError or EnvironmentGapError."""
-    if hub is not None and not hub.is_dir():
-        raise InputError([f"--hub {hub}: no such folder; expected datasets/ORG/NAME and models/ORG/NAME below it"])
-    if offline:
-        go_offline()
-    return named_candidate(reference, Sources(hub=hub.resolve() if hub else None, offline=offline), override or ())
+    """Return the candidate a user named.
+
+    Args:
+        reference: as `CandidateArgument` says.
+        override: of `-o`.
+        hub, offline: where its weights are looked for.
+
+    Raises:
+        InputError: there is no such candidate, or the entry is wrong.
+        EnvironmentGapError: what it is made of is not there.
+    """
+    return named_candidate(reference, sources_of(hub, offline), override or ())
 
 
 def load_quietly(candidate: Candidate, *, seed: int, use_cache: bool) -> CheckedEncoder:
     """Load a candidate's encoder without the engines' chatter."""
     quiet()
-
     print(f"loading {candidate.name} ({candidate.kind})", file=sys.stderr)
     return load(candidate, seed=seed, use_cache=use_cache)
 
 
 def quiet() -> None:
     """Send none of the engines' chatter to the terminal."""
-    os.environ.setdefault("TQDM_DISABLE", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    without_bars()
     warnings.simplefilter("ignore")
     for name in ("transformers", "sentence_transformers"):
         logging.getLogger(name).setLevel(logging.ERROR)

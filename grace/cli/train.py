@@ -13,14 +13,11 @@ import typer
 
 from grace.config.load import load_config
 from grace.training.train import train as run
-from harness.errors import ExitCode, InputError
-from harness.sources.places import Sources, go_offline
+from harness.cli.options import HubOption, OfflineOption, sources_of, without_bars
+from harness.errors import ExitCode
 
 ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="A training configuration (YAML).")]
 OutOption = Annotated[Path, typer.Option("--out", help="Directory of the run, and of the candidate it ends as.")]
-HubOption = Annotated[
-    Path | None, typer.Option("--hub", envvar="HARNESS_HUB", help="A local hub, looked up before the network.")
-]
 SetOption = Annotated[
     list[str] | None, typer.Option("-o", metavar="KEY=VALUE", help="Override a value: -o optimiser.lr=1e-4.")
 ]
@@ -33,26 +30,17 @@ def train(
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Optimiser steps.")] = None,
     minutes: Annotated[float | None, typer.Option("--minutes", min=0.001, help="Wall-clock budget.")] = None,
     hub: HubOption = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Never ask the network.")] = False,
+    offline: OfflineOption = False,
     override: SetOption = None,
 ) -> None:
     """Train a candidate; Ctrl-C leaves a checkpoint, and the same command with --resume goes on from there."""
     flags = {"steps": steps, "budget_minutes": minutes}
     overrides = [*(override or ()), *(f"{key}={value}" for key, value in flags.items() if value is not None)]
     loaded = load_config(config, overrides)
-    if hub is not None and not hub.is_dir():
-        raise InputError([f"--hub {hub}: no such folder; expected datasets/ORG/NAME and models/ORG/NAME below it"])
-    if offline:
-        go_offline()
+    sources = sources_of(hub, offline)
     _quiet()
-
     try:
-        outcome = run(
-            loaded.config,
-            out,
-            resume=resume,
-            sources=Sources(hub=hub.resolve() if hub else None, offline=offline),
-        )
+        outcome = run(loaded.config, out, resume=resume, sources=sources)
     except KeyboardInterrupt:
         _say_how_to_go_on(out)
         raise typer.Exit(ExitCode.INTERRUPTED) from None
@@ -72,8 +60,7 @@ def _say_how_to_go_on(out: Path) -> None:
 
 def _quiet() -> None:
     """Keep the libraries' chatter off the terminal; our own warnings stay."""
-    os.environ.setdefault("TQDM_DISABLE", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    without_bars()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     warnings.simplefilter("ignore")
     logging.basicConfig(level=logging.ERROR, format="%(message)s", stream=sys.stderr, force=True)

@@ -7,16 +7,25 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli.options import JsonOption, ModelsOption, SetOption, SuiteArgument, TasksOption, print_json, suite_needs
-from harness.errors import ExitCode, InputError
+from harness.cli.options import (
+    JsonOption,
+    ModelsOption,
+    SetOption,
+    SuiteArgument,
+    TasksOption,
+    hub_option,
+    print_json,
+    sources_of,
+    suite_needs,
+)
+from harness.errors import ExitCode
 from harness.provision.doctor import Check, engine_checks, examine, sandbox_check, surroundings
 from harness.provision.wanted import Needs
-from harness.sources.places import Sources
 
 
 def doctor(
     suite: SuiteArgument,
-    hub: Annotated[Path | None, typer.Option("--hub", envvar="HARNESS_HUB", help="The local hub to look at.")] = None,
+    hub: Annotated[Path | None, hub_option("The local hub to look at.")] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Do not ask whether the hub can be reached.")] = False,
     models: ModelsOption = "",
     tasks: TasksOption = "",
@@ -24,13 +33,10 @@ def doctor(
     as_json: JsonOption = False,
 ) -> None:
     """Open every dataset and model of the suite and say what is missing, changed or unreadable; downloads nothing."""
-    if hub is not None and not hub.is_dir():
-        raise InputError([f"--hub {hub}: no such folder; harness fetch {suite} --hub {hub} makes and fills it"])
-    needs, spelling = suite_needs(suite, override, models, tasks)
-
-    sources = Sources(hub=hub.resolve() if hub else None, offline=offline)
+    sources = sources_of(hub, offline, otherwise=f"harness fetch {suite} --hub {hub} makes and fills it")
+    needs = suite_needs(suite, override, models, tasks)
     around = surroundings(sources)
-    checks = examine(needs, sources, fetch_command=f"harness fetch {spelling} --hub {hub or 'DIR'}")
+    checks = examine(needs, sources, fetch_command=f"harness fetch {suite} --hub {hub or 'DIR'}")
     checks += [*sandbox_check(needs), *engine_checks()]
     is_complete = all(check.status == "ok" for check in checks)
     if as_json:

@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import JsonOption, ModelsOption, SetOption, SuiteArgument, TasksOption, print_json, suite_needs
+from harness.cli.options import (
+    JsonOption,
+    ModelsOption,
+    SetOption,
+    SuiteArgument,
+    TasksOption,
+    hub_option,
+    print_json,
+    suite_needs,
+)
 from harness.errors import EnvironmentGapError, ExitCode, InputError
 from harness.provision.fetch import Fetched, FetchOptions
 from harness.provision.fetch import fetch as fetch_all
@@ -19,9 +28,7 @@ from harness.sources.hub_client import Patience
 
 def fetch(
     suite: SuiteArgument,
-    hub: Annotated[
-        Path | None, typer.Option("--hub", envvar="HARNESS_HUB", help="The local hub to fill; made if need be.")
-    ] = None,
+    hub: Annotated[Path | None, hub_option("The local hub to fill; made if need be.")] = None,
     models: ModelsOption = "",
     tasks: TasksOption = "",
     update: Annotated[bool, typer.Option("--update", help="Resolve anew what the suite does not pin.")] = False,
@@ -33,8 +40,7 @@ def fetch(
     """Download every dataset and model the suite names into a local hub, and lock them; goes on where it stopped."""
     if hub is None:
         raise InputError(["fetch needs --hub DIR (or HARNESS_HUB): the folder to download to"])
-    needs, _ = suite_needs(suite, override, models, tasks)
-
+    needs = suite_needs(suite, override, models, tasks)
     progress = FetchProgress()
     options = FetchOptions(
         hub=hub.resolve(), patience=Patience(timeout_seconds=timeout, retries=retries), update=update
@@ -60,7 +66,6 @@ def _show_fetched(needs: Needs, outcomes: list[Fetched], hub: Path, as_json: boo
     else:
         for note in needs.notes:
             print(f"note: {note}")
-
         size = sum(file.size for one in outcomes if one.entry for file in one.entry.files.values())
         print(f"{len(outcomes) - len(failed)} of {len(outcomes)} complete in {hub}, {bytes_text(size)}")
     lines = [f"  - {one.error.why}\n    next: {one.error.step}" for one in failed if one.error]

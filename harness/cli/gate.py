@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -11,48 +9,56 @@ from typing import Annotated, Any
 
 import typer
 
+from harness.cli.options import (
+    HubOption,
+    JsonOption,
+    OfflineOption,
+    ResultsOption,
+    SetOption,
+    SuiteArgument,
+    loaded_suite,
+    names_of,
+    planned,
+    print_json,
+    sources_of,
+)
 from harness.comparison.pair import difference
 from harness.errors import EnvironmentGapError, ExitCode, InputError, worst
 from harness.gates import baselines
 from harness.gates.baselines import Baseline, Reference
 from harness.gates.judge import Check, Judge, judge, needs_baseline
-from harness.plan.planner import make_plan
 from harness.report import gate_files
 from harness.results.joined import JoinedStore
 from harness.results.outcome import outcome_of
 from harness.results.store import Store
 from harness.results.stored_items import decisions_behind
-from harness.sources.places import Sources, go_offline
-from harness.suite.load import LoadedSuite, load_suite
+from harness.sources.places import Sources
+from harness.suite.load import LoadedSuite
 from harness.summary.build import summarise
 from harness.summary.views import Summary
 from harness.wording import did_you_mean, display_path, listing
 
-SetOption = Annotated[list[str] | None, typer.Option("-o", metavar="KEY=VALUE", help="Override a value of the suite.")]
-
 
 def gate(
-    suite: Annotated[str, typer.Argument(metavar="SUITE", help="A suite file, or the name of a shipped one.")],
+    suite: SuiteArgument,
     baseline: Annotated[
         Path | None, typer.Option("--baseline", help="A file of --update, or another results folder.")
     ] = None,
-    results: Annotated[Path, typer.Option("--results", help="Where results are kept.")] = Path("results"),
+    results: ResultsOption = Path("results"),
     summary: Annotated[Path | None, typer.Option("--summary", help="Write Markdown for a CI page there.")] = None,
     junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML there.")] = None,
     update: Annotated[bool, typer.Option("--update", help="Write the baseline and show what changed.")] = False,
-    hub: Annotated[
-        Path | None, typer.Option("--hub", envvar="HARNESS_HUB", help="A local hub, looked up before the network.")
-    ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Never ask the network.")] = False,
+    hub: HubOption = None,
+    offline: OfflineOption = False,
     models: Annotated[str, typer.Option("--models", help="Judge only these models, comma-separated.")] = "",
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Scored items a task, as in `run`.")] = None,
     override: SetOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Hold results on disk against the suite's gates; runs nothing. Exit 1 where a gate fails, 3 over a failed cell."""
-    loaded = load_suite(suite, override or ())
+    loaded = loaded_suite(suite, override)
     _refuse_useless(loaded, baseline, update, any(needs_baseline(one) for one in loaded.suite.gates))
-    report, store = _report(loaded, results, hub, offline, limit)
+    report, store = _report(loaded, results, sources_of(hub, offline), limit)
     only = _only(models, report)
     stored = _baseline(baseline, report, store) if baseline and not (update and not baseline.exists()) else None
     if update:
@@ -98,21 +104,15 @@ def _refuse_useless(loaded: LoadedSuite, baseline: Path | None, update: bool, ne
         )
 
 
-def _report(
-    loaded: LoadedSuite, results: Path, hub: Path | None, offline: bool, limit: int | None
-) -> tuple[Summary, Store]:
-    if hub is not None and not hub.is_dir():
-        raise InputError([f"--hub {hub}: no such folder; expected datasets/ORG/NAME and models/ORG/NAME below it"])
-    if offline:
-        go_offline()
-    plan = make_plan(loaded.suite, Sources(hub=hub.resolve() if hub else None, offline=offline), limit=limit)
+def _report(loaded: LoadedSuite, results: Path, sources: Sources, limit: int | None) -> tuple[Summary, Store]:
+    plan = planned(loaded, sources, limit=limit)
     store = Store(results)
     outcome = outcome_of(plan, store)
     return summarise(outcome.plan, outcome.results), store
 
 
 def _only(models: str, report: Summary) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in models.split(",") if name.strip())
+    names = names_of(models)
     problems = [
         f"--models {name}: no such model in the suite; there are: {listing(report.models)}"
         f"{did_you_mean(name, report.models)}"
@@ -162,7 +162,7 @@ def _update(
     lines = baselines.changes(before, after)
     baselines.write(path, text)
     if as_json:
-        print(json.dumps({"suite": loaded.suite.name, "baseline": str(path), "changes": lines}, indent=1))
+        print_json({"suite": loaded.suite.name, "baseline": str(path), "changes": lines})
         return
     print("\n".join(lines or ["nothing changed"]))
     print(f"baseline: {display_path(path)}, {len(after)} cell(s)")
@@ -184,7 +184,7 @@ def _show(suite: str, checks: Sequence[Check], code: ExitCode, as_json: bool) ->
         from dataclasses import asdict
 
         document = {"suite": suite, "exit_code": int(code), "checks": [asdict(check) for check in checks]}
-        print(json.dumps(_finite(document), indent=1, ensure_ascii=False))
+        print_json(_finite(document))
         return
     for check in checks:
         if check.passed:
@@ -193,7 +193,7 @@ def _show(suite: str, checks: Sequence[Check], code: ExitCode, as_json: bool) ->
         print(f"FAIL  {check.gate} | {check.model} | {check.scope}:")
         print("\n".join(f"        {reason}" for reason in check.reasons))
     verdict = f"{len(failed)} of {len(checks)} check(s) failed" if failed else f"all {len(checks)} check(s) passed"
-    print(f"gate of {suite}: {verdict}", file=sys.stdout)
+    print(f"gate of {suite}: {verdict}")
 
 
 def _finite(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Options and steps all commands share, grace's too."""
+"""Options that several commands have, and the steps from them to a suite, a plan and sources; grace's commands too."""
 
 from __future__ import annotations
 
@@ -21,9 +21,14 @@ from harness.suite.load import LoadedSuite, load_suite
 SuiteArgument = Annotated[str, typer.Argument(metavar="SUITE", help="A suite file, or the name of a shipped one.")]
 ResultsOption = Annotated[Path, typer.Option("--results", help="Where results are kept.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Where reports go [reports/out/SUITE].")]
-HubOption = Annotated[
-    Path | None, typer.Option("--hub", envvar="HARNESS_HUB", help="A local hub, looked up before the network.")
-]
+
+
+def hub_option(says: str) -> Any:
+    """Return `--hub` with what the folder is to a command."""
+    return typer.Option("--hub", envvar="HARNESS_HUB", help=says)
+
+
+HubOption = Annotated[Path | None, hub_option("A local hub, looked up before the network.")]
 OfflineOption = Annotated[bool, typer.Option("--offline", help="Never ask the network.")]
 ModelsOption = Annotated[str, typer.Option("--models", help="Only these models, comma-separated.")]
 TasksOption = Annotated[str, typer.Option("--tasks", help="Only these tasks, comma-separated.")]
@@ -34,31 +39,45 @@ AvailableOption = Annotated[bool, typer.Option("--available", help="Run what can
 
 
 def loaded_suite(suite: str, override: list[str] | None) -> LoadedSuite:
+    """Load the suite a user named, with the values of `-o`; raises InputError with all its problems."""
     return load_suite(suite, override or ())
 
 
-def sources_of(hub: Path | None, offline: bool) -> Sources:
+def sources_of(hub: Path | None, offline: bool, *, otherwise: str | None = None) -> Sources:
+    """Return where to look, and stay off the network where `--offline` says so.
+
+    Args:
+        hub: of `--hub`.
+        offline: of `--offline`.
+        otherwise: what to do where there is no such folder; what a local hub is where None.
+    """
     if hub is not None and not hub.is_dir():
-        raise InputError([f"--hub {hub}: no such folder; expected datasets/ORG/NAME and models/ORG/NAME below it"])
+        advice = otherwise or "expected datasets/ORG/NAME and models/ORG/NAME below it"
+        raise InputError([f"--hub {hub}: no such folder; {advice}"])
     if offline:
         go_offline()
     return Sources(hub=hub.resolve() if hub else None, offline=offline)
 
 
-def planned(loaded: LoadedSuite, hub: Path | None, offline: bool, models: str, tasks: str, limit: int | None) -> Plan:
-    return make_plan(
-        loaded.suite, sources_of(hub, offline), models=names_of(models), tasks=names_of(tasks), limit=limit
-    )
+def planned(loaded: LoadedSuite, sources: Sources, *, models: str = "", tasks: str = "", limit: int | None) -> Plan:
+    """Return the plan of a suite, of the models and tasks that were named with commas between them."""
+    return make_plan(loaded.suite, sources, models=names_of(models), tasks=names_of(tasks), limit=limit)
 
 
 def names_of(text: str) -> tuple[str, ...]:
+    """Return the names of a comma-separated list."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def without_bars() -> None:
+    """Keep the progress bars of engines and hub clients off the terminal; ours show how far a run is."""
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
 def quiet(results: Path) -> None:
     """Send the engines' chatter to a log file, so that the terminal shows progress alone."""
-    os.environ.setdefault("TQDM_DISABLE", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    without_bars()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     log = results / "logs" / "harness.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -70,11 +89,10 @@ def quiet(results: Path) -> None:
 
 
 def print_json(value: Any) -> None:
+    """Print one JSON document on standard output."""
     print(json.dumps(value, indent=1, ensure_ascii=False))
 
 
-def suite_needs(suite: str, override: list[str] | None, models: str, tasks: str) -> tuple[Needs, str]:
-    """Return what the suite wants and how the user spells it; asks neither network nor local hub."""
-    loaded = load_suite(suite, override or ())
-    plan = make_plan(loaded.suite, Sources(), models=names_of(models), tasks=names_of(tasks))
-    return needs_of(plan), suite
+def suite_needs(suite: str, override: list[str] | None, models: str, tasks: str) -> Needs:
+    """Return what the suite wants from outside; asks neither network nor local hub."""
+    return needs_of(planned(loaded_suite(suite, override), Sources(), models=models, tasks=tasks, limit=None))

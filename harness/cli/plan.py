@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -23,7 +22,9 @@ from harness.cli.options import (
     TasksOption,
     loaded_suite,
     planned,
+    print_json,
     quiet,
+    sources_of,
 )
 from harness.cost import calibrate as calibration
 from harness.cost.estimate import CellCost, Totals, cost_of, estimated_tokens, most_expensive, totals, writes_of
@@ -36,6 +37,12 @@ from harness.results.store import Store
 from harness.suite.load import LoadedSuite, load_suite
 from harness.suite.shipped import shipped_suites
 from harness.wording import duration, first_few
+
+LONG_RUN_SECONDS = 3600
+"""From here on, cheaper suites are named."""
+MILLION = 1e6
+NOT_OF_AXIS = {"embedding": ("requests",), "ability": ("texts", "unique_texts")}
+"""Counts that an axis does not have."""
 
 
 def plan(
@@ -58,8 +65,7 @@ def plan(
 ) -> None:
     """Show the matrix, what is there, and what it will cost; needs no network."""
     loaded = loaded_suite(suite, override)
-    made = planned(loaded, hub, offline, models, tasks, limit)
-
+    made = planned(loaded, sources_of(hub, offline), models=models, tasks=tasks, limit=limit)
     if calibrate:
         quiet(results)
     show(
@@ -73,12 +79,6 @@ def plan(
     )
 
 
-LONG_RUN_SECONDS = 3600
-MEGABYTE = 1e6
-NOT_OF_AXIS = {"embedding": ("requests",), "ability": ("texts", "unique_texts")}
-"""Counts that an axis does not have."""
-
-
 def show(
     loaded: LoadedSuite,
     plan: Plan,
@@ -90,6 +90,14 @@ def show(
     as_json: bool,
 ) -> None:
     """Print the plan.
+
+    Args:
+        loaded: the suite, for how it is spelt.
+        plan: of it.
+        store: what has a score there is not to be run.
+        calibrate: measure each model's pace here.
+        stated, stated_generation: as in `paces_of`.
+        as_json: one JSON document instead of tables.
 
     Raises:
         InputError: both a calibration and a stated pace were asked for, or the pace of generation alone.
@@ -109,7 +117,7 @@ def show(
     if as_json:
         sums = asdict(summed) | {"cells": len(rows), "by_status": tally(rows, "status"), "by_type": tally(rows, "type")}
         pace = {name: asdict(one) if one else None for name, one in paces.items()}
-        _print_json({"suite": plan.suite.name, "cells": rows, "totals": sums, "paces": pace, "gaps": gap_rows(plan)})
+        print_json({"suite": plan.suite.name, "cells": rows, "totals": sums, "paces": pace, "gaps": gap_rows(plan)})
         return
     _print_plan(loaded, plan, store, rows)
     _print_cost(plan, paces, to_run, summed)
@@ -118,7 +126,14 @@ def show(
 def paces_of(
     plan: Plan, *, calibrate: bool, stated: float | None, stated_generation: float | None = None
 ) -> dict[str, Pace | None]:
-    """Return model -> pace: stated, measured now, or measured before; None where none is known."""
+    """Return model -> pace, None where none is known.
+
+    Args:
+        plan: whose models.
+        calibrate: measure it now.
+        stated: tokens a second, stated for all models instead.
+        stated_generation: tokens written a second; None where it is not stated.
+    """
     paces: dict[str, Pace | None] = {}
     for candidate in plan.candidates:
         if stated:
@@ -218,7 +233,7 @@ def _print_cost(
     if summed.tokens_to_generate_at_most:
         most = _millions(summed.tokens_to_generate_at_most)
         print(f", {_millions(summed.tokens_to_generate)} to generate (at most {most})", end="")
-    print(f", {summed.vector_bytes / MEGABYTE:.0f} MB of vectors" if summed.vector_bytes else "")
+    print(f", {summed.vector_bytes / MILLION:.0f} MB of vectors" if summed.vector_bytes else "")
     if summed.unknown:
         print(f"  {summed.unknown} cell(s) have no known cost and are not in these sums")
     for name, pace in paces.items():
@@ -254,9 +269,5 @@ def _print_cheaper(plan: Plan) -> None:
 
 def _millions(tokens: float) -> str:
     """Return a number of tokens in millions, such as `0.04M` or `710M`."""
-    millions = tokens / MEGABYTE
+    millions = tokens / MILLION
     return f"{millions:,.0f}M" if millions >= 10 else f"{millions:.2g}M"
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=1, ensure_ascii=False))

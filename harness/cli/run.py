@@ -71,7 +71,6 @@ def run(
     loaded = loaded_suite(suite, override)
     sources = sources_of(hub, offline)
     quiet(results)
-
     options = RunOptions(
         results=results,
         sources=sources,
@@ -110,8 +109,7 @@ def report(
 ) -> None:
     """Write the report from results on disk; runs nothing."""
     loaded = loaded_suite(suite, override)
-    plan = planned(loaded, hub, offline, models, tasks, limit)
-
+    plan = planned(loaded, sources_of(hub, offline), models=models, tasks=tasks, limit=limit)
     outcome = outcome_of(plan, Store(results))
     files = _write(loaded, outcome.plan, outcome.results, Store(results), out, with_latex=form is not None)
     # What is missing lacks nothing for a report; a failed cell is worth an exit code.

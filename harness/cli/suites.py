@@ -40,7 +40,7 @@ def validate(
     problems: list[str] = []
     for source in suites:
         try:
-            loaded = load_suite(source, override or ())
+            loaded = loaded_suite(source, override)
         except InputError as error:
             problems.extend(error.problems)
         else:
