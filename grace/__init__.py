@@ -20,10 +20,14 @@ if TYPE_CHECKING:
     from grace.training.train import Trained
     from harness.sources.places import Sources
 
-__all__ = ["TrainConfig", "Trained", "train"]
+__all__ = ["Progress", "TrainConfig", "Trained", "train"]
 
-_TYPES = {"TrainConfig": "grace.config.schema", "Trained": "grace.training.train"}
-"""What the function below takes and returns -> its module."""
+_TYPES = {
+    "Progress": "grace.run.progress",
+    "TrainConfig": "grace.config.schema",
+    "Trained": "grace.training.train",
+}
+"""What the function below takes and returns -> its module; `Sources` is harness's."""
 
 
 def train(

@@ -6,8 +6,9 @@
     found = harness.compare("minilm", "tf-idf")
 
 What is listed in `__all__` is what others may rely on, with `harness.encoders.base` (an encoder of one's own),
-`harness.results.records` (a stored cell) and `harness.sandbox`. This file stands above all rooms, and all import
-it first: so it imports each of them only when it is asked for it.
+`harness.evaluation.events` (what a `Reporter` is told), `harness.results.records` (a stored cell) and
+`harness.sandbox`. This file stands above all rooms, and all import it first: so it imports each of them only when it
+is asked for it.
 """
 
 from __future__ import annotations
@@ -26,14 +27,27 @@ if TYPE_CHECKING:
     from harness.sources.places import Sources
     from harness.suite.schema import Suite
 
-__all__ = ["CheckedEncoder", "Comparison", "RunOptions", "RunOutcome", "Sources", "compare", "load", "run"]
+__all__ = [
+    "CheckedEncoder",
+    "Comparison",
+    "Reporter",
+    "RunOptions",
+    "RunOutcome",
+    "Sources",
+    "Suite",
+    "compare",
+    "load",
+    "run",
+]
 
 _TYPES = {
     "CheckedEncoder": "harness.encoders.checked",
     "Comparison": "harness.comparison.compare",
+    "Reporter": "harness.evaluation.events",
     "RunOptions": "harness.evaluation.options",
     "RunOutcome": "harness.results.outcome",
     "Sources": "harness.sources.places",
+    "Suite": "harness.suite.schema",
 }
 """What the functions below take and return -> its module."""
 
@@ -76,17 +90,17 @@ def compare(
     b: str,
     *,
     suite: str | Path | None = None,
-    results: Path | str = Path("results"),
+    results: str | Path = "results",
     tasks: Sequence[str] = (),
     limit: int | None = None,
-    sources: Sources | None = None,
     overrides: Sequence[str] = (),
+    sources: Sources | None = None,
 ) -> Comparison:
     """Compare two models on the items both were scored on; see `harness.comparison.compare.compare`."""
     from harness.comparison.compare import compare as compare_models
 
     return compare_models(
-        a, b, suite=suite, results=results, tasks=tasks, limit=limit, sources=sources, overrides=overrides
+        a, b, suite=suite, results=results, tasks=tasks, limit=limit, overrides=overrides, sources=sources
     )
 
 
