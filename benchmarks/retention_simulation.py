@@ -25,9 +25,10 @@ from scipy.stats import binom
 from harness.backends.mteb.pools import pool_scores, rows_of_draws
 from harness.comparison import retention
 from harness.comparison.retention import LEVEL, Evidence, TaskRetention, judge, judge_axis, p_kept, p_lost
-from harness.statistics.difference import NORMAL_QUANTILE, Difference, adjusted, mean_difference
+from harness.statistics.conventions import NORMAL_QUANTILE
+from harness.statistics.difference import Difference, adjusted, mean_difference
 from harness.statistics.items import ItemStatistic, of_columns
-from harness.statistics.paired import Part, Rounds, of_means, of_proportions, of_statistics
+from harness.statistics.paired import Estimate, Part, Rounds, of_proportions, of_spread, of_statistics, spread_of_means
 from harness.statistics.proportions import score_statistic
 from harness.statistics.resampling import resamples
 from harness.statistics.tails import shape
@@ -53,6 +54,11 @@ class Row(NamedTuple):
     def __str__(self) -> str:
         counted = "exactly" if self.trials == 1 else f"{self.hits:5.0f} of {self.trials:5}"
         return f"{self.what:42} {self.setting:48} {counted:>14} {100 * self.hits / self.trials:6.2f} %"
+
+
+def of_means(parts: Sequence[Part]) -> Estimate | None:
+    """Return the estimate for a mean of item scores from 0 to 1; None where a part has under two items."""
+    return of_spread(spread_of_means(parts), 1.0)
 
 
 def flips(rng: Generator, n: int, won: float, lost: float) -> tuple[int, int]:

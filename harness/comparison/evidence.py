@@ -17,7 +17,8 @@ from harness.comparison.retention import Evidence
 from harness.digests import write_atomically
 from harness.results.records import Score
 from harness.results.store import Store
-from harness.results.stored_items import POINTS, statistics_of
+from harness.results.stored_items import statistics_of
+from harness.statistics.conventions import POINTS
 from harness.statistics.items import ItemStatistic
 from harness.statistics.paired import Spread
 from harness.statistics.resampling import mean_statistic

@@ -15,7 +15,8 @@ import numpy as np
 from harness.digests import write_atomically
 from harness.results.records import Score
 from harness.results.store import Store
-from harness.results.stored_items import POINTS, Statistics, is_same_record, statistics_of
+from harness.results.stored_items import Statistics, is_same_record, statistics_of
+from harness.statistics.conventions import POINTS, Floats
 from harness.statistics.difference import Difference, same_record
 from harness.statistics.items import ItemStatistic
 from harness.statistics.paired import (
@@ -29,7 +30,6 @@ from harness.statistics.paired import (
     spread_of_means,
     spread_of_ratios,
 )
-from harness.statistics.resampling import Floats
 
 COMPARISON_VERSION = 4
 """Raised when the way a difference is computed changes."""

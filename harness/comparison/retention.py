@@ -23,13 +23,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.results.records import Unit
+from harness.statistics.conventions import POINTS
 from harness.statistics.paired import few_differ
 from harness.statistics.proportions import items_without_flips, largest_loss, p_not_worse, p_worse, score_statistic
 from harness.statistics.tails import skewed, unskewed
 
 LEVEL = 0.05
 """Error of "retained" at the margin, and of "lost"."""
-POINTS = 100.0
 MOST_ITEMS = 10**9
 """More items than this decide nothing in practice."""
 SKEWNESS_REACH = 3.0

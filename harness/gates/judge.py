@@ -14,14 +14,13 @@ from typing import Any
 
 from harness.gates.baselines import Baseline, Reference
 from harness.results.records import Score
+from harness.statistics.conventions import NORMAL_QUANTILE
 from harness.statistics.decisions import Decisions, as_stored, flips
 from harness.statistics.difference import Difference, mean_difference
 from harness.suite.checks.gates import RULES
 from harness.suite.schema import Gate
 from harness.summary.views import CellView, Summary
 
-NORMAL_QUANTILE = 1.959963984540054
-"""Of a two-sided 95 % interval."""
 SLACK = 1e-9
 """Of floating-point differences; no score is shown with so many digits."""
 AGAINST_BASELINE = ("max_drop", "max_change", "max_flips")

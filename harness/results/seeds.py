@@ -18,7 +18,8 @@ from harness.digests import sha256_text
 from harness.plan.cells import Cell, Plan
 from harness.results.records import Failure, ItemsFile, Metric, Result, Score, SeededScore
 from harness.results.store import Store
-from harness.results.stored_items import POINTS, statistics_of
+from harness.results.stored_items import statistics_of
+from harness.statistics.conventions import POINTS
 from harness.statistics.resampling import bootstrap
 
 

@@ -7,9 +7,9 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
+from harness.statistics.conventions import NORMAL_QUANTILE
+
 Method = Literal["score interval, exact McNemar", "t", "bootstrap", "combined"]
-NORMAL_QUANTILE = 1.959963984540054
-"""Of a two-sided 95 % interval."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

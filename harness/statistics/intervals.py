@@ -12,9 +12,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from harness.statistics.conventions import CONFIDENCE
 from harness.statistics.items import ItemStatistic
 from harness.statistics.paired import Part, Rounds, spread_of_means
-from harness.statistics.resampling import CONFIDENCE, Interval, Statistic, bootstrap
+from harness.statistics.resampling import Interval, Statistic, bootstrap
 
 
 def interval_of(parts: Sequence[tuple[ItemStatistic, float]]) -> Interval | None:

@@ -7,16 +7,16 @@ paired difference of two cells. Columns are those of the cell's parquet.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
 import numpy as np
 
+from harness.statistics.conventions import Floats
 from harness.statistics.resampling import (
     Counts,
-    Floats,
     Statistic,
     average_precision_statistic,
     mean_statistic,
@@ -80,32 +80,14 @@ def of_columns(kind: str, columns: Mapping[str, Any]) -> ItemStatistic | None:
     """Return the statistic of a task type's columns, or None where the type has none over items.
 
     Args:
-        kind: an embedding type.
+        kind: an embedding type; of any other the columns alone say what they hold.
         columns: column name -> values of one part, split and subset.
     """
-    if kind == "STS":
-        gold, cosine = _floats(columns["gold"]), _floats(columns["cosine"])
-        merits = -np.abs(_ranks(cosine) - _ranks(gold))  # the nearer a pair's rank to that of its gold score
-        return ItemStatistic(items=tuple(columns["item"]), statistic=spearman_statistic(gold, cosine), merits=merits)
-    if kind == "PairClassification":
-        ranks = _ranks(_floats(columns["similarity"]))
-        merits = np.where(_floats(columns["label"]) > 0, ranks, -ranks)  # pairs that match high up, others low
-        return ItemStatistic(items=tuple(columns["item"]), statistic=_best_average_precision(columns), merits=merits)
-    if kind == "Clustering":
-        return _over_pools(columns) if "experiment" in columns else _over_sets(columns)
-    if "nll" in columns and "tokens" in columns:  # nats per token: long texts weigh more
-        nats, tokens = _floats(columns["nll"]), _floats(columns["tokens"])
-        return ItemStatistic(
-            items=tuple(columns["item"]),
-            statistic=ratio_statistic(nats, tokens),
-            scores=nats,
-            sizes=tokens,
-            merits=nats,  # less is better: the score says so
-        )
-    if kind == "Classification":
-        return _over_experiments(columns)
-    items = columns["query" if kind in ("Retrieval", "Reranking") else "item"]
-    return of_scores(items, _floats(columns["score"]))
+    if kind in STATISTICS:
+        return STATISTICS[kind](columns)
+    if "nll" in columns and "tokens" in columns:
+        return _nats_a_token(columns)
+    return of_scores(columns["item" if "item" in columns else "query"], _floats(columns["score"]))
 
 
 def of_scores(items: Sequence[Any], scores: Floats) -> ItemStatistic:
@@ -122,6 +104,30 @@ def _ranks(values: Floats) -> Floats:
 
 def _floats(values: Sequence[Any]) -> Floats:
     return np.asarray(values, dtype=np.float64)
+
+
+def _rank_correlation(columns: Mapping[str, Any]) -> ItemStatistic:
+    gold, cosine = _floats(columns["gold"]), _floats(columns["cosine"])
+    merits = -np.abs(_ranks(cosine) - _ranks(gold))  # the nearer a pair's rank to that of its gold score
+    return ItemStatistic(items=tuple(columns["item"]), statistic=spearman_statistic(gold, cosine), merits=merits)
+
+
+def _average_precision(columns: Mapping[str, Any]) -> ItemStatistic:
+    ranks = _ranks(_floats(columns["similarity"]))
+    merits = np.where(_floats(columns["label"]) > 0, ranks, -ranks)  # pairs that match high up, others low
+    return ItemStatistic(items=tuple(columns["item"]), statistic=_best_average_precision(columns), merits=merits)
+
+
+def _nats_a_token(columns: Mapping[str, Any]) -> ItemStatistic:
+    """Long texts weigh more."""
+    nats, tokens = _floats(columns["nll"]), _floats(columns["tokens"])
+    return ItemStatistic(
+        items=tuple(columns["item"]),
+        statistic=ratio_statistic(nats, tokens),
+        scores=nats,
+        sizes=tokens,
+        merits=nats,  # less is better: the score says so
+    )
 
 
 def _best_average_precision(columns: Mapping[str, Any]) -> Statistic:
@@ -141,6 +147,10 @@ def _over_experiments(columns: Mapping[str, Any]) -> ItemStatistic:
     right = [np.asarray(columns[name]) == labels for name in numbered(columns, "prediction_")]
     found = of_scores(columns["item"], _floats(columns["score"]))
     return replace(found, rounds=np.stack(right, axis=1).astype(np.float64), are_crossed=True) if right else found
+
+
+def _over_sets_or_pools(columns: Mapping[str, Any]) -> ItemStatistic | None:
+    return _over_pools(columns) if "experiment" in columns else _over_sets(columns)
 
 
 def _over_sets(columns: Mapping[str, Any]) -> ItemStatistic:
@@ -180,6 +190,15 @@ def _over_pools(columns: Mapping[str, Any]) -> ItemStatistic | None:
     texts = sha256(np.ascontiguousarray(columns["item"], dtype=np.int64).tobytes()).hexdigest()
     found = of_scores([(texts, name) for name in names], score + math.sqrt(len(pools)) * (pools - pools.mean()))
     return replace(found, merits=None)  # a half is nothing to win
+
+
+STATISTICS: dict[str, Callable[[Mapping[str, Any]], ItemStatistic | None]] = {
+    "STS": _rank_correlation,
+    "PairClassification": _average_precision,
+    "Clustering": _over_sets_or_pools,
+    "Classification": _over_experiments,
+}
+"""Of the task types whose metric is no plain mean over items."""
 
 
 def numbered(columns: Mapping[str, Any], prefix: str) -> list[str]:

@@ -18,10 +18,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from harness.statistics.conventions import CONFIDENCE, Floats
 from harness.statistics.designs import Term, added, crossed, nested
 from harness.statistics.difference import Method
 from harness.statistics.proportions import mcnemar, tango
-from harness.statistics.resampling import CONFIDENCE, Floats, Statistic, bootstrap_values, percentile_limits
+from harness.statistics.resampling import Statistic, bootstrap_values, percentile_limits
 
 FEW = 10
 """Where fewer items differ, Student's t is not trusted alone."""
@@ -158,11 +159,6 @@ def of_spread(spread: Spread | None, scale: float) -> Estimate | None:
         low, high = min(low, largest * limits.low), max(high, largest * limits.high)
         p_value = max(p_value, mcnemar(wins, losses))
     return Estimate(stderr, low, high, p_value, "t")
-
-
-def of_means(parts: Sequence[Part]) -> Estimate | None:
-    """Return the estimate for a mean of item scores from 0 to 1; None where a part has under two items."""
-    return of_spread(spread_of_means(parts), 1.0)
 
 
 def of_statistics(parts: Sequence[tuple[int, Statistic]]) -> Estimate | None:

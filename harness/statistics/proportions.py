@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-CONFIDENCE = 0.95
+from harness.statistics.conventions import CONFIDENCE
+
 NUISANCE_GRID = 120
 """Values of the nuisance at which the exact p-value is taken; the largest counts."""
 REACH = 7.0
@@ -143,11 +144,6 @@ def largest_loss(wins: int, losses: int, n: int, level: float = 1 - CONFIDENCE) 
         else:
             high = middle
     return high
-
-
-def smallest_excludable(n: int, level: float = 1 - CONFIDENCE) -> float:
-    """Return the smallest loss that n items can exclude at best, when none is won or lost."""
-    return float(1 - (level - NUISANCE_DOUBT) ** (1 / n))
 
 
 def items_without_flips(margin: float, level: float = 1 - CONFIDENCE) -> int:

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from harness.statistics.conventions import CONFIDENCE, Floats
+
 Counts = NDArray[np.float64]
 Statistic = Callable[[Counts], Floats]
 
 BOOTSTRAP_SAMPLES = 1000
-CONFIDENCE = 0.95
 CHUNK_CELLS = 4_000_000
 """Counts held at once: 32 MB."""
 

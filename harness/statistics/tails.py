@@ -15,9 +15,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from harness.statistics.conventions import Floats
+
 NO_SKEW = 1e-6
 """Skewness over the root of n that is none."""
 FEWEST = 4

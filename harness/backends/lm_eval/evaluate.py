@@ -18,6 +18,7 @@ from harness.backends.lm_eval.tasks import FEWSHOT_SEED, load_tasks, quiet
 from harness.digests import sha256_text
 from harness.encoders.checked import CheckedEncoder
 from harness.errors import HarnessError
+from harness.statistics.conventions import POINTS
 from harness.tasks.humaneval import TASKS as CODE_TASKS
 
 
@@ -86,7 +87,7 @@ def _outcome(
     is_group = len(planned.info.subsets) > 1
     return Outcome(
         metric=metric,
-        score=score * items.POINTS if is_points else score,
+        score=score * POINTS if is_points else score,
         interval=items.in_points(found) if found and is_points else found,
         n=sum(part.n for part in parts),
         metrics=tuple(items.metrics_of(parts, planned.splits[0], planned.subsets[0], is_group=is_group)),
@@ -108,9 +109,9 @@ def _facts(
     template = lm.tokenizer.chat_template if settings["chat_template"] else None
     return {
         "settings": settings,
-        "chance": items.chance_level(parts) * items.POINTS,
+        "chance": items.chance_level(parts) * POINTS,
         "labels": labels,
-        "majority": max(labels.values()) / sum(labels.values()) * items.POINTS if labels else None,
+        "majority": max(labels.values()) / sum(labels.values()) * POINTS if labels else None,
         "below_chance_p": p_value,
         "is_below_chance": p_value is not None and p_value < items.BELOW_CHANCE_LEVEL,
         "unextractable": {

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from harness.plan.cells import PlannedTask
 from harness.report.pictures.data import Bar, Panel
 from harness.results.records import Score
-from harness.statistics.difference import NORMAL_QUANTILE
+from harness.statistics.conventions import NORMAL_QUANTILE
 from harness.summary.views import AxisSummary, Summary
 
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import false_discovery_control, ttest_rel
 
 from harness.statistics.difference import Difference, adjusted, mean_difference
-from harness.statistics.paired import Part, of_means, of_proportions, of_statistics
+from harness.statistics.paired import Estimate, Part, of_proportions, of_spread, of_statistics, spread_of_means
 from harness.statistics.proportions import tango
 from harness.statistics.resampling import mean_statistic, percentile_limits
 
@@ -20,11 +20,16 @@ def made(value: float, reach: float = 1.0, **changes: object) -> Difference:
     return Difference(**plain | changes)  # type: ignore[arg-type]
 
 
+def estimate(parts: list[Part]) -> Estimate | None:
+    """Return the estimate of a mean of item scores from 0 to 1."""
+    return of_spread(spread_of_means(parts), 1.0)
+
+
 def test_one_part_is_the_paired_t_test() -> None:
     """Interval and p-value are scipy's."""
     rng = np.random.default_rng(0)
     own, base = rng.random(40), rng.random(40)
-    ours, theirs = of_means([Part(own, base, 1.0)]), ttest_rel(own, base)
+    ours, theirs = estimate([Part(own, base, 1.0)]), ttest_rel(own, base)
     assert ours is not None
     interval = theirs.confidence_interval(0.95)
     assert (ours.p_value, ours.low, ours.high) == pytest.approx((theirs.pvalue, interval.low, interval.high))
@@ -34,7 +39,7 @@ def test_parts_are_weighed_and_their_variances_added() -> None:
     """Weights 0.75 and 0.25, differences of variance 1 and 4 over 5 items: 0.5625 / 5 + 0.25 / 5."""
     flat = np.zeros(5)
     wave = np.array([-1.0, -1.0, 0.0, 1.0, 1.0])
-    found = of_means([Part(wave, flat, 0.75), Part(2 * wave, flat, 0.25)])
+    found = estimate([Part(wave, flat, 0.75), Part(2 * wave, flat, 0.25)])
     assert found is not None
     assert found.stderr == pytest.approx(np.sqrt(0.5625 / 5 + 0.25 * 0.25 * 4 / 5))
 
@@ -43,7 +48,7 @@ def test_parts_are_weighed_and_their_variances_added() -> None:
 def test_scores_that_do_not_differ_have_an_interval(n: int) -> None:
     """Where no item differs the interval is that of no win and no loss, and p is 1: never "+0.00 [0.00, 0.00]"."""
     same = np.linspace(0.1, 0.9, n)
-    found = of_means([Part(same, same, 1.0)])
+    found = estimate([Part(same, same, 1.0)])
     assert found is not None
     assert (found.low, found.high) == tango(0, 0, n)
     assert found.p_value == 1.0
@@ -54,7 +59,7 @@ def test_few_items_that_differ_widen_the_interval() -> None:
     """Three queries of 300 that each win 0.1: t leaves out 0, ours holds 0.1 x the score interval of 3:0."""
     own = np.full(300, 0.5)
     own[:3] += 0.1
-    found = of_means([Part(own, np.full(300, 0.5), 1.0)])
+    found = estimate([Part(own, np.full(300, 0.5), 1.0)])
     limits = tango(3, 0, 300)
     assert found is not None
     assert found.low == pytest.approx(0.1 * limits.low)
