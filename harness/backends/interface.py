@@ -1,4 +1,4 @@
-"""Job, Outcome, Backend; backend_of(engine)."""
+"""What a backend is: it takes a `Job` and an encoder and gives an `Outcome`; `backend_of` finds it by its engine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.plan.cells import Cell
 from harness.results.records import Metric, Unit
 from harness.sources.places import Located
 from harness.statistics.resampling import Interval
-from harness.tasks.engines import BACKENDS
+from harness.tasks.engines import ENGINES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,42 @@ class Job:
     """Of the candidate."""
     native_folder: Path
     """Where results in the engine's own format go."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One item, as the engine gave it to the model."""
+
+    part: str
+    split: str
+    subset: str
+    item: int | str
+    """Row of a pair, or id of a query."""
+    why: str
+    """`random`, `largest error`, or `text only` where nothing but the texts is kept."""
+    error: float
+    """0 (best) to 1, see `harness.statistics.item_errors`."""
+    gold: float | None
+    """Similarity or label of a pair; None for queries."""
+    predicted: float
+    """Similarity of a pair; the query's own metric, 0 to 1."""
+    texts: tuple[str, ...]
+    """Both of a pair; a query's one."""
+    documents: tuple[Document, ...] = ()
+    prompts: tuple[str | None, str | None] = (None, None)
+    """The prefix of the texts, and of the documents."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A document that was found for a query."""
+
+    id: str
+    score: float
+    """Its similarity to the query."""
+    relevance: int | None
+    """As judged; None where nobody did."""
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +88,12 @@ class Outcome:
     lower_is_better: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
     """For provenance: prompts used, phases, what a limit kept."""
-    examples: tuple[Any, ...] = ()
-    """Items to be read, as `harness.backends.mteb.examples.Example`; for encoders that write rationales."""
+    examples: tuple[Example, ...] = ()
+    """Items to be read; for encoders that write rationales."""
+
+
+class NotRecomputedError(RuntimeError):
+    """The per-item results do not give the engine's figure: one of the two is wrong, and neither is published."""
 
 
 Backend = Callable[[Job, CheckedEncoder], Outcome]
@@ -61,6 +101,6 @@ Backend = Callable[[Job, CheckedEncoder], Outcome]
 
 def backend_of(engine: str) -> Backend:
     """Import and return the backend of `engine`; raises KeyError where there is none."""
-    module, _, name = BACKENDS[engine].partition(":")
+    module, _, name = ENGINES[engine].backend.partition(":")
     backend: Backend = getattr(import_module(module), name)
     return backend

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from harness.backends.lm_eval.catalogue import lm_eval_tasks
-from harness.backends.mteb.catalogue import mteb_tasks
+from harness.tasks.engines import ENGINES
 
 
 def catalogue_text() -> dict[str, Any]:
-    """Return the whole catalogue as JSON: the embedding axis from mteb, the ability axis from lm-eval."""
-    return {"embedding": mteb_tasks(), "ability": lm_eval_tasks()}
+    """Return the whole catalogue as JSON: an axis an engine, described by its backend."""
+    return {engine.axis: _described(engine.catalogue) for engine in ENGINES.values()}
+
+
+def _described(catalogue: str) -> Any:
+    module, _, name = catalogue.partition(":")
+    return getattr(import_module(module), name)()
 
 
 def main() -> None:

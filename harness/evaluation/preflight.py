@@ -21,8 +21,8 @@ from harness.sources.hub_errors import FetchError
 from harness.sources.places import Gap, Kind, Located, Sources, commit_name, hub_gap
 from harness.suite.model_entries import LoadedModel
 from harness.suite.schema import Suite
-from harness.tasks.engines import engines
 from harness.wording import first_few
+from harness.tasks.engines import ENGINES
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ def _fetch_wheels(plan: Plan, options: RunOptions) -> list[str]:
 def _without_backend(plan: Plan) -> list[str]:
     """Return a line for each engine that this release cannot run."""
     lines = []
-    for engine in sorted({cell.task.engine for cell in plan.cells if cell.state == "cell"} - set(engines())):
+    for engine in sorted({cell.task.engine for cell in plan.cells if cell.state == "cell"} - set(ENGINES)):
         names = sorted({cell.task.label for cell in plan.cells if cell.task.engine == engine})
         lines.append(f"backend {engine} (wanted by {', '.join(names)}): not part of this release; see CHANGELOG.md")
     return lines

@@ -18,7 +18,7 @@ from harness.plan.tasks import resolve_tasks
 from harness.sources.places import Gap, Located, Sources
 from harness.suite.model_entries import LoadedModel, MeanPoolSpec, RationaleSpec
 from harness.suite.schema import Suite
-from harness.tasks.engines import BACKEND_SCORING_VERSION, installed_version
+from harness.tasks.engines import ENGINES, installed_version
 from harness.tasks.prompts import resolve, roles_of
 from harness.tasks.types import NO_ROLE
 from harness.wording import did_you_mean, listing
@@ -130,6 +130,6 @@ def _key_parts(
         seed=seed,
         limit=task.limit,
         engine=f"{task.engine}=={installed_version(task.engine)}",
-        scoring_version=BACKEND_SCORING_VERSION[task.engine],
+        scoring_version=ENGINES[task.engine].scoring_version,
         settings=task.settings | ({"type": task.type} if task.custom else {}),
     )

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from harness.backends.interface import NotRecomputedError
 from harness.results.records import Metric, Unit
+from harness.statistics.conventions import POINTS
 from harness.statistics.intervals import interval_of
 from harness.statistics.items import of_scores
 from harness.statistics.resampling import Interval
 
-POINTS = 100.0
 POINT_METRICS = frozenset({"acc", "acc_norm", "acc_bytes", "acc_mutual_info", "exact_match", "f1", "mcc", "contains"})
 """Metrics from 0 to 1 (mcc from -1), shown in points; others keep lm-eval's unit."""
 EXTRACTION_FAILED = "[invalid]"
@@ -38,10 +39,6 @@ class PartItems:
     def n(self) -> int:
         """Number of items."""
         return len(self.columns["item"])
-
-
-class NotRecomputedError(RuntimeError):
-    """The per-item results do not give lm-eval's figure: one of the two is wrong."""
 
 
 def part_items(

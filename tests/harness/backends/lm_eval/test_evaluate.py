@@ -16,9 +16,9 @@ from ability_support import SUBJECTS, ability_hub, save_tiny_lm, suite_text
 from places import SHARED_HUB
 from scipy.stats import binom, binomtest
 
+from harness.backends.interface import NotRecomputedError
 from harness.backends.lm_eval.catalogue import MMLU_ITEMS, OWN_FOLDERS, lm_eval_tasks, task_folder
 from harness.backends.lm_eval.items import (
-    NotRecomputedError,
     PartItems,
     below_chance,
     chance_level,
