@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from harness.backends.mteb.examples import Example
+from harness.backends.interface import Example
 from harness.encoders.explain.pieces import token_pieces
 from harness.encoders.explain.shares import token_shares
 from harness.encoders.explain.states import TokenStates, token_states

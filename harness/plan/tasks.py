@@ -12,7 +12,7 @@ from harness.suite.task_entries import AbilityRef, CustomRef, TaskRef
 from harness.tasks.catalogue import DEFAULT_BENCHMARK, Catalogue, Counts, Member, TaskInfo, catalogue
 from harness.tasks.custom.assemble import count
 from harness.tasks.custom.read import read_custom
-from harness.tasks.types import MAIN_SCORES
+from harness.tasks.types import EMBEDDING_TYPES
 
 CUSTOM_REVISION = "files"
 
@@ -84,7 +84,7 @@ def _custom_task(reference: CustomRef, limit: int | None) -> PlannedTask:
     counts: dict[str, dict[str, Counts]] = {}
     if Path(reference.path).exists():  # otherwise it is a gap, named with the others
         data = read_custom(reference.name, reference.type, Path(reference.path))
-        items, texts, unique, characters, training = count(data, reference.type)
+        items, texts, unique, characters, training = count(data)
         counts["test"] = {
             "default": Counts(
                 items=items, texts=texts, unique_texts=unique, characters=characters, training_texts=training
@@ -95,7 +95,7 @@ def _custom_task(reference: CustomRef, limit: int | None) -> PlannedTask:
         axis="embedding",
         type=reference.type,
         engine="mteb",
-        main_score=MAIN_SCORES[reference.type],
+        main_score=EMBEDDING_TYPES[reference.type].main_score,
         splits=("test",),
         subsets={"default": ()},
         prompt=None,

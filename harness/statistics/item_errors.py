@@ -8,43 +8,45 @@ of (1 minus its part in the area under the ROC curve); of a query 1 minus its ow
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-SAID = {
-    "STS": "distance between the pair's rank by similarity and by gold, 1 = from one end to the other",
-    "PairClassification": "share of the pairs of the other label that the pair stands on the wrong side of",
-    "Retrieval": "1 minus the query's own metric",
-    "Reranking": "1 minus the query's own metric",
-}
+from harness.statistics.conventions import Floats
 
 
-def errors_of(kind: str, columns: Mapping[str, Any]) -> NDArray[np.float64]:
-    """Return the error of every row, (n,) in [0, 1].
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemError:
+    """One way to judge an item."""
 
-    Args:
-        kind: type of the task, one of `SAID`.
-        columns: per-item results of one split and subset, as `harness.backends.mteb.items` writes them.
-    """
-    if kind == "STS":
-        gold, cosine = _ranks(columns["gold"]), _ranks(columns["cosine"])
-        return np.abs(cosine - gold) / max(len(gold) - 1, 1)
-    if kind == "PairClassification":
-        return _wrong_side(np.asarray(columns["label"]), np.asarray(columns["similarity"], dtype=np.float64))
+    said: str
+    """In words, as a report has it."""
+    value: str
+    """Column of what the model made of the item: a similarity, a metric."""
+    of: Callable[[Mapping[str, Any]], Floats]
+    """Per-item results of one split and subset -> (n,) errors in [0, 1]."""
+
+
+def _rank_distance(columns: Mapping[str, Any]) -> Floats:
+    gold, cosine = _ranks(columns["gold"]), _ranks(columns["cosine"])
+    return np.abs(cosine - gold) / max(len(gold) - 1, 1)
+
+
+def _lost_metric(columns: Mapping[str, Any]) -> Floats:
     return np.clip(1.0 - np.asarray(columns["score"], dtype=np.float64), 0.0, 1.0)
 
 
-def _ranks(values: Any) -> NDArray[np.float64]:
+def _ranks(values: Any) -> Floats:
     from scipy.stats import rankdata
 
-    ranks: NDArray[np.float64] = rankdata(np.asarray(values, dtype=np.float64))
+    ranks: Floats = rankdata(np.asarray(values, dtype=np.float64))
     return ranks
 
 
-def _wrong_side(labels: NDArray[Any], similarity: NDArray[np.float64]) -> NDArray[np.float64]:
+def _wrong_side(columns: Mapping[str, Any]) -> Floats:
+    labels, similarity = np.asarray(columns["label"]), np.asarray(columns["similarity"], dtype=np.float64)
     errors = np.zeros(len(labels))
     for label, sign in ((1, 1.0), (0, -1.0)):
         own, other = labels == label, np.sort(sign * similarity[labels != label])
@@ -54,3 +56,19 @@ def _wrong_side(labels: NDArray[Any], similarity: NDArray[np.float64]) -> NDArra
             upto = np.searchsorted(other, sign * similarity[own], side="right")
             errors[own] = 1.0 - (below + upto) / (2 * len(other))
     return errors
+
+
+ITEM_ERRORS = {
+    "rank distance": ItemError(
+        said="distance between the pair's rank by similarity and by gold, 1 = from one end to the other",
+        value="cosine",
+        of=_rank_distance,
+    ),
+    "wrong side": ItemError(
+        said="share of the pairs of the other label that the pair stands on the wrong side of",
+        value="similarity",
+        of=_wrong_side,
+    ),
+    "lost metric": ItemError(said="1 minus the query's own metric", value="score", of=_lost_metric),
+}
+"""By the name that a task type's row gives it (`harness.tasks.types`)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.tasks.catalogue import Counts
+from harness.tasks.types import EMBEDDING_TYPES
 
 DISTRACTORS_PER_QUERY = 10
 """Documents kept a query beside the judged ones (retrieval)."""
@@ -17,13 +18,13 @@ JUDGED_PER_QUERY = 2
 
 
 def limited_counts(kind: str, counts: Counts, limit: int) -> Counts:
-    """Return about what `limit` leaves of `counts`; exact for pairs and documents, an estimate elsewhere."""
+    """Return about what `limit` leaves of `counts` of a type; exact for pairs and documents, an estimate elsewhere."""
     if limit >= counts.items:
         return counts
     share = limit / counts.items
     characters = counts.characters / max(counts.texts, 1)
     texts = max(1, round(counts.texts * share))
-    if kind == "Retrieval":
+    if (row := EMBEDDING_TYPES.get(kind)) and row.ranks == "corpus":
         documents = min(counts.texts - counts.items, limit * (DISTRACTORS_PER_QUERY + JUDGED_PER_QUERY))
         texts = limit + documents
     # A tenth of the training texts bounds what the ten draws of each class can want.

@@ -8,16 +8,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.tasks.catalogue import TaskInfo
-from harness.tasks.types import ROLES_BY_TYPE, Role
+from harness.tasks.types import EMBEDDING_TYPES, Role
 
 
 def roles_of(task_type: str) -> tuple[Role | None, ...]:
     """Return the roles in which a task of this type has texts encoded; (None,) where it has none."""
-    return ROLES_BY_TYPE.get(task_type, (None,))
+    row = EMBEDDING_TYPES.get(task_type)
+    return row.roles if row else (None,)
 
 
 def selector(prompts: Mapping[str, str], task: str, task_type: str, role: Role | None) -> str | None:
-    """Return the key of `prompts` that applies, or None."""
+    """Return the key of `prompts` that applies, or None.
+
+    Args:
+        prompts: prefixes by selector.
+        task: name of the task.
+        task_type: its type.
+        role: query, document or None.
+    """
     tries = [f"{task}-{role}", task, f"{task_type}-{role}", task_type, str(role)] if role else [task, task_type]
     return next((name for name in tries if name in prompts), None)
 

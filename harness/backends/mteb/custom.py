@@ -1,14 +1,15 @@
-"""A user's own files as an mteb task: mteb's own task classes over data that `tasks.custom.read` has checked."""
+"""A user's own files as an mteb task: mteb's own task classes over data that `harness.tasks.custom` has checked."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from harness.backends.mteb.by_type import file_of
 from harness.suite.task_entries import CustomRef
 from harness.tasks.custom.assemble import CustomData
 from harness.tasks.custom.read import read_custom
-from harness.tasks.types import MAIN_SCORES
+from harness.tasks.types import EMBEDDING_TYPES
 
 
 def make_custom_task(reference: CustomRef) -> Any:
@@ -18,44 +19,13 @@ def make_custom_task(reference: CustomRef) -> Any:
         InputError: with file and line of every bad row.
     """
     data = read_custom(reference.name, reference.type, Path(reference.path))
-    task_class = type(f"Custom_{reference.name}", (_base(reference.type),), _members(reference, data))
-    return task_class()
-
-
-def _base(kind: str) -> Any:
-    from mteb.abstasks import (
-        AbsTaskClassification,
-        AbsTaskClusteringLegacy,
-        AbsTaskPairClassification,
-        AbsTaskRetrieval,
-        AbsTaskSTS,
-    )
-    from mteb.abstasks.text.summarization import AbsTaskSummarization
-
-    return {
-        "STS": AbsTaskSTS,
-        "PairClassification": AbsTaskPairClassification,
-        "Classification": AbsTaskClassification,
-        "Clustering": AbsTaskClusteringLegacy,
-        "Retrieval": AbsTaskRetrieval,
-        "Reranking": AbsTaskRetrieval,
-        "Summarization": AbsTaskSummarization,
-    }[kind]
-
-
-def _members(reference: CustomRef, data: CustomData) -> dict[str, Any]:
     members: dict[str, Any] = {
         "metadata": _metadata(reference),
-        "load_data": lambda self, **_: _load(self, reference.type, data),
+        "load_data": lambda self, **_: _load(self, data),
         "__module__": __name__,
     }
-    if reference.type == "STS":
-        members |= {"min_score": data.score_range[0], "max_score": data.score_range[1]}
-    if reference.type == "Summarization":
-        members |= {"min_score": data.score_range[0], "max_score": data.score_range[1]}
-    if reference.type == "Classification":
-        members["samples_per_label"] = data.samples_per_label
-    return members
+    task_class = type(f"Custom_{reference.name}", (file_of(reference.type).task_class(data),), members)
+    return task_class()
 
 
 def _metadata(reference: CustomRef) -> Any:
@@ -70,7 +40,7 @@ def _metadata(reference: CustomRef) -> Any:
         modalities=["text"],
         eval_splits=["test"],
         eval_langs=["eng-Latn"],
-        main_score=MAIN_SCORES[reference.type],
+        main_score=EMBEDDING_TYPES[reference.type].main_score,
         reference=None,
         date=None,
         domains=None,
@@ -83,10 +53,10 @@ def _metadata(reference: CustomRef) -> Any:
     )
 
 
-def _load(task: Any, kind: str, data: CustomData) -> None:
+def _load(task: Any, data: CustomData) -> None:
     from datasets import Dataset, DatasetDict
 
-    if kind in ("Retrieval", "Reranking"):
+    if data.queries:
         task.dataset = {
             "default": {
                 "test": {

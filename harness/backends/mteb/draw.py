@@ -1,4 +1,4 @@
-"""Seeded draws that keep labels in proportion."""
+"""Seeded draws, in proportion of labels where there are some."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.backends.mteb.loaded import Loaded
 from harness.digests import sha256_text
 
 
@@ -47,7 +48,15 @@ def _quotas(sizes: dict[str, int], limit: int) -> dict[str, int]:
 
 
 def draw_rows(rng: np.random.Generator, n: int, limit: int) -> list[int]:
+    """Return `limit` of n places (or all), in the order they were drawn."""
     return [int(place) for place in rng.permutation(n)[:limit]]
+
+
+def limit_rows(loaded: Loaded, limit: int, rng: np.random.Generator) -> dict[str, int]:
+    """Keep `limit` rows of a split, in their order; returns what there was and what was kept."""
+    rows = loaded.rows
+    loaded.put(rows.select(sorted(draw_rows(rng, len(rows), limit))))
+    return {"of": len(rows), "kept": len(loaded.rows)}
 
 
 def as_rows(pairs: Any) -> Any:

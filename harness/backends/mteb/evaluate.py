@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.backends.interface import Job, Outcome
+from harness.backends.interface import Example, Job, Outcome
 from harness.backends.mteb.capture import Capture
 from harness.backends.mteb.custom import make_custom_task
-from harness.backends.mteb.examples import Example, choose
+from harness.backends.mteb.examples import choose
 from harness.backends.mteb.items import SubsetItems
 from harness.backends.mteb.limit import apply_limit
 from harness.backends.mteb.model import MtebModel
@@ -23,12 +23,10 @@ from harness.encoders.checked import CheckedEncoder
 from harness.plan.cells import PlannedTask
 from harness.results.records import Metric
 from harness.sources.places import Located
+from harness.statistics.conventions import POINTS
 from harness.statistics.intervals import interval_of
 from harness.statistics.resampling import Interval
-
-POINTS = 100.0
-ENGINE_ROUNDING = 6e-6
-"""mteb rounds retrieval metrics to five decimals; nothing else may differ from what the items recompute."""
+from harness.tasks.types import EMBEDDING_TYPES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +55,7 @@ def evaluate(job: Job, encoder: CheckedEncoder) -> Outcome:
 
     Raises:
         EncoderOutputError: the encoder returned something that must not be scored.
-        RuntimeError: the per-item results do not recompute mteb's score.
+        NotRecomputedError: the per-item results do not recompute mteb's score.
     """
     task = job.cell.task
     model = MtebModel(job, encoder)
@@ -73,7 +71,7 @@ def _evaluate_part(name: str, job: Job, encoder: CheckedEncoder, model: MtebMode
     planned = job.cell.task
     task = _make_task(planned, name, job.data[name])
     task.load_data()
-    if planned.type in ("Retrieval", "Reranking"):
+    if EMBEDDING_TYPES[planned.type].ranks:
         task.convert_v1_dataset_format_to_v2(num_proc=None)
     kept = apply_limit(task, planned.limit, job.seed) if planned.limit else {}
     encoder.prepare(lambda: texts_of(task))
@@ -91,7 +89,7 @@ def _evaluate_part(name: str, job: Job, encoder: CheckedEncoder, model: MtebMode
     items = [
         capture.items(split, scores["hf_subset"], scores) for split, rows in result.scores.items() for scores in rows
     ]
-    examples = choose(task, name, items, job.seed, model.prompts_used)
+    examples = choose(task, name, items, seed=job.seed, prompts=model.prompts_used)
     task.unload_data()
     return _Part(name=name, result=result, items=items, kept=kept, examples=examples)
 

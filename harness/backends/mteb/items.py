@@ -1,16 +1,16 @@
-"""Per-item results of an mteb task, and the score recomputed from them.
+"""Per-item results of one split and subset of an mteb task, and what they are made from.
 
-mteb hands predictions to `_save_task_predictions` and per-query metrics to `task_specific_scores`; both are replaced on
-the task instance for the time of one evaluation, so nothing is dumped as JSON (a thousand documents a query) and parsed
-again. tests/backends/test_mteb_seams.py holds both seams.
+The score is recomputed from the items; the figure of mteb stands beside them only where `missing` says why not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.backends.interface import Example
+from harness.backends.mteb.loaded import Loaded
 from harness.statistics.items import ItemStatistic
 
 
@@ -43,6 +43,54 @@ class SubsetItems:
         return table
 
 
-def without_items(split: str, subset: str, unit: str, n: int, scores: Mapping[str, Any], why: str) -> SubsetItems:
-    score = float(scores["main_score"])
-    return SubsetItems(split=split, subset=subset, unit=unit, n=n, score=score, missing=why)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rankings:
+    """What is kept of the rankings of all queries, which would fill the memory."""
+
+    values: Mapping[str, float] | None = field(default_factory=dict)
+    """Query -> main metric; None where the metric is no mean over queries."""
+    top: Mapping[str, Sequence[tuple[str, float]]] = field(default_factory=dict)
+    """Query -> its best documents with their similarities, best first."""
+
+
+ExampleMaker = Callable[[int, str, float], Example]
+"""Row of the items, why it is shown, its error -> the example."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Captured(Loaded):
+    """One split and subset after its evaluation, with what mteb computed on the way."""
+
+    scores: Mapping[str, Any]
+    """mteb's figures."""
+    predictions: Any
+    """What mteb hands over to be saved; None for ranking tasks."""
+    rankings: Rankings
+    """Empty for all but ranking tasks."""
+    random_state: Any
+    """Of the task's own generator before the evaluation; clustering draws texts with it."""
+    seeds: Sequence[Mapping[str, float]]
+    """Of each clustered set: column -> score under another k-means seed; empty for everything else."""
+    vectors: Any
+    """(n, d) of the pool that newer clustering draws from; None for everything else."""
+
+    @property
+    def main_score(self) -> str:
+        """Name of the task's main metric."""
+        return str(self.task.metadata.main_score)
+
+    def found(self, *, unit: str, n: int, score: float, columns: dict[str, Any]) -> SubsetItems:
+        """Return the items that recompute the score.
+
+        Args:
+            unit: what an item is.
+            n: how many there are.
+            score: what they make, 0 to 1.
+            columns: name -> values, a row an item (or a part of one).
+        """
+        return SubsetItems(split=self.split, subset=self.subset, unit=unit, n=n, score=score, columns=columns)
+
+    def without_items(self, *, unit: str, n: int, why: str) -> SubsetItems:
+        """Return mteb's figure alone, and `why` no items recompute it."""
+        score = float(self.scores["main_score"])
+        return SubsetItems(split=self.split, subset=self.subset, unit=unit, n=n, score=score, missing=why)

@@ -16,12 +16,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from harness.backends.mteb.draw import as_rows, draw_rows, generator, stratified
-from harness.backends.mteb.types.classification import limit_classification
-from harness.backends.mteb.types.clustering import limit_clustering
-from harness.backends.mteb.types.queries import limit_retrieval
+from harness.backends.mteb.by_type import file_of
+from harness.backends.mteb.draw import generator
+from harness.backends.mteb.loaded import Loaded
 
 
 def apply_limit(task: Any, limit: int, seed: int) -> dict[str, Any]:
@@ -30,28 +27,10 @@ def apply_limit(task: Any, limit: int, seed: int) -> dict[str, Any]:
     Returns:
         What was kept, as `split/subset` -> counts, for provenance.
     """
+    cut = file_of(task.metadata.type).limit
     kept: dict[str, Any] = {}
     for subset in task.hf_subsets:
         for split in task.eval_splits:
             rng = generator(seed, task.metadata.name, split, subset)
-            kept[f"{split}/{subset}"] = _limit_split(task, subset, split, limit, rng)
+            kept[f"{split}/{subset}"] = cut(Loaded(task=task, split=split, subset=subset), limit, rng)
     return kept
-
-
-def _limit_split(task: Any, subset: str, split: str, limit: int, rng: np.random.Generator) -> dict[str, int]:
-    kind = task.metadata.type
-    data = task.dataset.get(subset, task.dataset)
-    if kind in ("Retrieval", "Reranking"):
-        return limit_retrieval(data[split], limit, rng, by_impression="subqueries" in task.metadata.main_score)
-    before = len(data[split])
-    if kind == "Clustering":
-        data[split] = limit_clustering(task, data[split], limit, rng)
-    elif kind == "PairClassification":
-        pairs = as_rows(data[split])
-        before = len(pairs)
-        data[split] = pairs.select(stratified(pairs[task.label_column_name], limit, rng))
-    elif kind == "Classification":
-        return limit_classification(task, data, split, limit, rng)
-    else:
-        data[split] = data[split].select(sorted(draw_rows(rng, len(data[split]), limit)))
-    return {"of": before, "kept": len(data[split])}

@@ -14,8 +14,9 @@ from markupsafe import Markup, escape
 from harness.results import rationale_file
 from harness.results.records import Score
 from harness.results.store import Store
-from harness.statistics.item_errors import SAID, errors_of
+from harness.statistics.item_errors import ITEM_ERRORS, ItemError
 from harness.summary.views import CellView, Summary
+from harness.tasks.types import EMBEDDING_TYPES
 
 TOKENS_IN_PAGE = 24_000
 """Of all examples together: some 40 bytes each."""
@@ -25,7 +26,6 @@ SHOWN_FLIPS = 5
 """Of each direction."""
 LEVELS = 9
 PARTS = {"t": "text", "h": "assistant header", "r": "rationale", "x": "the rest"}
-VALUE_COLUMNS = {"STS": "cosine", "PairClassification": "similarity", "Retrieval": "score", "Reranking": "score"}
 Place = tuple[str, str, str, str]
 """(part, split, subset, item)."""
 
@@ -158,17 +158,23 @@ def _tokens_of(example: Mapping[str, Any]) -> int:
 def _items(store: Store, score: Score) -> dict[Place, ItemResult]:
     """Return every item's value and error of a cell."""
     table = store.items_of(score)
-    if table is None or score.type not in VALUE_COLUMNS:
+    judged = _judged(score.type)
+    if table is None or judged is None:
         return {}
     frame = table.to_pandas(use_threads=False)
     found: dict[Place, ItemResult] = {}
     name = "query" if "query" in frame.columns else "item"
     for (part, split, subset), rows in frame.groupby(["part", "split", "subset"], observed=True, sort=True):
         columns = {column: rows[column].to_numpy() for column in rows.columns}
-        errors = errors_of(score.type, columns)
-        for item, value, error in zip(columns[name], columns[VALUE_COLUMNS[score.type]], errors, strict=True):
+        for item, value, error in zip(columns[name], columns[judged.value], judged.of(columns), strict=True):
             found[part, split, subset, str(item)] = ItemResult(float(value), float(error))
     return found
+
+
+def _judged(kind: str) -> ItemError | None:
+    """Return how items of a task type are judged; None where they are not shown one by one."""
+    row = EMBEDDING_TYPES.get(kind)
+    return ITEM_ERRORS[row.item_error] if row and row.item_error else None
 
 
 def _cell(
@@ -197,13 +203,14 @@ def _cell(
             for place in known
         )
 
+    judged = _judged(kind)
     shown = sorted(_by_error(record)[:count], key=lambda one: (-one["error"], str(one["item"])))
     return CellExamples(
         model=model,
         task=view.cell.task.label,
         type=kind,
         is_pairs=not any(one["documents"] for one in record["examples"]),
-        error_said=SAID[kind],
+        error_said=judged.said if judged else "",
         examples=tuple(_example(one, base, others) for one in shown),
         stored=len(record["examples"]),
         baseline=baseline if base else None,

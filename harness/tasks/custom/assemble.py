@@ -1,4 +1,4 @@
-"""Checked rows -> CustomData, a function a type; counts."""
+"""Assembles checked rows into the data of a custom task, a function a type, and counts them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ class CustomData:
     candidates: dict[str, list[str]] = field(default_factory=dict)
     """Reranking: query -> documents to rank."""
     score_range: tuple[float, float] = (0.0, 1.0)
+    """Lowest and highest gold score (STS, summarization)."""
     samples_per_label: int = SAMPLES_PER_LABEL
+    """Classification: training texts a label in each experiment."""
+    text_columns: tuple[str, ...] = ()
+    """Columns of a test row that hold a text or a list of texts to encode; empty where there are queries."""
 
     def items(self) -> int:
         """Return the number of scored items (queries, pairs, test texts, documents; texts to cluster)."""
@@ -42,7 +46,8 @@ def _sts(tables: dict[str, list[Row]], paths: dict[str, Path], problems: list[st
     scores = [row["score"] for row in rows]
     if len(rows) < 3 or min(scores) == max(scores):
         problems.append(f"{display_path(paths['test'])}: a rank correlation needs three rows and two distinct scores")
-    return CustomData(splits={"test": rows}, score_range=(min(scores), max(scores)))
+    span = (min(scores), max(scores))
+    return CustomData(splits={"test": rows}, score_range=span, text_columns=("sentence1", "sentence2"))
 
 
 def _pairs(tables: dict[str, list[Row]], paths: dict[str, Path], problems: list[str]) -> CustomData:
@@ -50,7 +55,7 @@ def _pairs(tables: dict[str, list[Row]], paths: dict[str, Path], problems: list[
     if len({row["label"] for row in rows}) < 2:
         problems.append(f"{display_path(paths['test'])}: every label is {rows[0]['label']}; both 0 and 1 are needed")
     renamed = [{"sentence1": row["sentence1"], "sentence2": row["sentence2"], "labels": row["label"]} for row in rows]
-    return CustomData(splits={"test": renamed})
+    return CustomData(splits={"test": renamed}, text_columns=("sentence1", "sentence2"))
 
 
 def _classification(tables: dict[str, list[Row]], paths: dict[str, Path], problems: list[str]) -> CustomData:
@@ -73,7 +78,8 @@ def _classification(tables: dict[str, list[Row]], paths: dict[str, Path], proble
         ]
         for split, rows in tables.items()
     }
-    return CustomData(splits=splits, samples_per_label=min(SAMPLES_PER_LABEL, *train.values()))
+    fewest = min(SAMPLES_PER_LABEL, *train.values())
+    return CustomData(splits=splits, samples_per_label=fewest, text_columns=("text",))
 
 
 def _clustering(tables: dict[str, list[Row]], paths: dict[str, Path], problems: list[str]) -> CustomData:
@@ -86,7 +92,7 @@ def _clustering(tables: dict[str, list[Row]], paths: dict[str, Path], problems: 
     for name, one in sets.items():
         if len(set(one["labels"])) < 2:
             problems.append(f"{display_path(paths['test'])}: set {name!r} has one label only; clustering needs two")
-    return CustomData(splits={"test": list(sets.values())})
+    return CustomData(splits={"test": list(sets.values())}, text_columns=("sentences",))
 
 
 def _retrieval(tables: dict[str, list[Row]], paths: dict[str, Path], problems: list[str]) -> CustomData:
@@ -160,7 +166,8 @@ def _summarization(tables: dict[str, list[Row]], paths: dict[str, Path], problem
         ratings += relevance
         rows.append({name: row.values[name] for name in FILES["Summarization"]["test"]})
     span = (min(ratings), max(ratings)) if ratings else (0.0, 1.0)
-    return CustomData(splits={"test": rows}, score_range=span)
+    columns = ("human_summaries", "machine_summaries")
+    return CustomData(splits={"test": rows}, score_range=span, text_columns=columns)
 
 
 ASSEMBLE: dict[str, Callable[[dict[str, list[Row]], dict[str, Path], list[str]], CustomData]] = {
@@ -174,9 +181,9 @@ ASSEMBLE: dict[str, Callable[[dict[str, list[Row]], dict[str, Path], list[str]],
 }
 
 
-def count(data: CustomData, kind: str) -> tuple[int, int, int, int, int]:
+def count(data: CustomData) -> tuple[int, int, int, int, int]:
     """Return (items, texts, unique texts, characters, training texts at most), as the catalogue counts them."""
-    texts = list(_texts(data, kind))
+    texts = list(_texts(data))
     training = min(len(data.splits.get("train", [])), 10 * data.samples_per_label * len(_labels(data)))
     return data.items(), len(texts), len(set(texts)), sum(map(len, texts)), training
 
@@ -185,17 +192,9 @@ def _labels(data: CustomData) -> set[int]:
     return {row["label"] for row in data.splits.get("train", [])}
 
 
-def _texts(data: CustomData, kind: str) -> Iterator[str]:
-    if data.queries:
-        yield from (f"{row['title']} {row['text']}".strip() for row in data.corpus)
-        yield from (row["text"] for row in data.queries)
-        return
-    for row in data.splits["test"]:
-        if kind == "Clustering":
-            yield from row["sentences"]
-        elif kind == "Summarization":
-            yield from (*row["human_summaries"], *row["machine_summaries"])
-        elif kind == "Classification":
-            yield row["text"]
-        else:
-            yield from (row["sentence1"], row["sentence2"])
+def _texts(data: CustomData) -> Iterator[str]:
+    yield from (f"{row['title']} {row['text']}".strip() for row in data.corpus)
+    yield from (row["text"] for row in data.queries)
+    for row in data.splits.get("test", ()):
+        for value in (row[column] for column in data.text_columns):
+            yield from [value] if isinstance(value, str) else value

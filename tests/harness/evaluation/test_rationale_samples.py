@@ -21,7 +21,7 @@ from harness.report.write import write_report
 from harness.results import rationale_file
 from harness.results.records import Result, Score
 from harness.results.store import Store
-from harness.statistics.item_errors import errors_of
+from harness.statistics.item_errors import ITEM_ERRORS
 from harness.summary.build import summarise
 
 BODY = """\
@@ -181,7 +181,8 @@ def test_flips_are_counted_over_all_items(ran: Any) -> None:
         one for one in rationale_view.examples_of(report, store) if (one.model, one.task) == ("writes", "pairs")
     )
     frames = [store.items_of(results[f"{model}/pairs"]).to_pandas() for model in ("writes", "plain")]
-    own, base = (errors_of("STS", {name: frame[name].to_numpy() for name in frame}) for frame in frames)
+    judged = ITEM_ERRORS["rank distance"]
+    own, base = (judged.of({name: frame[name].to_numpy() for name in frame}) for frame in frames)
     assert (cell.fixed, cell.broken, cell.n) == (
         int((base - own >= 0.25).sum()),
         int((own - base >= 0.25).sum()),
@@ -195,21 +196,3 @@ def test_a_page_takes_a_share_of_every_cell(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(rationale_view, "TOKENS_IN_PAGE", 100)
     assert rationale_view._share_out([[20] * 9, [10] * 9, [500] * 9]) == [3, 4, 0]
     assert rationale_view._share_out([]) == []
-
-
-def test_errors_of_pairs_by_hand() -> None:
-    """STS: ranks by gold 1 2 3 and by cosine 3 2 1 are 2 of 2, 0 and 2 of 2 apart."""
-    found = errors_of("STS", {"gold": np.array([0.0, 1.0, 2.0]), "cosine": np.array([0.9, 0.5, 0.1])})
-    assert found.tolist() == [1.0, 0.0, 1.0]
-
-
-def test_errors_of_labelled_pairs_by_hand() -> None:
-    """A positive below one of two negatives is wrong by half, a tie counts half; the mean of positives is 1 - AUC."""
-    labels, similarity = np.array([1, 1, 0, 0]), np.array([0.9, 0.5, 0.5, 0.1])
-    found = errors_of("PairClassification", {"label": labels, "similarity": similarity})
-    assert found.tolist() == [0.0, 0.25, 0.25, 0.0]
-
-
-def test_errors_of_queries_by_hand() -> None:
-    """1 minus the metric."""
-    assert errors_of("Retrieval", {"score": np.array([1.0, 0.25])}).tolist() == [0.0, 0.75]

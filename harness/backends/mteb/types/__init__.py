@@ -1,1 +1,1 @@
-"""A file a task type: its items and what a limit leaves of it."""
+"""A file a task type, each with the functions that `harness.backends.mteb.by_type.TypeFile` lists."""

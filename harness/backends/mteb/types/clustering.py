@@ -1,28 +1,90 @@
-"""Clustering: items, limit."""
+"""Clustering: sets of texts, each clustered whole, and mteb's newer tasks over texts drawn from one pool."""
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from harness.backends.mteb import counts
 from harness.backends.mteb.draw import draw_rows, stratified
+from harness.backends.mteb.items import Captured, SubsetItems
+from harness.backends.mteb.loaded import Loaded
+from harness.backends.mteb.pools import embedded_rows, pool_scores, rows_of_draws
+from harness.backends.mteb.seeds import SEED_COLUMNS
+from harness.tasks.custom.assemble import CustomData
 from harness.tasks.limits import TEXTS_PER_LABEL, TEXTS_PER_SET
 
 
+def items(captured: Captured) -> SubsetItems:
+    """Return a row a clustered text: its label and its cluster; the score is a mean of V-measures."""
+    # mteb's newer tasks hand over level -> clusters of each draw, the older ones the clusters of each set.
+    return _of_draws(captured) if isinstance(captured.predictions, Mapping) else _of_sets(captured)
+
+
+def _of_sets(captured: Captured) -> SubsetItems:
+    from sklearn.metrics import v_measure_score
+
+    rows: dict[str, list[Any]] = {"set": [], "item": [], "label": [], "cluster": []}
+    values: list[float] = []
+    assignments = iter(captured.predictions)
+    seeds = iter(captured.seeds)
+    for index, one in enumerate(captured.rows):
+        labels = one[captured.task.label_column_name]
+        # mteb skips the encoding of a set with a single label and scores it 1.
+        is_clustered = len(set(labels)) > 1
+        clusters = next(assignments) if is_clustered else [0] * len(labels)
+        for name, value in (next(seeds) if is_clustered else dict.fromkeys(SEED_COLUMNS, 1.0)).items():
+            rows.setdefault(name, []).extend([value] * len(labels))
+        values.append(float(v_measure_score(labels, clusters)))
+        rows["set"] += [index] * len(labels)
+        rows["item"] += range(len(labels))
+        rows["label"] += [str(label) for label in labels]
+        rows["cluster"] += list(clusters)
+    return captured.found(unit="set of texts", n=len(values), score=float(np.array(values).mean()), columns=rows)
+
+
+def _of_draws(captured: Captured) -> SubsetItems:
+    """Items of mteb's newer clustering, whose texts are drawn with the task's own generator: drawn again here."""
+    generator = random.Random()  # noqa: S311 - replays mteb's draws
+    generator.setstate(captured.random_state)
+    labels = nested_labels(captured.rows[captured.task.label_column_name])
+    chosen = embedded_rows(captured.task, len(labels), generator)
+    rows, score = rows_of_draws(labels, chosen, captured.predictions, generator)
+    if captured.vectors is not None:
+        of_pool = [labels[row] for row in chosen]
+        pools = pool_scores(captured.task, captured.vectors, of_pool, captured.predictions)
+        rows |= {name: [value] * len(rows["item"]) for name, value in pools.items()}
+    return captured.found(unit="text to cluster", n=len(chosen), score=score, columns=rows)
+
+
 def nested_labels(labels: Any) -> list[list[Any]]:
+    """Return the labels of each text as a list, coarse to fine: tasks of one level keep a plain label a row."""
     return [label if isinstance(label, list) else [label] for label in labels]
 
 
-def limit_clustering(task: Any, data: Any, limit: int, rng: np.random.Generator) -> Any:
+def limit(loaded: Loaded, limit: int, rng: np.random.Generator) -> dict[str, int]:
+    """Keep `limit` texts, over some sets where there are sets, of so many labels that each keeps a few texts."""
+    rows = loaded.rows
+    holds_sets = len(rows) and isinstance(rows[0][loaded.task.input_column_name], list)
+    loaded.put((_limited_sets if holds_sets else _limited_texts)(loaded, limit, rng))
+    return {"of": len(rows), "kept": len(loaded.rows)}
+
+
+def _limited_texts(loaded: Loaded, limit: int, rng: np.random.Generator) -> Any:
+    task = loaded.task
+    names = [str(label) for label in loaded.rows[task.label_column_name]]
+    task.max_fraction_of_documents_to_embed = None
+    task.max_document_to_embed = None
+    return loaded.rows.select(_texts_of_some_labels(names, limit, rng))
+
+
+def _limited_sets(loaded: Loaded, limit: int, rng: np.random.Generator) -> Any:
     from datasets import Dataset
 
-    inputs, labels = task.input_column_name, task.label_column_name
-    if not (len(data) and isinstance(data[0][inputs], list)):  # the faster tasks: a text a row
-        names = [str(label) for label in data[labels]]
-        task.max_fraction_of_documents_to_embed = None
-        task.max_document_to_embed = None
-        return data.select(_texts_of_some_labels(names, limit, rng))
+    data, inputs, labels = loaded.rows, loaded.task.input_column_name, loaded.task.label_column_name
     sets = max(1, min(len(data), limit // TEXTS_PER_SET))
     kept = []
     for index in sorted(draw_rows(rng, len(data), sets)):
@@ -41,3 +103,27 @@ def _texts_of_some_labels(labels: list[str], limit: int, rng: np.random.Generato
     allowed = set(names)
     inside = [place for place, label in enumerate(labels) if label in allowed]
     return [inside[place] for place in stratified([labels[place] for place in inside], limit, rng)]
+
+
+def texts(loaded: Loaded) -> Iterator[str]:
+    """Yield the texts of all sets."""
+    return loaded.texts(loaded.task.input_column_name)
+
+
+def count(task: Any, statistics: Mapping[str, Any]) -> list[int]:
+    """Return the texts to cluster, after the sampling that the newer tasks do before encoding."""
+    items, there = statistics["num_samples"], counts.texts_in(statistics, "text_statistics")
+    most = getattr(task, "max_document_to_embed", None)
+    fraction = getattr(task, "max_fraction_of_documents_to_embed", None)
+    kept = int(fraction * items) if fraction is not None else most
+    if there and there.texts and kept is not None and kept < there.texts:
+        share = kept / there.texts
+        there = counts.Texts(kept, min(there.unique, kept), round(there.characters * share))
+    return counts.as_row(items, there)
+
+
+def task_class(data: CustomData) -> Any:  # noqa: ARG001 - every type is given it
+    """Return mteb's class of clustering over sets."""
+    from mteb.abstasks import AbsTaskClusteringLegacy
+
+    return AbsTaskClusteringLegacy

@@ -1,6 +1,18 @@
-"""STS, pair classification: items."""
+"""Pair classification, and what all pairs of texts share."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from harness.backends.interface import Example
+from harness.backends.mteb import counts
+from harness.backends.mteb.draw import as_rows, stratified
+from harness.backends.mteb.items import Captured, ExampleMaker, SubsetItems
+from harness.backends.mteb.loaded import Loaded
+from harness.tasks.custom.assemble import CustomData
 
 PAIR_SIMILARITIES = {
     "similarity": ("similarity_scores", 1.0),
@@ -9,3 +21,105 @@ PAIR_SIMILARITIES = {
     "euclidean": ("euclidean_distances", -1.0),
     "dot": ("dot_scores", 1.0),
 }
+"""Column of the items -> mteb's name for it, and its sign: larger means more alike."""
+COUNTED = ("text1_statistics", "text2_statistics")
+SHOWN = (16, 8)
+
+
+class PairColumns(NamedTuple):
+    """Where things stand."""
+
+    texts: tuple[str, str]
+    """In mteb's data."""
+    gold: str
+    """In the per-item results."""
+    predicted: str
+
+
+def items(captured: Captured) -> SubsetItems:
+    """Return a row a pair: the label, and every similarity; the score is the best average precision of them."""
+    from sklearn.metrics import average_precision_score
+
+    labels = np.array(captured.rows[captured.task.label_column_name], dtype=np.int64)
+    labels = labels[0] if labels.ndim == 2 else labels  # version 1 kept a whole split in one row
+    if captured.main_score != "max_ap":
+        why = f"{captured.main_score} is not recomputed from items"
+        return captured.without_items(unit="pair", n=len(labels), why=why)
+    measures = {
+        name: sign * np.array(captured.predictions[key], dtype=np.float64)
+        for name, (key, sign) in PAIR_SIMILARITIES.items()
+    }
+    return captured.found(
+        unit="pair",
+        n=len(labels),
+        score=max(float(average_precision_score(labels, values)) for values in measures.values()),
+        columns={"item": np.arange(len(labels)), "label": labels, **measures},
+    )
+
+
+def limit(loaded: Loaded, limit: int, rng: np.random.Generator) -> dict[str, int]:
+    """Keep `limit` pairs, labels in their proportion."""
+    pairs = as_rows(loaded.rows)
+    loaded.put(pairs.select(stratified(pairs[loaded.task.label_column_name], limit, rng)))
+    return {"of": len(pairs), "kept": len(loaded.rows)}
+
+
+def texts(loaded: Loaded) -> Iterator[str]:
+    """Yield the first text of every pair, then the second of every pair."""
+    return loaded.texts(*_columns(loaded.task).texts)
+
+
+def count(task: Any, statistics: Mapping[str, Any]) -> list[int]:  # noqa: ARG001 - every type is given it
+    """Return the pairs and their texts."""
+    return counts.as_row(statistics["num_samples"], counts.texts_in(statistics, *COUNTED))
+
+
+def task_class(data: CustomData) -> Any:  # noqa: ARG001 - as above
+    """Return mteb's class as it is."""
+    from mteb.abstasks import AbsTaskPairClassification
+
+    return AbsTaskPairClassification
+
+
+def examples(loaded: Loaded, part: str, one: SubsetItems, prompts: Mapping[str, str | None]) -> ExampleMaker:
+    """Return what makes the example of a pair; arguments are those of `ShownTypeFile.examples`."""
+    return pair_examples(loaded, part, one, prompts, columns=_columns(loaded.task))
+
+
+def pair_examples(
+    loaded: Loaded, part: str, one: SubsetItems, prompts: Mapping[str, str | None], *, columns: PairColumns
+) -> ExampleMaker:
+    """Return what makes the example of a pair of texts.
+
+    Args:
+        loaded: the data.
+        part: name of the task, or of the part of an aggregate.
+        one: its per-item results.
+        prompts: role -> prefix that was used.
+        columns: where texts, gold and prediction stand.
+    """
+    sides = [loaded.rows[name] for name in columns.texts]
+    if len(loaded.rows) == 1 and isinstance(sides[0][0], list):  # version 1 kept a whole split in one row
+        sides = [side[0] for side in sides]
+    prefix = next(iter(prompts.values()), None)
+
+    def make(row: int, why: str, error: float) -> Example:
+        return Example(
+            part=part,
+            split=one.split,
+            subset=one.subset,
+            item=int(one.columns["item"][row]),
+            why=why,
+            error=error,
+            gold=float(one.columns[columns.gold][row]),
+            predicted=float(one.columns[columns.predicted][row]),
+            texts=tuple(str(side[row]) for side in sides),
+            prompts=(prefix, prefix),
+        )
+
+    return make
+
+
+def _columns(task: Any) -> PairColumns:
+    names = (task.input1_column_name, task.input2_column_name)
+    return PairColumns(texts=names, gold="label", predicted="similarity")

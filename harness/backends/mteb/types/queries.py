@@ -1,21 +1,47 @@
-"""Retrieval, reranking: items, limit."""
+"""Retrieval and reranking: queries that each rank documents, of a whole corpus or of their own candidates."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from harness.backends.interface import Document, Example
+from harness.backends.mteb import counts
 from harness.backends.mteb.draw import draw_rows
+from harness.backends.mteb.items import Captured, ExampleMaker, SubsetItems
+from harness.backends.mteb.loaded import Loaded
+from harness.tasks.custom.assemble import CustomData
 from harness.tasks.limits import DISTRACTORS_PER_QUERY
 
 TOP_DOCUMENTS = 10
 """Of each query's ranking so many are kept."""
+SHOWN = (8, 4)
+SHOWN_DOCUMENTS = 5
+"""Of the ranking of each query that is shown."""
 _AT_K = re.compile(r"^(ndcg|map|recall|precision|hit_rate|mrr)_at_(\d+)$")
 _PYTREC = {"ndcg": "ndcg_cut", "map": "map_cut", "recall": "recall", "precision": "P", "hit_rate": "success"}
+
+
+def items(captured: Captured) -> SubsetItems:
+    """Return a row a query: its own metric and its best documents; the score is the mean."""
+    rankings = captured.rankings
+    if rankings.values is None:
+        why = f"{captured.main_score} is not a mean over queries"
+        return captured.without_items(unit="query", n=len(rankings.top), why=why)
+    queries = sorted(rankings.values)
+    score = np.array([rankings.values[query] for query in queries])
+    top = [rankings.top.get(query, []) for query in queries]
+    columns = {
+        "query": queries,
+        "score": score,
+        "top_documents": [[document for document, _ in one] for one in top],
+        "top_scores": [[float(value) for _, value in one] for one in top],
+    }
+    return captured.found(unit="query", n=len(queries), score=float(score.mean()), columns=columns)
 
 
 def query_values(metric: str, scores: Any, qrels: Any, results: Any) -> dict[str, float] | None:
@@ -62,17 +88,13 @@ def top_documents(documents: Mapping[str, float]) -> list[tuple[str, float]]:
     return heapq.nlargest(TOP_DOCUMENTS, documents.items(), key=lambda pair: (pair[1], pair[0]))
 
 
-def limit_retrieval(data: Any, limit: int, rng: np.random.Generator, *, by_impression: bool) -> dict[str, int]:
-    judged = data["relevant_docs"]
-    queries = [query for query in data["queries"]["id"] if any(score > 0 for score in judged[query].values())]
-    groups: dict[str, list[str]] = defaultdict(list)
-    for query in queries:
-        groups[query.rpartition("_")[0] if by_impression else query].append(query)
-    names = sorted(groups)
-    chosen = {query for place in draw_rows(rng, len(names), limit) for query in groups[names[place]]}
+def limit(loaded: Loaded, limit: int, rng: np.random.Generator) -> dict[str, int]:
+    """Keep `limit` queries with their candidates, or with every judged document and some others."""
+    data = loaded.rows
+    chosen = _chosen_queries(loaded, limit, rng)
     corpus_before, queries_before = len(data["corpus"]), len(data["queries"])
     data["queries"] = data["queries"].select([i for i, one in enumerate(data["queries"]["id"]) if one in chosen])
-    data["relevant_docs"] = {query: judged[query] for query in data["queries"]["id"]}
+    data["relevant_docs"] = {query: data["relevant_docs"][query] for query in data["queries"]["id"]}
     wanted = {document for relevant in data["relevant_docs"].values() for document in relevant}
     ids = list(data["corpus"]["id"])
     if data["top_ranked"] is not None:
@@ -88,3 +110,76 @@ def limit_retrieval(data: Any, limit: int, rng: np.random.Generator, *, by_impre
         "documents_of": corpus_before,
         "documents_kept": len(data["corpus"]),
     }
+
+
+def _chosen_queries(loaded: Loaded, limit: int, rng: np.random.Generator) -> set[str]:
+    """Return queries with something relevant; of subqueries that are scored together all or none."""
+    judged = loaded.rows["relevant_docs"]
+    by_impression = "subqueries" in loaded.task.metadata.main_score
+    groups: dict[str, list[str]] = defaultdict(list)
+    for query in loaded.rows["queries"]["id"]:
+        if any(score > 0 for score in judged[query].values()):
+            groups[query.rpartition("_")[0] if by_impression else query].append(query)
+    names = sorted(groups)
+    return {query for place in draw_rows(rng, len(names), limit) for query in groups[names[place]]}
+
+
+def texts(loaded: Loaded) -> Iterator[str]:
+    """Yield the documents with their titles, then the queries."""
+    corpus = loaded.rows["corpus"]
+    titles = corpus["title"] if "title" in corpus.column_names else [""] * len(corpus)
+    for title, text in zip(titles, corpus["text"], strict=True):
+        yield joined(title, text)
+    yield from loaded.rows["queries"]["text"]
+
+
+def joined(title: str | None, text: str) -> str:
+    """Return a document as mteb has it encoded."""
+    return f"{title or ''} {text}".strip()
+
+
+def count(task: Any, statistics: Mapping[str, Any]) -> list[int]:  # noqa: ARG001 - every type is given it
+    """Return the queries, and the texts of queries and documents."""
+    there = counts.texts_in(statistics, "documents_text_statistics", "queries_text_statistics")
+    return counts.as_row(round(counts.number_in(statistics.get("queries_text_statistics"))), there)
+
+
+def task_class(data: CustomData) -> Any:  # noqa: ARG001 - as above
+    """Return mteb's class of retrieval, which ranks candidates where the data have some."""
+    from mteb.abstasks import AbsTaskRetrieval
+
+    return AbsTaskRetrieval
+
+
+def examples(loaded: Loaded, part: str, one: SubsetItems, prompts: Mapping[str, str | None]) -> ExampleMaker:
+    """Return what makes the example of a query; arguments are those of `ShownTypeFile.examples`."""
+    data = loaded.rows
+    queries = dict(zip(data["queries"]["id"], data["queries"]["text"], strict=True))
+    places = {name: place for place, name in enumerate(data["corpus"]["id"])}
+
+    def document(query: str, name: str, score: float) -> Document:
+        row = data["corpus"][places[name]]
+        relevance = data["relevant_docs"].get(query, {}).get(name)
+        text = joined(row.get("title"), row["text"])
+        return Document(id=name, score=float(score), relevance=None if relevance is None else int(relevance), text=text)
+
+    def make(row: int, why: str, error: float) -> Example:
+        query = str(one.columns["query"][row])
+        found = zip(one.columns["top_documents"][row], one.columns["top_scores"][row], strict=True)
+        shown = list(found)[: 0 if why == "text only" else SHOWN_DOCUMENTS]
+        return Example(
+            part=part,
+            split=one.split,
+            subset=one.subset,
+            item=query,
+            why=why,
+            error=error,
+            gold=None,
+            predicted=float(one.columns["score"][row]),
+            # Merged subqueries (MindSmallReranking) have no text of their own.
+            texts=(str(queries[query]),) if query in queries else (),
+            documents=tuple(document(query, name, score) for name, score in shown) if query in queries else (),
+            prompts=(prompts.get("query"), prompts.get("document")),
+        )
+
+    return make

@@ -20,7 +20,7 @@ import pytest
 from cells_support import HashEncoder, hashed
 from local_hub import write_hub
 
-from harness.backends.interface import Job, Outcome
+from harness.backends.interface import Job, NotRecomputedError, Outcome
 from harness.backends.mteb.evaluate import evaluate
 from harness.backends.mteb.pools import embedded_rows, pool_scores
 from harness.encoders.checked import CheckedEncoder
@@ -673,7 +673,7 @@ def test_scores_that_the_items_do_not_recompute_are_refused(
         scores["main_score"] += 1e-5
 
     monkeypatch.setattr(AbsTaskSTS, "_add_main_score", off_by_a_little)
-    with pytest.raises(RuntimeError, match=r"the per-item results give .* mteb says"):
+    with pytest.raises(NotRecomputedError, match=r"the per-item results give .* mteb says"):
         evaluate(make_job(hub, tmp_path, "BIOSSES"), CheckedEncoder(HashEncoder(), name="hash"))
 
 

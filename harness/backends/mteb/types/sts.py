@@ -1,0 +1,61 @@
+"""Semantic textual similarity: pairs of texts against a graded gold score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from harness.backends.mteb import counts
+from harness.backends.mteb.draw import limit_rows
+from harness.backends.mteb.items import Captured, ExampleMaker, SubsetItems
+from harness.backends.mteb.loaded import Loaded
+from harness.backends.mteb.types.pairs import COUNTED, SHOWN, PairColumns, pair_examples
+from harness.tasks.custom.assemble import CustomData
+
+__all__ = ["SHOWN", "count", "examples", "items", "limit", "task_class", "texts"]
+
+
+def items(captured: Captured) -> SubsetItems:
+    """Return a row a pair: gold score and cosine; the score is their rank correlation."""
+    from scipy.stats import spearmanr
+
+    gold = np.array(captured.rows["score"], dtype=np.float64)
+    cosine = np.array(captured.predictions["cosine_scores"], dtype=np.float64)
+    return captured.found(
+        unit="pair",
+        n=len(gold),
+        score=float(spearmanr(gold, cosine)[0]),
+        columns={"item": np.arange(len(gold)), "gold": gold, "cosine": cosine},
+    )
+
+
+def limit(loaded: Loaded, limit: int, rng: np.random.Generator) -> dict[str, int]:
+    """Keep `limit` pairs."""
+    return limit_rows(loaded, limit, rng)
+
+
+def texts(loaded: Loaded) -> Iterator[str]:
+    """Yield the first text of every pair, then the second of every pair."""
+    return loaded.texts(*loaded.task.column_names)
+
+
+def count(task: Any, statistics: Mapping[str, Any]) -> list[int]:  # noqa: ARG001 - every type is given it
+    """Return the pairs and their texts."""
+    return counts.as_row(statistics["num_samples"], counts.texts_in(statistics, *COUNTED))
+
+
+def task_class(data: CustomData) -> Any:
+    """Return mteb's class with the range of the gold scores."""
+    from mteb.abstasks import AbsTaskSTS
+
+    low, high = data.score_range
+    return type("STSInRange", (AbsTaskSTS,), {"min_score": low, "max_score": high})
+
+
+def examples(loaded: Loaded, part: str, one: SubsetItems, prompts: Mapping[str, str | None]) -> ExampleMaker:
+    """Return what makes the example of a pair; arguments are those of `ShownTypeFile.examples`."""
+    first, second = loaded.task.column_names
+    columns = PairColumns(texts=(first, second), gold="gold", predicted="cosine")
+    return pair_examples(loaded, part, one, prompts, columns=columns)
