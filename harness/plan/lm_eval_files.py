@@ -57,8 +57,9 @@ def locate_file(reference: AbilityRef, path: Path, info: TaskInfo, sources: Sour
     named = own_data_files(path, config)
     files = [Path(one) for one in _leaves(named)]
     absent = [display_path(one) for one in files if "*" not in one.name and not one.is_file()]
-    if absent:
-        why = f"no such file: {', '.join(absent)}"
+    empty = [display_path(one) for one in files if one.is_file() and one.stat().st_size == 0]
+    if absent or empty:
+        why = f"no such file: {', '.join(absent)}" if absent else f"no rows: {', '.join(empty)}"
         return Gap(
             what=f"data of task {reference.name!r}", why=why, command=f"mend `data_files` in {display_path(path)}"
         )

@@ -7,6 +7,7 @@ again. tests/harness/backends/mteb/test_evaluate.py holds both seams.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ from harness.backends.mteb.items import Captured, Rankings, SubsetItems
 from harness.backends.mteb.pools import KeptVectors
 from harness.backends.mteb.seeds import KMeansSeeds
 from harness.backends.mteb.types.queries import query_values, top_documents
+from harness.errors import HarnessError
 from harness.statistics.items import of_columns
 from harness.tasks.types import EMBEDDING_TYPES
 
@@ -45,18 +47,24 @@ class Capture:
         """Return the per-item results of one evaluated split and subset.
 
         Raises:
+            HarnessError: mteb's main score is no number.
             NotRecomputedError: they do not recompute the engine's main score.
         """
         kind = self._task.metadata.type
         made = file_of(kind).items(self._captured(split, subset, scores))
-        official = float(scores["main_score"])
-        if made.missing is None and not abs(made.score - official) <= ENGINE_ROUNDING:
-            raise NotRecomputedError(
-                f"{self._task.metadata.name} {split}/{subset}: the per-item results give {made.score!r}, "
-                f"mteb says {official!r}"
-            )
+        if made.missing is None:
+            self._check(made, float(scores["main_score"]))
         found = of_columns(kind, made.columns) if made.columns else None
         return replace(made, statistic=found) if found else made
+
+    def _check(self, made: SubsetItems, official: float) -> None:
+        metadata = self._task.metadata
+        where = f"{metadata.name} {made.split}/{made.subset}"
+        if math.isnan(official):
+            why = "nothing can be correlated where all similarities, or all gold scores, are equal"
+            raise HarnessError(f"{where}: mteb has no {metadata.main_score} (nan): {why}")
+        if not abs(made.score - official) <= ENGINE_ROUNDING:
+            raise NotRecomputedError(f"{where}: the per-item results give {made.score!r}, mteb says {official!r}")
 
     def _captured(self, split: str, subset: str, scores: Mapping[str, Any]) -> Captured:
         return Captured(

@@ -12,8 +12,11 @@ from harness.backends.mteb.draw import limit_rows
 from harness.backends.mteb.items import Captured, ExampleMaker, SubsetItems
 from harness.backends.mteb.loaded import Loaded
 from harness.backends.mteb.types.pairs import COUNTED, SHOWN, PairColumns, pair_examples
+from harness.errors import HarnessError
 from harness.tasks.custom.assemble import CustomData
 
+FEWEST = 2
+"""Pairs that can be ranked."""
 __all__ = ["SHOWN", "count", "examples", "items", "limit", "task_class", "texts"]
 
 
@@ -32,7 +35,10 @@ def items(captured: Captured) -> SubsetItems:
 
 
 def limit(loaded: Loaded, limit: int, rng: np.random.Generator) -> dict[str, int]:
-    """Keep `limit` pairs."""
+    """Keep `limit` pairs; HarnessError where that is one alone."""
+    if limit < FEWEST:
+        name = loaded.task.metadata.name
+        raise HarnessError(f"task {name!r}: limit {limit}: a rank correlation needs {FEWEST} pairs at least")
     return limit_rows(loaded, limit, rng)
 
 
