@@ -11,8 +11,8 @@ from harness.tasks.engines import ENGINES
 
 
 def catalogue_text() -> dict[str, Any]:
-    """Return the whole catalogue as JSON: an axis an engine, described by its backend."""
-    return {engine.axis: _described(engine.catalogue) for engine in ENGINES.values()}
+    """Return the whole catalogue as JSON: what each engine has, described by its backend."""
+    return {engine.distribution: _described(engine.catalogue) for engine in ENGINES.values()}
 
 
 def _described(catalogue: str) -> Any:

@@ -12,6 +12,7 @@ from harness.suite.task_entries import AbilityRef, CustomRef, TaskRef
 from harness.tasks.catalogue import DEFAULT_BENCHMARK, Catalogue, Counts, Member, TaskInfo, catalogue
 from harness.tasks.custom.assemble import count
 from harness.tasks.custom.read import read_custom
+from harness.tasks.engines import engine_for
 from harness.tasks.types import EMBEDDING_TYPES
 
 CUSTOM_REVISION = "files"
@@ -94,7 +95,7 @@ def _custom_task(reference: CustomRef, limit: int | None) -> PlannedTask:
         name=reference.name,
         axis="embedding",
         type=reference.type,
-        engine="mteb",
+        engine=engine_for("embedding", reference.type).distribution,
         main_score=EMBEDDING_TYPES[reference.type].main_score,
         splits=("test",),
         subsets={"default": ()},

@@ -1,4 +1,4 @@
-"""Difference, mean difference, Benjamini-Hochberg."""
+"""What is said of one model minus another: a difference, the mean of several, and many of them tested together."""
 
 from __future__ import annotations
 

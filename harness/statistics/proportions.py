@@ -113,7 +113,14 @@ def p_not_worse(wins: int, losses: int, n: int, margin: float) -> float:
 
 
 def p_worse(wins: int, losses: int, n: int, margin: float) -> float:
-    """Return the one-sided p-value of "the first loses `margin` or less": small means it loses more."""
+    """Return the one-sided p-value of "the first loses `margin` or less": small means it loses more.
+
+    Args:
+        wins: items that only the first has right.
+        losses: items that only the second has right.
+        n: items.
+        margin: as in `p_not_worse`.
+    """
     return p_not_worse(losses, wins, n, -margin)
 
 

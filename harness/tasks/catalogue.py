@@ -14,6 +14,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from harness.tasks.engines import ENGINES, Engine
 from harness.tasks.types import Axis
 
 DEFAULT_BENCHMARK = "MTEB(eng, v1)"
@@ -121,29 +122,29 @@ def catalogue() -> Catalogue:
     """Return the catalogue that ships with the package."""
     raw = json.loads(files("harness.tasks").joinpath("catalogue.json").read_text(encoding="utf-8"))
     tasks: dict[str, TaskInfo] = {}
-    for axis, engine in (("embedding", "mteb"), ("ability", "lm-eval")):
-        for name, entry in raw[axis]["tasks"].items():
-            tasks[name] = _task(name, entry, axis, engine)  # type: ignore[arg-type]
+    for engine in ENGINES.values():
+        for name, entry in raw[engine.distribution]["tasks"].items():
+            tasks[name] = _task(name, entry, engine)
     benchmarks = {
         name: tuple(
             Member(name=one["name"], splits=tuple(one["splits"]), subsets=tuple(one["subsets"])) for one in members
         )
-        for name, members in raw["embedding"]["benchmarks"].items()
+        for engine in ENGINES
+        for name, members in raw[engine].get("benchmarks", {}).items()
     }
-    engines = {"mteb": raw["embedding"]["version"], "lm-eval": raw["ability"]["version"]}
-    return Catalogue(engines=engines, tasks=tasks, benchmarks=benchmarks)
+    return Catalogue(engines={engine: raw[engine]["version"] for engine in ENGINES}, tasks=tasks, benchmarks=benchmarks)
 
 
-def _task(name: str, entry: dict[str, Any], axis: Axis, engine: str) -> TaskInfo:
+def _task(name: str, entry: dict[str, Any], engine: Engine) -> TaskInfo:
     counts = {
         split: {subset: _counts(row) for subset, row in subsets.items() if row}
         for split, subsets in (entry.get("counts") or {}).items()
     }
     return TaskInfo(
         name=name,
-        axis=axis,
+        axis=engine.axis,
         type=entry["type"],
-        engine=engine,
+        engine=engine.distribution,
         main_score=entry["main_score"],
         splits=tuple(entry["splits"]),
         subsets={subset: tuple(languages) for subset, languages in entry["subsets"].items()},

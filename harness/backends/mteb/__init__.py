@@ -1,1 +1,1 @@
-"""The embedding axis."""
+"""The embedding axis, through mteb."""

@@ -42,15 +42,8 @@ class ShownTypeFile(TypeFile, Protocol):
     SHOWN: tuple[int, int]
     """Items drawn at random, and those with the largest error."""
 
-    def examples(self, loaded: Loaded, part: str, one: SubsetItems, prompts: Mapping[str, str | None]) -> ExampleMaker:
-        """Return what makes the example of an item.
-
-        Args:
-            loaded: the data.
-            part: name of the task, or of the part of an aggregate.
-            one: its per-item results.
-            prompts: role -> prefix that was used.
-        """
+    def examples(self, loaded: Loaded, one: SubsetItems, prompts: Mapping[str, str | None]) -> ExampleMaker:
+        """Return what makes the example of an item, from the data, its per-item results and the prefix of each role."""
 
 
 def file_of(kind: str) -> TypeFile:

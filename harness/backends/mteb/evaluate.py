@@ -89,7 +89,7 @@ def _evaluate_part(name: str, job: Job, encoder: CheckedEncoder, model: MtebMode
     items = [
         capture.items(split, scores["hf_subset"], scores) for split, rows in result.scores.items() for scores in rows
     ]
-    examples = choose(task, name, items, seed=job.seed, prompts=model.prompts_used)
+    examples = choose(task, items, seed=job.seed, prompts=model.prompts_used)
     task.unload_data()
     return _Part(name=name, result=result, items=items, kept=kept, examples=examples)
 

@@ -24,14 +24,11 @@ KNOWN_TEXTS = 200
 """Items whose texts are kept, so that a report can show those that differ between models."""
 
 
-def choose(
-    task: Any, part: str, found: Sequence[SubsetItems], *, seed: int, prompts: Mapping[str, str | None]
-) -> list[Example]:
+def choose(task: Any, found: Sequence[SubsetItems], *, seed: int, prompts: Mapping[str, str | None]) -> list[Example]:
     """Return examples of a loaded and evaluated mteb task; none for types whose items are not shown one by one.
 
     Args:
         task: of mteb, with its data.
-        part: its name.
         found: its per-item results.
         seed: of the suite.
         prompts: role -> prefix that was used.
@@ -44,8 +41,9 @@ def choose(
     for one in found:
         if not one.columns or one.missing:
             continue
-        make = file.examples(Loaded(task=task, split=one.split, subset=one.subset), part, one, prompts)
-        rng = generator(seed, part, one.split, one.subset, "examples")
+        loaded = Loaded(task=task, split=one.split, subset=one.subset)
+        make = file.examples(loaded, one, prompts)
+        rng = generator(seed, loaded.part, one.split, one.subset, "examples")
         rows = _rows(ITEM_ERRORS[judged].of(one.columns), file.SHOWN, rng)
         examples += [make(row, why, error) for row, why, error in rows]
     return examples

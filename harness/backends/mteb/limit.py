@@ -31,6 +31,7 @@ def apply_limit(task: Any, limit: int, seed: int) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for subset in task.hf_subsets:
         for split in task.eval_splits:
-            rng = generator(seed, task.metadata.name, split, subset)
-            kept[f"{split}/{subset}"] = cut(Loaded(task=task, split=split, subset=subset), limit, rng)
+            loaded = Loaded(task=task, split=split, subset=subset)
+            rng = generator(seed, loaded.part, split, subset)
+            kept[f"{split}/{subset}"] = cut(loaded, limit, rng)
     return kept

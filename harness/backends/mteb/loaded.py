@@ -17,6 +17,11 @@ class Loaded:
     subset: str
 
     @property
+    def part(self) -> str:
+        """Name of the task: the cell's own, or that of a part of an aggregate."""
+        return str(self.task.metadata.name)
+
+    @property
     def splits(self) -> Any:
         """Split -> its data; a task with one subset may keep no level of subsets."""
         data = self.task.dataset

@@ -40,7 +40,17 @@ class MtebModel:
         prompt_type: Any = None,
         **_: Any,
     ) -> np.ndarray[Any, Any]:
-        """Encode a DataLoader's texts, in its order; returns (n, d) float32."""
+        """Encode a DataLoader's texts, in its order.
+
+        Args:
+            inputs: the DataLoader.
+            task_metadata: of mteb's task.
+            hf_split, hf_subset: where the texts are from; no text is encoded otherwise for it.
+            prompt_type: mteb's query or document; None where the task has no roles.
+
+        Returns:
+            (n, d) float32.
+        """
         role: Role | None = prompt_type.value if prompt_type else None
         prompt = self._prompt(task_metadata.name, role)
         texts = list(inputs.dataset["text"])  # not batch by batch: lengths are sorted over all of them

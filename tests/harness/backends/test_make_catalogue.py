@@ -13,8 +13,8 @@ def test_the_committed_catalogue_is_what_the_installed_engines_say():
     committed = json.loads(files("harness.tasks").joinpath("catalogue.json").read_text(encoding="utf-8"))
     made = json.loads(json.dumps(make_catalogue.catalogue_text()))
     assert made.keys() == committed.keys()
-    for axis, of_axis in made.items():
-        assert of_axis["version"] == committed[axis]["version"]
-        differing = [name for name, task in of_axis["tasks"].items() if committed[axis]["tasks"].get(name) != task]
+    for engine, of_engine in made.items():
+        assert of_engine["version"] == committed[engine]["version"]
+        differing = [name for name, task in of_engine["tasks"].items() if committed[engine]["tasks"].get(name) != task]
         assert differing == []
     assert made == committed

@@ -81,19 +81,18 @@ def task_class(data: CustomData) -> Any:  # noqa: ARG001 - as above
     return AbsTaskPairClassification
 
 
-def examples(loaded: Loaded, part: str, one: SubsetItems, prompts: Mapping[str, str | None]) -> ExampleMaker:
-    """Return what makes the example of a pair; arguments are those of `ShownTypeFile.examples`."""
-    return pair_examples(loaded, part, one, prompts, columns=_columns(loaded.task))
+def examples(loaded: Loaded, one: SubsetItems, prompts: Mapping[str, str | None]) -> ExampleMaker:
+    """Return what makes the example of a pair."""
+    return pair_examples(loaded, one, prompts, columns=_columns(loaded.task))
 
 
 def pair_examples(
-    loaded: Loaded, part: str, one: SubsetItems, prompts: Mapping[str, str | None], *, columns: PairColumns
+    loaded: Loaded, one: SubsetItems, prompts: Mapping[str, str | None], *, columns: PairColumns
 ) -> ExampleMaker:
     """Return what makes the example of a pair of texts.
 
     Args:
         loaded: the data.
-        part: name of the task, or of the part of an aggregate.
         one: its per-item results.
         prompts: role -> prefix that was used.
         columns: where texts, gold and prediction stand.
@@ -105,7 +104,7 @@ def pair_examples(
 
     def make(row: int, why: str, error: float) -> Example:
         return Example(
-            part=part,
+            part=loaded.part,
             split=one.split,
             subset=one.subset,
             item=int(one.columns["item"][row]),

@@ -45,7 +45,14 @@ def items(captured: Captured) -> SubsetItems:
 
 
 def query_values(metric: str, scores: Any, qrels: Any, results: Any) -> dict[str, float] | None:
-    """Return query -> main metric, or None where the metric is no mean over queries."""
+    """Return query -> main metric, or None where the metric is no mean over queries.
+
+    Args:
+        metric: the task's main metric, as mteb names it.
+        scores: query -> measure of pytrec_eval -> value.
+        qrels: query -> document -> relevance.
+        results: query -> document -> similarity.
+    """
     if metric.startswith("max_over_subqueries_"):
         return _merged_values(metric.removeprefix("max_over_subqueries_"), qrels, results)
     match = _AT_K.match("recall_at_1" if metric == "accuracy" else metric)
@@ -151,8 +158,8 @@ def task_class(data: CustomData) -> Any:  # noqa: ARG001 - as above
     return AbsTaskRetrieval
 
 
-def examples(loaded: Loaded, part: str, one: SubsetItems, prompts: Mapping[str, str | None]) -> ExampleMaker:
-    """Return what makes the example of a query; arguments are those of `ShownTypeFile.examples`."""
+def examples(loaded: Loaded, one: SubsetItems, prompts: Mapping[str, str | None]) -> ExampleMaker:
+    """Return what makes the example of a query."""
     data = loaded.rows
     queries = dict(zip(data["queries"]["id"], data["queries"]["text"], strict=True))
     places = {name: place for place, name in enumerate(data["corpus"]["id"])}
@@ -168,7 +175,7 @@ def examples(loaded: Loaded, part: str, one: SubsetItems, prompts: Mapping[str, 
         found = zip(one.columns["top_documents"][row], one.columns["top_scores"][row], strict=True)
         shown = list(found)[: 0 if why == "text only" else SHOWN_DOCUMENTS]
         return Example(
-            part=part,
+            part=loaded.part,
             split=one.split,
             subset=one.subset,
             item=query,

@@ -37,8 +37,7 @@ def items(captured: Captured) -> SubsetItems:
 def limit(loaded: Loaded, limit: int, rng: np.random.Generator) -> dict[str, int]:
     """Keep `limit` pairs; HarnessError where that is one alone."""
     if limit < FEWEST:
-        name = loaded.task.metadata.name
-        raise HarnessError(f"task {name!r}: limit {limit}: a rank correlation needs {FEWEST} pairs at least")
+        raise HarnessError(f"task {loaded.part!r}: limit {limit}: a rank correlation needs {FEWEST} pairs at least")
     return limit_rows(loaded, limit, rng)
 
 
@@ -60,8 +59,8 @@ def task_class(data: CustomData) -> Any:
     return type("STSInRange", (AbsTaskSTS,), {"min_score": low, "max_score": high})
 
 
-def examples(loaded: Loaded, part: str, one: SubsetItems, prompts: Mapping[str, str | None]) -> ExampleMaker:
-    """Return what makes the example of a pair; arguments are those of `ShownTypeFile.examples`."""
+def examples(loaded: Loaded, one: SubsetItems, prompts: Mapping[str, str | None]) -> ExampleMaker:
+    """Return what makes the example of a pair."""
     first, second = loaded.task.column_names
     columns = PairColumns(texts=(first, second), gold="gold", predicted="cosine")
-    return pair_examples(loaded, part, one, prompts, columns=columns)
+    return pair_examples(loaded, one, prompts, columns=columns)

@@ -279,7 +279,7 @@ def test_the_shipped_suite_hides_no_default():
 def test_the_catalogue_is_the_installed_lm_evals():
     """Shots, filters, stop strings, versions and parts: as the task files of the installed release say."""
     committed = json.loads(files("harness.tasks").joinpath("catalogue.json").read_text(encoding="utf-8"))
-    assert committed["ability"] == json.loads(json.dumps(lm_eval_tasks()))
+    assert committed["lm-eval"] == json.loads(json.dumps(lm_eval_tasks()))
     assert sum(MMLU_ITEMS.values()) == 14042
     bbh = catalogue().tasks["bbh"]
     assert (len(bbh.subsets), sum(one.items for one in bbh.counts["test"].values())) == (27, 6511)
