@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from harness.results.facts import facts_of
 from harness.results.records import Score
 
 
@@ -23,8 +24,8 @@ def unlike_making(a: str, b: str, pairs: Mapping[str, tuple[Score, Score]]) -> I
 
 def made_with(score: Score) -> dict[str, str]:
     """Return what a cell was made with, beside model and task: name -> value, as text."""
-    kept = score.provenance
-    encoder, hardware = kept.get("encoder") or {}, kept.get("hardware") or {}
+    facts = facts_of(score)
+    encoder, hardware = facts.encoder, facts.hardware
     found = {
         "device": encoder.get("device"),
         "dtype": encoder.get("dtype"),
@@ -32,13 +33,12 @@ def made_with(score: Score) -> dict[str, str]:
         "threads": hardware.get("threads"),
         "processor": hardware.get("processor"),
         "GPUs": ", ".join(hardware.get("gpus") or ()) or None,
-        "source": kept.get("git"),
+        "source": facts.git,
     }
-    found |= {f"version of {name}": number for name, number in (kept.get("versions") or {}).items()}
-    for name, place in (kept.get("data") or {}).items():
+    found |= {f"version of {name}": number for name, number in facts.versions.items()}
+    for name, place in facts.data.items():
         found[f"data of {name}"] = place.get("revision") or _short(place.get("identity"))
-    settings = (kept.get("ability") or {}).get("settings") or {}
-    found |= {f"asked with {name}": value for name, value in settings.items()}
+    found |= {f"asked with {name}": value for name, value in facts.ability.get("settings", {}).items()}
     return {name: str(value) for name, value in found.items() if value is not None}
 
 

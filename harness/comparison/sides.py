@@ -10,8 +10,9 @@ from typing import NamedTuple
 from harness.errors import InputError
 from harness.plan.planner import make_plan
 from harness.plan.seeds import split_seed
+from harness.results.facts import name_of
 from harness.results.outcome import outcome_of
-from harness.results.records import Failure, Result, Score, name_of
+from harness.results.records import Failure, Result, Score
 from harness.results.seeds import mean_over_seeds
 from harness.results.store import Store
 from harness.sources.places import Sources
@@ -164,6 +165,4 @@ def _is_measured_once(scores: Sequence[Score], seeds: int) -> bool:
 
 
 def _label(result: Result) -> str:
-    if isinstance(result, Score):
-        return name_of(result).partition("/")[2]
-    return str(result.provenance.get("cell") or f"{result.model}/{result.task}").partition("/")[2]
+    return name_of(result).partition("/")[2]

@@ -15,7 +15,8 @@ from typing import Any
 
 from harness.digests import write_atomically
 from harness.errors import InputError
-from harness.results.records import Score, name_of
+from harness.results.facts import name_of
+from harness.results.records import Score
 from harness.results.store import Store
 from harness.statistics import decisions
 from harness.statistics.decisions import Decisions

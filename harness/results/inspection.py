@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from harness.errors import InputError
+from harness.results.facts import name_of
 from harness.results.records import Result
 from harness.results.store import Store
 from harness.wording import did_you_mean, listing
@@ -33,7 +34,7 @@ def find(store: Store, wanted: str) -> list[Inspected]:
     for one in store.all_results():
         further = others.get((one.task, one.key), [])
         models = (one.model, *(name.model for name in further))
-        cells = (str(one.provenance.get("cell") or f"{one.model}/{one.task}"), *(name.cell for name in further))
+        cells = (name_of(one), *(name.cell for name in further))
         short = {f"{model}/{one.task}" for model in models}
         names |= short
         if wanted in short or wanted in cells or one.key.startswith(wanted):

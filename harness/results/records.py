@@ -11,12 +11,6 @@ import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
-
-def name_of(score: Score) -> str:
-    """Return `model/task` of a stored cell, the task with its splits, subsets and parts."""
-    return str(score.provenance.get("cell") or f"{score.model}/{score.task}")
-
-
 RECORD_VERSION = 1
 Unit = Literal["points", "nats", "raw"]
 """Points: 0 to 100 (or -100 to 100), more is better. Nats (per token): less is better. Raw: as the engine gives it."""
@@ -82,7 +76,7 @@ class Score:
     """None where `items_missing` says why."""
     items_missing: str | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
-    """Resolved spec, prompts, data, versions, hardware, time, tokens, memory."""
+    """How it was made: spec, prompts, data, versions, hardware, time, memory; `facts.py` says what each key is."""
 
     status: Literal["ok"] = "ok"
 

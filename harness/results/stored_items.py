@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.results.facts import facts_of
 from harness.results.records import Score, SeededScore
 from harness.results.store import Store
 from harness.statistics.decisions import Decisions, decisions_of
 from harness.statistics.items import ItemStatistic, mean_of, of_columns
+
 
 Statistics = dict[tuple[Any, ...], ItemStatistic]
 """(part, split, subset) -> the statistic over its items."""
@@ -19,7 +21,7 @@ def is_same_record(score: Score, base: Score) -> bool:
 
     The key alone is not enough: cells of two results folders may have one key and be two runs.
     """
-    own, other = ((one.task, one.key, one.score, one.items, one.provenance.get("began")) for one in (score, base))
+    own, other = ((one.task, one.key, one.score, one.items, facts_of(one).began) for one in (score, base))
     return own == other
 
 

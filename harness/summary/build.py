@@ -13,6 +13,7 @@ from statistics import fmean
 from harness.candidates.candidate import Candidate
 from harness.comparison.pair import without_interval
 from harness.plan.cells import Cell, Plan, PlannedTask
+from harness.results.facts import facts_of
 from harness.results.records import Failure, Result, Score
 from harness.statistics.difference import Difference, adjusted
 from harness.summary.retention import Weigher, retention_of, without_evidence
@@ -151,15 +152,14 @@ def _unverified(views: Iterable[CellView]) -> tuple[str, ...]:
     for view in views:
         if view.score is None:
             continue
-        provenance = view.score.provenance
-        for name, place in (provenance.get("data") or {}).items():
+        facts = facts_of(view.score)
+        for name, place in facts.data.items():
             if place["vouched"] is None:
                 found[f"{name}: {place['source']} (local, unverified)"] = None
-        for what in ("weights", "adapter"):
-            place = provenance.get(what)
-            if place and place["vouched"] is None:
-                why = "local, unverified" if "folder" in place["source"] or "local" in place["source"] else "unpinned"
-                found[f"{view.cell.model}: {what} from {place['source']} ({why})"] = None
+        for what, files in (("weights", facts.weights), ("adapter", facts.adapter)):
+            if files and files["vouched"] is None:
+                why = "local, unverified" if "folder" in files["source"] or "local" in files["source"] else "unpinned"
+                found[f"{view.cell.model}: {what} from {files['source']} ({why})"] = None
     return tuple(found)
 
 
@@ -169,10 +169,9 @@ def _warnings(plan: Plan, views: Iterable[CellView]) -> tuple[str, ...]:
         if not task.is_official_split:
             lines[f"{task.name} is run on {', '.join(task.splits)}, which MTEB does not evaluate on"] = None
     for view in views:
-        score = view.score
-        if score is None:
+        if view.score is None:
             continue
-        counts = score.provenance.get("counts", {})
+        counts = facts_of(view.score).counts
         for what, said in (
             ("truncated_texts", "text(s) were cut at the length limit"),
             ("empty_texts", "text(s) had no token and were embedded as the end-of-text token"),

@@ -50,8 +50,8 @@ def _judged(task: str, score: Score, base: Score, settings: Retention, weigh: We
     if is_same_record(score, base):
         return of_same_record(task)
     evidence = weigh(score, base)
-    facts = facts_of(base)
-    chances = [facts[name] for name in ("chance", "majority") if facts.get(name) is not None]
+    facts = facts_of(base).ability
+    chances = [one for one in (facts.get("chance"), facts.get("majority")) if one is not None]
     return judge_task(
         task,
         evidence.main,

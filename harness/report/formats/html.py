@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -30,7 +30,7 @@ from harness.report.sections.rationale_view import CellExamples
 from harness.report.sections.rationales import STATS_HEADER, STATS_LEGEND, Credit
 from harness.report.sections.seeds import SEED_HEADER
 from harness.report.sections.types import panels
-from harness.results.records import Score
+from harness.results.facts import facts_of
 from harness.summary.views import Summary, ordered_types
 from harness.tasks.types import UNITS
 from harness.wording import duration
@@ -180,14 +180,15 @@ def _provenance(report: Summary, model: str) -> dict[str, Any]:
     """Return what a model's cells were made with; where cells differ, every distinct value."""
     scores = [view.score for (name, _), view in report.cells.items() if name == model and view.score]
     candidate = report.candidates.get(model)
+    made = [facts_of(score) for score in scores]
     facts = {
-        "versions": _distinct(scores, "versions"),
-        "git": _distinct(scores, "git"),
-        "encoder": _distinct(scores, "encoder"),
-        "weights": _distinct(scores, "weights"),
-        "adapter": _distinct(scores, "adapter"),
-        "hardware": _distinct(scores, "hardware"),
-        "training": _distinct(scores, "training"),
+        "versions": _distinct(one.versions for one in made),
+        "git": _distinct(one.git for one in made),
+        "encoder": _distinct(one.encoder for one in made),
+        "weights": _distinct(one.weights for one in made),
+        "adapter": _distinct(one.adapter for one in made),
+        "hardware": _distinct(one.hardware for one in made),
+        "training": _distinct(one.training for one in made),
     }
     return {
         "model": model,
@@ -197,17 +198,16 @@ def _provenance(report: Summary, model: str) -> dict[str, Any]:
         "spec": candidate.spec.model_dump(mode="json", exclude_defaults=True) if candidate else None,
         "facts": {name: values for name, values in facts.items() if values},
         "prompts": [
-            {"task": score.task, "prompts": score.provenance.get("prompts") or {}}
-            for score in scores
-            if any((score.provenance.get("prompts") or {}).values())
+            {"task": score.task, "prompts": its.prompts}
+            for score, its in zip(scores, made, strict=True)
+            if any(its.prompts.values())
         ],
     }
 
 
-def _distinct(scores: list[Score], name: str) -> list[Any]:
+def _distinct(values: Iterable[Any]) -> list[Any]:
     found: dict[str, Any] = {}
-    for score in scores:
-        value = score.provenance.get(name)
+    for value in values:
         if value not in (None, {}, []):
             found.setdefault(json.dumps(value, sort_keys=True, default=str), _without_absent(value))
     return list(found.values())

@@ -8,6 +8,7 @@ from harness.plan.cells import PlannedTask
 from harness.report.numbers import NOT_THERE, UNIT_NAMES, figure, interval_text, points, seeds_note, signed
 from harness.report.sections import ability, differences, retention
 from harness.report.tables import table
+from harness.results.facts import facts_of
 from harness.summary.views import AxisSummary, CellView, Mean, Standing, Summary, ordered_types
 from harness.tasks.types import UNITS
 
@@ -191,15 +192,15 @@ def _models(report: Summary) -> str:
 
 
 def _provenance(report: Summary) -> str:
-    scores = [view.score for view in report.cells.values() if view.score]
-    if not scores:
+    made = [facts_of(view.score) for view in report.cells.values() if view.score]
+    if not made:
         return ""
     lines = []
     for title, values in (
-        ("Versions", {_versions(score.provenance.get("versions", {})) for score in scores}),
-        ("Source", {str(score.provenance.get("git") or "installed wheel") for score in scores}),
-        ("Dtype", {str(score.provenance.get("encoder", {}).get("dtype", "its own")) for score in scores}),
-        ("Prompts", {_prompts(score.provenance.get("prompts", {})) for score in scores}),
+        ("Versions", {_versions(one.versions) for one in made}),
+        ("Source", {one.git or "installed wheel" for one in made}),
+        ("Dtype", {str(one.encoder.get("dtype", "its own")) for one in made}),
+        ("Prompts", {_prompts(one.prompts) for one in made}),
     ):
         lines.append(f"- {title}: {'; or '.join(sorted(values))}")
     return "## What the scores were made with\n\n" + "\n".join(lines)

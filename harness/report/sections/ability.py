@@ -20,7 +20,7 @@ def chance_note(score: Score) -> str:
 
     Empty where chance is not known.
     """
-    facts = facts_of(score)
+    facts = facts_of(score).ability
     if facts.get("chance") is None:
         return ""
     note = f" / chance {figure(facts['chance'], 'points')}"
@@ -42,20 +42,22 @@ def notes(report: Summary) -> list[str]:
     scores = [view.score for view in report.cells.values() if view.score is not None]
     lines = []
     below = [
-        str(view.cell) for view in report.cells.values() if view.score and facts_of(view.score).get("is_below_chance")
+        str(view.cell)
+        for view in report.cells.values()
+        if view.score and facts_of(view.score).ability.get("is_below_chance")
     ]
     if below:
         lines.append(
             f"**Significantly below chance** (one-sided exact binomial, p < 0.01): {', '.join(below)}. Nobody guesses "
             "so badly: look for broken extraction or a wrong template before believing the score."
         )
-    balance = {score.task: facts_of(score)["labels"] for score in scores if facts_of(score).get("labels")}
+    balance = {score.task: labels for score in scores if (labels := facts_of(score).ability.get("labels"))}
     if balance:
         told = [f"{task}: {', '.join(f'{label} {n}' for label, n in own.items())}" for task, own in balance.items()]
         lines.append(
             f"Right answers by label: {'; '.join(told)}. Majority: what always giving the commonest one would score."
         )
-    if any(facts_of(score).get("gold_nll") is not None for score in scores):
+    if any(facts_of(score).ability.get("gold_nll") is not None for score in scores):
         lines.append(
             "Gold answer: nats per token of the dataset's own answer after the same prompt (GSM8K: the worked "
             "solution, MMLU: the right letter, BBH: the target, HumanEval: the canonical solution), lower is better; "
@@ -64,7 +66,7 @@ def notes(report: Summary) -> list[str]:
     lines += [
         programs_note(view.cell.model, view.cell.task.label, code)
         for view in report.cells.values()
-        if view.score and (code := facts_of(view.score).get("code"))
+        if view.score and (code := facts_of(view.score).ability.get("code"))
     ]
     return lines
 
@@ -77,7 +79,7 @@ def programs_note(model: str, task: str, code: dict[str, Any]) -> str:
 
 
 def _row(view: CellView, score: Score) -> list[str]:
-    facts = facts_of(score)
+    facts = facts_of(score).ability
     settings = facts.get("settings", {})
     main = settings.get("filter")
     others = [

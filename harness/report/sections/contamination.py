@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from harness.plan.cells import PlannedTask
+from harness.results.facts import facts_of
 from harness.summary.views import Summary
 
 
@@ -137,7 +138,8 @@ def _training(report: Summary, model: str) -> tuple[Mapping[str, Any], str | Non
         return candidate.training, candidate.selected_on
     for (name, _), view in report.cells.items():
         if name == model and view.score is not None:
-            return view.score.provenance.get("training") or {}, view.score.provenance.get("selected_on")
+            facts = facts_of(view.score)
+            return facts.training, facts.selected_on
     return {}, None
 
 

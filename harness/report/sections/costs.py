@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.results.facts import HardwareFacts, facts_of
 from harness.results.records import Score
 from harness.summary.views import Summary
 
@@ -46,27 +47,24 @@ def costs(report: Summary) -> list[Cost]:
 
 
 def _cost(model: str, scores: list[Score]) -> Cost:
-    notes = [score.provenance for score in scores]
-    counts = [note.get("counts") or {} for note in notes]
-    seconds = [note.get("seconds") or {} for note in notes]
-    peaks = [max(note["peak_memory_bytes"].values()) for note in notes if note.get("peak_memory_bytes")]
-    parameters = [(note.get("encoder") or {}).get("parameters") for note in notes]
-    rationales = [note.get("rationales") or {} for note in notes]
+    facts = [facts_of(score) for score in scores]
+    counts, seconds = [one.counts for one in facts], [one.seconds for one in facts]
+    peaks = [max(one.peak_memory_bytes.values()) for one in facts if one.peak_memory_bytes]
+    parameters = [one.encoder.get("parameters") for one in facts]
     return Cost(
         model=model,
         cells=len(scores),
         texts=int(sum(one.get("unique_texts", 0) for one in counts)),
         tokens=int(sum(one.get("tokens", 0) for one in counts)),
-        rationale_tokens=int(sum(one.get("tokens_generated", 0) for one in rationales)),
+        rationale_tokens=int(sum(one.rationales.get("tokens_generated", 0) for one in facts)),
         encode_seconds=sum(one.get("encode", 0.0) for one in seconds),
         total_seconds=sum(one.get("load_model", 0.0) + one.get("evaluate", 0.0) for one in seconds),
         peak_memory_bytes=max(peaks) if peaks else None,
         parameters=next((one for one in parameters if one), None),
-        hardware=tuple(dict.fromkeys(_hardware(note["hardware"]) for note in notes if note.get("hardware"))),
+        hardware=tuple(dict.fromkeys(_hardware(one.hardware) for one in facts if one.hardware)),
     )
 
 
-def _hardware(found: dict[str, object]) -> str:
-    gpus = found.get("gpus")
-    where = ", ".join(map(str, gpus)) if isinstance(gpus, list) and gpus else str(found.get("processor"))
+def _hardware(found: HardwareFacts) -> str:
+    where = ", ".join(found.get("gpus") or ()) or str(found.get("processor"))
     return f"{where}, {found.get('threads')} thread(s)"

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from markupsafe import Markup, escape
 
 from harness.results import rationale_file
+from harness.results.facts import facts_of
 from harness.results.records import Score
 from harness.results.store import Store
 from harness.statistics.item_errors import ITEM_ERRORS, ItemError
@@ -119,7 +120,7 @@ def examples_of(report: Summary, store: Store) -> list[CellExamples]:
     kept = [
         (view, rationale_file.read(store.side_of(view.score, about)))
         for view in report.cells.values()
-        if view.score is not None and (about := view.score.provenance.get("rationale_samples"))
+        if view.score is not None and (about := facts_of(view.score).rationale_samples)
     ]
     allowed = _share_out([[_tokens_of(one) for one in _by_error(record)] for _, record in kept])
     items: dict[tuple[str, str], dict[Place, ItemResult]] = {}

@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.report.numbers import points
 from harness.report.tables import table
+from harness.results.facts import facts_of
 from harness.results.records import Score
 from harness.statistics.difference import Difference, mean_difference
 from harness.summary.views import Comparer, Summary
@@ -91,11 +92,9 @@ def stats_rows(report: Summary) -> list[list[str]]:
     rows = []
     for model in report.models:
         of_cells = [
-            facts
+            found
             for (name, _), view in report.cells.items()
-            if name == model
-            and view.score
-            and (facts := view.score.provenance.get("rationales") or {}).get("rationales")
+            if name == model and view.score and (found := facts_of(view.score).rationales).get("rationales")
         ]
         written = [one for one in of_cells if one["tokens_generated"]]
         if written:
@@ -201,7 +200,7 @@ def _identity(report: Summary, model: str) -> dict[str, Any] | None:
     if candidate is not None and (identity := candidate.identity()) is not None:
         return identity
     scores: list[Score] = [view.score for (name, _), view in report.cells.items() if name == model and view.score]
-    return next((one for score in scores if (one := score.provenance.get("identity"))), None)
+    return next((one for score in scores if (one := facts_of(score).identity)), None)
 
 
 def _variant_of(own: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
