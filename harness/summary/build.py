@@ -1,4 +1,4 @@
-"""What a comparison report says, as plain data: pure, imports neither torch nor an engine.
+"""From a plan and its results to a `Summary`: pure, imports neither torch nor an engine.
 
 Means: the mean over tasks and the mean over types (of each type's mean over tasks), both over exactly those tasks that
 every model with any score on the axis has a score for; n stands beside them. A difference to the baseline is taken over
@@ -16,10 +16,14 @@ from harness.plan.cells import Cell, Plan, PlannedTask
 from harness.results.facts import facts_of
 from harness.results.records import Failure, Result, Score
 from harness.statistics.difference import Difference, adjusted
+from harness.summary.matrix import Matrix
 from harness.summary.retention import Weigher, retention_of, without_evidence
 from harness.summary.standings import standings_of
 from harness.summary.views import AxisSummary, CellView, Comparer, Mean, Summary, ordered_types
 from harness.tasks.types import Axis
+
+AXES: tuple[Axis, ...] = ("embedding", "ability")
+"""In the order of a report."""
 
 
 def summarise(
@@ -28,7 +32,7 @@ def summarise(
     compare: Comparer = without_interval,
     weigh: Weigher = without_evidence,
 ) -> Summary:
-    """Return the report over a plan and whatever results there are.
+    """Return what a report says of a plan and whatever results there are.
 
     Args:
         plan: models, tasks and cells.
@@ -41,11 +45,8 @@ def summarise(
     models = tuple(candidate.name for candidate in plan.candidates)
     baseline = suite.baseline_name()
     baseline = baseline if baseline in models else None
-    axes = tuple(
-        summary
-        for axis in ("embedding", "ability")
-        if (summary := _summarise(axis, plan.tasks, models, views, baseline, compare)) is not None
-    )
+    matrix = Matrix(views=views, models=models, baseline=baseline, compare=compare)
+    ability = [task.name for task in plan.tasks if task.axis == "ability"]
     limits = sorted({task.limit for task in plan.tasks if task.limit})
     return Summary(
         title=suite.name,
@@ -55,10 +56,14 @@ def summarise(
         models=models,
         tasks=plan.tasks,
         cells=views,
-        axes=axes,
+        axes=tuple(
+            _of_axis(axis, tasks, matrix)
+            for axis in AXES
+            if (tasks := [task for task in plan.tasks if task.axis == axis])
+        ),
         candidates={one.name: one if isinstance(one, Candidate) else None for one in plan.candidates},
-        differences=_differences(views, baseline, compare),
-        retention=retention_of(suite.retention, plan.tasks, models, views, baseline, weigh),
+        differences=_differences(matrix),
+        retention=retention_of(matrix, ability, suite.retention, weigh),
         unverified=_unverified(views.values()),
         warnings=_warnings(plan, views.values()),
     )
@@ -74,51 +79,39 @@ def _view(cell: Cell, result: Result | None) -> CellView:
     return CellView(cell=cell, status="missing", reason=cell.reason or "not run yet")
 
 
-def _summarise(
-    axis: Axis,
-    tasks: Sequence[PlannedTask],
-    models: Sequence[str],
-    views: Mapping[tuple[str, str], CellView],
-    baseline: str | None,
-    compare: Comparer,
-) -> AxisSummary | None:
-    of_axis = [task for task in tasks if task.axis == axis]
-    if not of_axis:
-        return None
-    scored = [model for model in models if any(views[model, task.name].score for task in of_axis)]
-    apart = {task.name: why for task in of_axis if (why := _why_apart([views[one, task.name] for one in models]))}
-    values = {
-        model: {
-            task.name: value
-            for task in of_axis
-            if task.name not in apart and (value := views[model, task.name].value) is not None
-        }
-        for model in models
-    }
-    common = [task for task in of_axis if scored and all(task.name in values[model] for model in scored)]
+def _of_axis(axis: Axis, tasks: Sequence[PlannedTask], matrix: Matrix) -> AxisSummary:
+    """Return the means of one axis, whose `tasks` are these."""
+    scored = [model for model in matrix.models if any(matrix.score(model, task.name) for task in tasks)]
+    apart = {task.name: why for task in tasks if (why := _why_apart(task.name, matrix))}
+    averaged = [task.name for task in tasks if task.name not in apart]
+    values = {model: _values(model, averaged, matrix) for model in matrix.models}
+    common = [task for task in tasks if scored and all(task.name in values[model] for model in scored)]
     by_type = {
         kind: {model: _mean([values[model][t.name] for t in common if t.type == kind]) for model in scored}
         for kind in ordered_types(common)
     }
     return AxisSummary(
         axis=axis,
-        tasks=tuple(task.name for task in of_axis),
+        tasks=tuple(task.name for task in tasks),
         common=tuple(task.name for task in common),
         models=tuple(scored),
         by_type=by_type,
         over_tasks={model: _mean([values[model][task.name] for task in common]) for model in scored},
-        over_types={
-            model: _mean([of[model].value for of in by_type.values() if of[model].value is not None])
-            for model in scored
-        },
-        delta={model: _difference(values[model], values.get(baseline or "", {})) for model in scored},
-        standings=standings_of([task.name for task in common], scored, views, baseline, compare),
+        over_types={model: _mean([of[model].value for of in by_type.values()]) for model in scored},
+        delta={model: _difference(values[model], values.get(matrix.baseline or "", {})) for model in scored},
+        standings=standings_of(matrix, scored, [task.name for task in common]),
         apart=apart,
     )
 
 
-def _why_apart(views: Sequence[CellView]) -> str | None:
+def _values(model: str, tasks: Sequence[str], matrix: Matrix) -> dict[str, float]:
+    found = {task: matrix.views[model, task].value for task in tasks}
+    return {task: value for task, value in found.items() if value is not None}
+
+
+def _why_apart(task: str, matrix: Matrix) -> str | None:
     """Return why a task may be in no mean, or None: nats are no points, and `mmlu[10/57]` is not mmlu."""
+    views = [matrix.views[model, task] for model in matrix.models]
     scores = [view.score for view in views if view.score]
     units = sorted({score.unit for score in scores})
     if any(unit != "points" for unit in units) or any(score.lower_is_better for score in scores):
@@ -127,15 +120,15 @@ def _why_apart(views: Sequence[CellView]) -> str | None:
     return f"not the same task for every model: {', '.join(labels)}" if len(labels) > 1 else None
 
 
-def _differences(
-    views: Mapping[tuple[str, str], CellView], baseline: str | None, compare: Comparer
-) -> dict[tuple[str, str], Difference]:
-    found: dict[tuple[str, str], Difference] = {}
-    for (model, task), view in views.items():
-        base = views[baseline, task].score if baseline and model != baseline else None
-        if view.score and base and views[str(baseline), task].cell.task.label == view.cell.task.label:
-            found[model, task] = compare(view.score, base)
-    return adjusted(found)
+def _differences(matrix: Matrix) -> dict[tuple[str, str], Difference]:
+    if matrix.baseline is None:
+        return {}
+    each = {
+        (model, task): matrix.difference(model, matrix.baseline, task)
+        for model, task in matrix.views
+        if model != matrix.baseline
+    }
+    return adjusted({place: one for place, one in each.items() if one is not None})
 
 
 def _mean(values: Sequence[float | None]) -> Mean:

@@ -7,35 +7,29 @@ from itertools import permutations
 from statistics import fmean
 
 from harness.statistics.difference import Difference, mean_difference
-from harness.summary.views import CellView, Comparer, Standing
+from harness.summary.matrix import Matrix
+from harness.summary.views import Standing
 
 LEVEL = 0.05
 """Of rank intervals."""
 
 
-def standings_of(
-    common: Sequence[str],
-    models: Sequence[str],
-    views: Mapping[tuple[str, str], CellView],
-    baseline: str | None,
-    compare: Comparer,
-) -> tuple[Standing, ...]:
+def standings_of(matrix: Matrix, models: Sequence[str], common: Sequence[str]) -> tuple[Standing, ...]:
+    """Return where each of `models` stands over the `common` tasks, the best mean first; empty where there is no task.
+
+    Every one of `models` has a score of every one of `common`.
+    """
     if not common:
         return ()
-    means = {model: fmean(views[model, task].value or 0.0 for task in common) for model in models}
+    means = {model: fmean(matrix.views[model, task].value or 0.0 for task in common) for model in models}
     order = sorted(models, key=lambda model: -means[model])
-    leader = order[0]
-
-    def against(model: str, other: str | None) -> list[Difference]:
-        if other is None or other not in models or model == other:
-            return []
-        pairs = [(views[model, task].score, views[other, task].score) for task in common]
-        return [compare(own, base) for own, base in pairs if own and base]
-
-    ranks = _rank_intervals(order, {pair: mean_difference(against(*pair)) for pair in permutations(order, 2)})
+    mean_to = {pair: mean_difference(_each(matrix, *pair, common)) for pair in permutations(order, 2)}
+    ranks = _rank_intervals(order, mean_to)
     standings = []
     for model in order:
-        to_leader, each = mean_difference(against(model, leader)), against(model, baseline)
+        to_leader = mean_to.get((model, order[0]))
+        is_compared = matrix.baseline in models and model != matrix.baseline
+        each = _each(matrix, model, str(matrix.baseline), common) if is_compared else []
         clear = [one for one in each if one.is_clear]
         standings.append(
             Standing(
@@ -52,6 +46,11 @@ def standings_of(
             )
         )
     return tuple(standings)
+
+
+def _each(matrix: Matrix, model: str, other: str, common: Sequence[str]) -> list[Difference]:
+    found = [matrix.difference(model, other, task) for task in common]
+    return [one for one in found if one is not None]
 
 
 def _rank_intervals(

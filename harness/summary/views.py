@@ -1,4 +1,4 @@
-"""CellView, Standing, AxisSummary, Report: what is said, as data."""
+"""CellView, Standing, AxisSummary, Summary: what a report says, as data."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from harness.statistics.difference import Difference
 from harness.tasks.types import EMBEDDING_TYPES, Axis
 
 Comparer = Callable[[Score, Score], Difference]
+"""From two scores of one task, the model's own first, to their difference."""
 Status = Literal["ok", "error", "missing", "n/a"]
 
 

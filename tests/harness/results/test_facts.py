@@ -20,6 +20,7 @@ PAIRS = """\
 {"sentence1": "a red house", "sentence2": "nothing alike", "score": 0}
 """
 
+
 def test_every_key_of_a_stored_cell_is_described(tmp_path: Path) -> None:
     """A cell that a run has just written names nothing that `Facts` does not; what it names is read."""
     folder = make_folder(tmp_path)
