@@ -26,7 +26,8 @@ from harness.comparison.pair import difference
 from harness.errors import EnvironmentGapError, ExitCode, InputError, worst
 from harness.gates import baselines
 from harness.gates.baselines import Baseline, Reference
-from harness.gates.judge import Check, Judge, judge, needs_baseline
+from harness.gates.check import Check, Judge, needs_baseline
+from harness.gates.judge import judge
 from harness.report import gate_files
 from harness.results.joined import JoinedStore
 from harness.results.outcome import outcome_of
@@ -66,7 +67,7 @@ def gate(
         return
     joined = _joined(store, stored)
     by = Judge(
-        report=report,
+        summary=report,
         baseline=stored,
         compare=partial(difference, joined),
         decided=partial(decisions_behind, joined),
