@@ -11,11 +11,9 @@ from typing import Any
 from harness.comparison.compare import Comparison, Row
 from harness.report import tables
 from harness.report.formats import latex
-from harness.report.numbers import DIGITS, NOT_THERE, SAME_RECORD, figure
+from harness.report.numbers import DIGITS, NOT_THERE, SAME_RECORD, between, chance, figure
 from harness.results.records import Unit
 
-SMALLEST_P = 0.001
-"""Smaller ones are shown as `<0.001`."""
 COLUMNS = ("type", "task", "metric", "level", "a", "b", "difference", "low", "high", "stderr", "p", "q", "win", "tie",
            "loss", "n", "unit", "limit", "method")  # fmt: skip
 
@@ -123,13 +121,6 @@ def notes(found: Comparison) -> list[str]:
     return lines
 
 
-def chance(value: float | None) -> str:
-    """Return a p-value with three decimals, or `<0.001`."""
-    if value is None:
-        return NOT_THERE
-    return f"<{SMALLEST_P}" if value < SMALLEST_P else f"{value:.3f}"
-
-
 def _title(found: Comparison) -> str:
     limited = f" - LIMITED to {', '.join(map(str, found.limits))} items a task" if found.limits else ""
     return f"{found.a} against {found.b}{limited}"
@@ -144,21 +135,19 @@ def _cells(row: Row) -> list[str]:
     name = (
         f"{row.name} (n={row.n})" if row.level != "task" else row.name + (f" (limit {row.limit})" if row.limit else "")
     )
-    between = "-" if one.low is None else f"[{figure(one.low, unit)}, {figure(one.high, unit)}]"
-    if one.is_same_record:
-        between = SAME_RECORD
+    interval = SAME_RECORD if one.is_same_record else between(one.low, one.high, unit) or NOT_THERE
     value = f"{'+' if one.value >= 0 else ''}{figure(one.value, unit)}"
     metric = (
         row.metric if row.unit == "points" else f"{row.metric} ({row.unit}{', lower is better' * one.lower_is_better})"
     )
     scores = [figure(row.a, unit), figure(row.b, unit)]
     chances = [chance(one.p_value), chance(one.q_value)]
-    return [row.type or row.axis, name, metric, *scores, value, between, *chances, _counts(row)]
+    return [row.type or row.axis, name, metric, *scores, value, interval, *chances, _counts(row)]
 
 
 def _counts(row: Row) -> str:
     one = row.difference
-    return "-" if one.wins is None else f"{one.wins}/{one.ties}/{one.losses}"
+    return NOT_THERE if one.wins is None else f"{one.wins}/{one.ties}/{one.losses}"
 
 
 def _method(row: Row) -> str:

@@ -1,4 +1,15 @@
-"""How a number, an interval, a p-value is written; every rounding rule."""
+"""How a number, an interval, a p-value is written. The rounding rules, each named below:
+
+1. A score, a difference and the ends of an interval have the decimals of their unit (`DIGITS`), half to even as Python
+   formats.
+2. A share is a percentage with `SHARE_DIGITS` decimals.
+3. p and q have four decimals in a report (`SMALL_P`) and three in a comparison (`SMALLEST_P`); under the bound, the
+   bound itself.
+4. What is not there is `NOT_THERE`, never 0; two models with one stored cell are the `SAME_RECORD`, which has no
+   interval.
+
+Nothing is rounded before it is written: sorting, means and verdicts take the numbers as they are.
+"""
 
 from __future__ import annotations
 
@@ -10,51 +21,74 @@ from harness.statistics.difference import Difference
 DIGITS: dict[Unit, int] = {"points": 2, "nats": 4, "raw": 4}
 """Decimals: a hundredth of a point, a ten-thousandth of a nat."""
 SHARE_DIGITS = 1
-"""Of percentages."""
-UNIT_NAMES: dict[Unit, str] = {"points": "", "nats": "nats per token, lower is better", "raw": "own unit"}
+"""Decimals of percentages."""
+SMALL_P = 0.0001
+"""Smaller p- and q-values are shown as `< 0.0001` in a report."""
+SMALLEST_P = 0.001
+"""Smaller ones are shown as `<0.001` in a comparison, whose table is for a terminal."""
+NOT_THERE = "-"
+"""A missing cell or number; never 0."""
 SAME_RECORD = "same record"
 """What stands in place of an interval where two models share one stored cell."""
+UNIT_NAMES: dict[Unit, str] = {"points": "", "nats": "nats per token, lower is better", "raw": "own unit"}
+"""Of a unit beside the name of a metric."""
 
 
 def figure(value: float | None, unit: Unit) -> str:
     """Return a score with its unit's decimals, or `-`."""
-    return "-" if value is None else f"{value:.{DIGITS[unit]}f}"
-
-
-def percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.{SHARE_DIGITS}f}%"
-
-
-POINT_DIGITS = 2
-"""Scores and differences are shown in points with two decimals."""
-NOT_THERE = "-"
-"""A missing cell; never 0."""
+    return NOT_THERE if value is None else f"{value:.{DIGITS[unit]}f}"
 
 
 def points(value: float | None) -> str:
-    """Return a score with `POINT_DIGITS` decimals, or `-`."""
-    return NOT_THERE if value is None else f"{value:.{POINT_DIGITS}f}"
+    """Return a score in points, or `-`."""
+    return figure(value, "points")
 
 
 def signed(value: float | None) -> str:
-    """Return a difference with its sign, or `-`."""
-    return NOT_THERE if value is None else f"{value:+.{POINT_DIGITS}f}"
+    """Return a difference in points with its sign, or `-`."""
+    return NOT_THERE if value is None else f"{value:+.{DIGITS['points']}f}"
+
+
+def percent(share: float | None) -> str:
+    """Return a share, 0 to 1, as `12.5%`, or `-`."""
+    return NOT_THERE if share is None else f"{100 * share:.{SHARE_DIGITS}f}%"
+
+
+def between(low: float | None, high: float | None, unit: Unit) -> str:
+    """Return `[0.45, 2.01]`; empty where there is no interval."""
+    return "" if low is None or high is None else f"[{figure(low, unit)}, {figure(high, unit)}]"
+
+
+def figures(value: float, low: float | None, high: float | None, unit: Unit = "points", *, sign: bool = True) -> str:
+    """Return `+1.23 [0.45, 2.01]`.
+
+    Args:
+        value: a score or a difference, in `unit`.
+        low, high: its interval; where either is None, the value stands alone.
+        unit: says how many decimals.
+        sign: whether a value that is not negative gets a plus.
+    """
+    head = f"{'+' if sign and value >= 0 else ''}{figure(value, unit)}"
+    return f"{head} {between(low, high, unit)}".rstrip()
 
 
 def interval_text(difference: Difference | None, *, flip: bool = False, unit: Unit = "points") -> str:
-    """Return `+1.23 [0.45, 2.01]`, the sign turned round where `flip` is set."""
+    """Return a difference as `+1.23 [0.45, 2.01]`, `same record` or `-`.
+
+    Args:
+        difference: None where there is nothing to differ from.
+        flip: turn it round, so that a lead is told without a sign.
+        unit: of the scores.
+    """
     if difference is None:
         return NOT_THERE
     if difference.is_same_record:
         return SAME_RECORD
-    low, high, value = difference.low, difference.high, difference.value
+    value, low, high = difference.value, difference.low, difference.high
     if flip:
         value = -value
         low, high = (None, None) if low is None or high is None else (-high, -low)
-    text = points(value) if flip else f"{'+' if value >= 0 else ''}{figure(value, unit)}"
-    if low is None or high is None:
-        return text
-    return f"{text} [{figure(low, unit)}, {figure(high, unit)}]"
+    return figures(value, low, high, unit, sign=not flip)
 
 
 def seeds_note(score: Score) -> str:
@@ -65,11 +99,15 @@ def seeds_note(score: Score) -> str:
     return f" (mean of {len(score.parts)} seeds, sd {spread})"
 
 
-SMALL_P = 0.0001
-
-
 def probability(value: float | None) -> str:
-    """Return a p- or q-value with four decimals, `< 0.0001`, or `-`."""
+    """Return a p- or q-value of a report: four decimals, `< 0.0001`, or `-`."""
     if value is None:
-        return "-"
+        return NOT_THERE
     return f"< {SMALL_P}" if value < SMALL_P else f"{value:.4f}"
+
+
+def chance(value: float | None) -> str:
+    """Return a p- or q-value of a comparison: three decimals, `<0.001`, or `-`."""
+    if value is None:
+        return NOT_THERE
+    return f"<{SMALLEST_P}" if value < SMALLEST_P else f"{value:.3f}"

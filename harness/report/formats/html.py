@@ -20,7 +20,7 @@ from markupsafe import Markup, escape
 
 from harness.comparison.retention import SAME_MODEL, Verdict
 from harness.report.formats import html_view
-from harness.report.numbers import SAME_RECORD
+from harness.report.numbers import SAME_RECORD, figures
 from harness.report.pictures import svg
 from harness.report.pictures.data import Point
 from harness.report.sections import ability, cards, contamination, published, retention
@@ -121,7 +121,7 @@ def _environment() -> Environment:
         "bytes": size,
         "marked": document_text,
         "breakable": breakable,
-        "difference": lambda one: cards.figures(one.value, one.low, one.high),
+        "difference": lambda one: figures(one.value, one.low, one.high),
         "pretty": lambda value: json.dumps(value, indent=2, ensure_ascii=False, default=str),
     }
     return environment

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.plan.cells import PlannedTask
-from harness.report.numbers import SAME_RECORD, UNIT_NAMES, figure, probability, seeds_note
+from harness.report.numbers import SAME_RECORD, UNIT_NAMES, figure, figures, probability, seeds_note
 from harness.report.sections import ability
-from harness.report.sections.cards import figures
 from harness.report.sections.contamination import Mark
 from harness.results.records import Unit
 from harness.statistics.difference import Difference

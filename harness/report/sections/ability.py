@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.report.numbers import figure, percent
+from harness.report.numbers import NOT_THERE, figure, percent, points
 from harness.results.facts import facts_of
 from harness.results.records import Score
 from harness.summary.views import CellView, Summary
@@ -23,9 +23,9 @@ def chance_note(score: Score) -> str:
     facts = facts_of(score).ability
     if facts.get("chance") is None:
         return ""
-    note = f" / chance {figure(facts['chance'], 'points')}"
+    note = f" / chance {points(facts['chance'])}"
     if facts.get("majority") is not None:
-        note += f", majority {figure(facts['majority'], 'points')}"
+        note += f", majority {points(facts['majority'])}"
     return f"{note} BELOW CHANCE" if facts.get("is_below_chance") else note
 
 
@@ -90,17 +90,16 @@ def _row(view: CellView, score: Score) -> list[str]:
         and (metric.name, metric.filter or "none") != (score.metric, main)
     ]
     extraction = facts.get("unextractable") or {}
-    chance = facts.get("chance")
     return [
         view.cell.task.label,
         view.cell.model,
         figure(score.score, score.unit),
-        figure(chance, "points") if chance is not None else "-",
-        figure(facts.get("majority"), "points"),
-        ", ".join(f"{name}: {percent(share)}" for name, share in extraction.items()) or "-",
+        points(facts.get("chance")),
+        points(facts.get("majority")),
+        ", ".join(f"{name}: {percent(share)}" for name, share in extraction.items()) or NOT_THERE,
         percent(facts.get("truncated")),
-        f"{figure(facts['gold_nll'], 'nats')} nats" if facts.get("gold_nll") is not None else "-",
-        "; ".join(others) or "-",
+        f"{figure(facts['gold_nll'], 'nats')} nats" if facts.get("gold_nll") is not None else NOT_THERE,
+        "; ".join(others) or NOT_THERE,
         _asked(settings),
     ]
 

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.comparison.retention import SAME_MODEL, AxisRetention, Verdict
-from harness.report.numbers import figure
+from harness.report.numbers import figures
 from harness.report.pictures.data import Point, Whisker
 from harness.report.sections.contamination import Mark
-from harness.results.records import Unit
 from harness.statistics.difference import Difference
 from harness.summary.views import AxisSummary, Standing, Summary
 
@@ -70,14 +69,6 @@ def points_of(found: Sequence[Card]) -> list[Point]:
             y = _estimate(other.difference) if other is not None and other.difference is not None else None
             points.append(Point(name=card.model, index=card.index, x=_estimate(embedding.difference), y=y))
     return points
-
-
-def figures(value: float, low: float | None, high: float | None, unit: Unit = "points", *, sign: bool = True) -> str:
-    """Return `+1.23 [0.45, 2.01]`."""
-    head = f"{'+' if sign and value >= 0 else ''}{figure(value, unit)}"
-    if low is None or high is None:
-        return head
-    return f"{head} [{figure(low, unit)}, {figure(high, unit)}]"
 
 
 def _card(report: Summary, model: str, index: int, marks: Mapping[tuple[str, str], Sequence[Mark]]) -> Card:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.plan.cells import PlannedTask
-from harness.report.numbers import SAME_RECORD, figure, probability
+from harness.report.numbers import NOT_THERE, SAME_RECORD, figures, probability
 from harness.report.tables import table
 from harness.statistics.difference import Difference
 from harness.summary.views import AxisSummary, Summary
@@ -51,10 +51,15 @@ def _row(task: PlannedTask, model: str, one: Difference, report: Summary) -> lis
     score = report.cells[model, task.name].score
     unit = score.unit if score else "points"
     if one.is_same_record:
-        return [task.label, model, SAME_RECORD, "-", "-", "-", "-"]
-    sign = "+" if one.value >= 0 else ""
-    text = f"{sign}{figure(one.value, unit)}"
-    if one.low is not None and one.high is not None:
-        text += f" [{figure(one.low, unit)}, {figure(one.high, unit)}]"
-    counts = "-" if one.wins is None else f"{one.wins} / {one.ties} / {one.losses}"
-    return [task.label, model, text, probability(one.p_value), probability(one.q_value), counts, one.method or "-"]
+        return [task.label, model, SAME_RECORD, *[NOT_THERE] * 4]
+    text = figures(one.value, one.low, one.high, unit)
+    counts = NOT_THERE if one.wins is None else f"{one.wins} / {one.ties} / {one.losses}"
+    return [
+        task.label,
+        model,
+        text,
+        probability(one.p_value),
+        probability(one.q_value),
+        counts,
+        one.method or NOT_THERE,
+    ]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.report.numbers import points
+from harness.report.numbers import between, percent, points, signed
 from harness.report.tables import table
 from harness.results.facts import facts_of
 from harness.results.records import Score
@@ -162,8 +162,7 @@ def _size(one: Variant) -> str:
 
 
 def _interval(gain: Difference) -> str:
-    ends = "" if gain.low is None or gain.high is None else f" [{gain.low:.2f}, {gain.high:.2f}]"
-    return f"{gain.value:+.2f}{ends}"
+    return f"{signed(gain.value)} {between(gain.low, gain.high, 'points')}".rstrip()
 
 
 def _sign(one: Variant) -> int:
@@ -235,10 +234,10 @@ def _stats_row(model: str, cells: Sequence[Mapping[str, Any]]) -> list[str]:
         model,
         str(sum(weights)),
         f"{least:.0f} / {median:.0f} / {most:.0f}",
-        *(f"{100 * share:.1f}%" for share in shares),
+        *(percent(share) for share in shares),
         f"{mean('distinct_2'):.2f}",
-        f"{100 * mean('overlap_with_text'):.1f}%",
-        f"{100 * mean('duplicates'):.1f}%",
+        percent(mean("overlap_with_text")),
+        percent(mean("duplicates")),
     ]
 
 

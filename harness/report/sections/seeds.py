@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import stdev
 from typing import NamedTuple
 
-from harness.report.numbers import figure
+from harness.report.numbers import NOT_THERE, between, figure
 from harness.report.tables import csv_text, table
 from harness.results.records import Score, SeededScore
 from harness.summary.views import Summary
@@ -30,11 +30,9 @@ def seed_cells(report: Summary) -> list[list[str]]:
     shown = []
     for model, task, score, sd in found:
         each = [one.score for one in score.parts]
-        between = (
-            "-" if score.ci_low is None else f"[{figure(score.ci_low, 'points')}, {figure(score.ci_high, 'points')}]"
-        )
+        interval = between(score.ci_low, score.ci_high, "points") or NOT_THERE
         numbers = [figure(one, score.unit) for one in (sd, min(each), max(each))]
-        shown.append([model, task, score.metric, figure(score.score, score.unit), str(len(each)), *numbers, between])
+        shown.append([model, task, score.metric, figure(score.score, score.unit), str(len(each)), *numbers, interval])
     return shown
 
 

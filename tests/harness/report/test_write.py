@@ -17,7 +17,7 @@ from places import TESTS
 
 from harness.report.formats import csv as csv_files
 from harness.report.formats import markdown
-from harness.report.numbers import DIGITS, NOT_THERE, POINT_DIGITS, points, signed
+from harness.report.numbers import DIGITS, NOT_THERE, points, signed
 from harness.report.tables import table
 from harness.summary.build import summarise
 from harness.summary.views import Summary
@@ -156,7 +156,7 @@ def test_unverified_sources_and_remarks_are_said(report: Summary) -> None:
 
 def test_rounding_is_two_decimals_everywhere() -> None:
     """Points have two decimals in Markdown and CSV, half to even as Python formats, with a sign for differences."""
-    assert (POINT_DIGITS, DIGITS["points"]) == (2, 2)
+    assert DIGITS["points"] == 2
     assert [points(value) for value in (0.0, 12.344, 12.346, -0.5, None)] == [
         "0.00", "12.34", "12.35", "-0.50", "-",
     ]  # fmt: skip
