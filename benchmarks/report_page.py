@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from harness.report.formats import html
+from harness.report.sections.section import Report
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
@@ -34,7 +35,7 @@ def main() -> None:
             path = Path(folder) / "index.html"
             report = invented(models, tasks)
             started = time.perf_counter()
-            path.write_text(html.render(report), encoding="utf-8")
+            path.write_text(html.render(Report(summary=report)), encoding="utf-8")
             written = time.perf_counter() - started
             started = time.perf_counter()
             page.open(path)

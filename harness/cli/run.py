@@ -34,12 +34,11 @@ from harness.evaluation.options import RunOptions
 from harness.evaluation.progress import reporter_for
 from harness.evaluation.run import run as run_suite
 from harness.plan.cells import Plan
-from harness.report.write import write_report
+from harness.report.write import Written, write_report
 from harness.results.outcome import outcome_of
 from harness.results.records import Result
 from harness.results.store import Store
 from harness.suite.load import LoadedSuite
-from harness.summary.build import summarise
 from harness.wording import listing
 
 
@@ -87,8 +86,8 @@ def run(
     except KeyboardInterrupt:
         print("interrupted: finished cells are kept; the same command goes on from there", file=sys.stderr)
         raise typer.Exit(ExitCode.INTERRUPTED) from None
-    files = _write(loaded, outcome.plan, outcome.results, Store(results), out)
-    _show(outcome.plan, outcome.results, files, as_json, outcome.exit_code)
+    written = _write(loaded, outcome.plan, outcome.results, Store(results), out)
+    _show(written, as_json, outcome.exit_code)
     raise typer.Exit(outcome.exit_code)
 
 
@@ -111,11 +110,11 @@ def report(
     loaded = loaded_suite(suite, override)
     plan = planned(loaded, sources_of(hub, offline), models=models, tasks=tasks, limit=limit)
     outcome = outcome_of(plan, Store(results))
-    files = _write(loaded, outcome.plan, outcome.results, Store(results), out, with_latex=form is not None)
+    written = _write(loaded, outcome.plan, outcome.results, Store(results), out, with_latex=form is not None)
     # What is missing lacks nothing for a report; a failed cell is worth an exit code.
     failed = any(result.status == "error" for result in outcome.results.values())
     code = ExitCode.CELLS_FAILED if failed else ExitCode.OK
-    _show(outcome.plan, outcome.results, files, as_json, code)
+    _show(written, as_json, code)
     raise typer.Exit(code)
 
 
@@ -127,24 +126,24 @@ def _write(
     out: Path | None,
     *,
     with_latex: bool = False,
-) -> list[Path]:
+) -> Written:
     return write_report(plan, results, store, out or Path("reports/out") / loaded.suite.name, with_latex=with_latex)
 
 
-def _show(plan: Plan, results: dict[str, Result], files: list[Path], as_json: bool, code: ExitCode) -> None:
-    report = summarise(plan, results)
+def _show(written: Written, as_json: bool, code: ExitCode) -> None:
+    summary, files = written
     if as_json:
         cells = [
             {"cell": str(view.cell), "status": view.status, "score": view.value, "key": view.cell.key}
-            for view in report.cells.values()
+            for view in summary.cells.values()
         ]
-        print_json({"suite": plan.suite.name, "exit_code": int(code), "cells": cells, "files": [str(f) for f in files]})
+        print_json({"suite": summary.title, "exit_code": int(code), "cells": cells, "files": [str(f) for f in files]})
         return
     tally: dict[str, int] = {}
-    for view in report.cells.values():
+    for view in summary.cells.values():
         tally[view.status] = tally.get(view.status, 0) + 1
     print(", ".join(f"{count} {status}" for status, count in tally.items()))
-    for axis in report.axes:
+    for axis in summary.axes:
         for model in axis.models:
             mean = axis.over_tasks[model]
             if mean.value is not None:

@@ -1,1 +1,1 @@
-"""Reports: a pure function of results. `table.py` decides what is said, the other files how it is written."""
+"""Reports: a pure function of a summary; `sections/` says what is told, `formats/` how it is written."""

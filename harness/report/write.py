@@ -5,45 +5,63 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from harness.comparison.evidence import evidence
 from harness.comparison.pair import difference
 from harness.digests import write_atomically
 from harness.plan.cells import Plan
-from harness.report.formats import csv, latex, markdown
-from harness.report.formats import html as page
+from harness.report.formats import csv, html, latex, markdown
 from harness.report.pictures import files as pictures
-from harness.report.sections import cards, rationale_view, rationales, seeds
+from harness.report.sections import seeds
+from harness.report.sections.section import Report
+from harness.report.sections.trade_off import points_in
 from harness.report.sections.types import panels
 from harness.results.records import Result
 from harness.results.store import Store
 from harness.summary.build import summarise
+from harness.summary.views import Summary
+
+
+class Written(NamedTuple):
+    """A report on disk."""
+
+    summary: Summary
+    """What it says."""
+    files: tuple[Path, ...]
+    """report.md first."""
 
 
 def write_report(
     plan: Plan, results: Mapping[str, Result], store: Store, folder: Path, *, with_latex: bool = False
-) -> list[Path]:
-    """Write report.md, index.html, the CSV files, pictures and where asked report.tex below `folder`; return paths."""
-    compare = partial(difference, store)
-    report = summarise(plan, results, compare, partial(evidence, store))
-    verdicts, stats = rationales.credits_of(report, compare), rationales.stats_rows(report)
-    examples = rationale_view.examples_of(report, store)
-    drawn = pictures.draw(cards.points_of(cards.cards(report, {})), panels(report), report.baseline)
-    beside = [pictures.markdown_section(list(drawn)), seeds.section(report)]
-    beside += [rationales.markdown_section(verdicts, stats)]
-    files = {
-        "report.md": markdown.render(report, beside=beside),
-        "index.html": page.render(report, page.RationalePart(credits=verdicts, stats=stats, cells=examples)),
-        "scores.csv": csv.scores_csv(report),
-        "metrics.csv": csv.metrics_csv(report),
-    }
-    by_seed = seeds.seeds_csv(report)
-    if by_seed is not None:
-        files["seeds.csv"] = by_seed
-    if with_latex:
-        files["report.tex"] = latex.render(report)
-    contents = {name: text.encode("utf-8") for name, text in files.items()}
+) -> Written:
+    """Write report.md, index.html, the CSV files and the pictures.
+
+    Args:
+        plan: models, tasks and cells, the runs of a model with seeds as one model.
+        results: str(cell) -> result, as `results.outcome_of` gives them.
+        store: the results folder: items to resample and rationales to read; comparisons are kept in it.
+        folder: where the files go; it is made where it is not there.
+        with_latex: write report.tex too.
+    """
+    summary = summarise(plan, results, partial(difference, store), partial(evidence, store))
+    drawn = pictures.draw(points_in(summary), panels(summary), summary.baseline)
+    texts = _texts(Report(summary=summary, store=store, pictures=tuple(drawn)), with_latex=with_latex)
+    contents = {name: text.encode("utf-8") for name, text in texts.items()}
     contents |= {f"{pictures.FOLDER}/{name}": content for name, content in drawn.items()}
     for name, content in contents.items():
         write_atomically(folder / name, content)
-    return [folder / name for name in contents]
+    return Written(summary, tuple(folder / name for name in contents))
+
+
+def _texts(report: Report, *, with_latex: bool) -> dict[str, str]:
+    """Return file name -> text, in the order in which they are told."""
+    found = {
+        "report.md": markdown.render(report),
+        "index.html": html.render(report),
+        "scores.csv": csv.scores_csv(report.summary),
+        "metrics.csv": csv.metrics_csv(report.summary),
+        "seeds.csv": seeds.seeds_csv(report.summary),
+        "report.tex": latex.render(report.summary) if with_latex else None,
+    }
+    return {name: text for name, text in found.items() if text is not None}

@@ -1,1 +1,1 @@
-"""One file format a file: which sections, in which order, around them."""
+"""A file format a file: what stands around the sections, or the tables that a format has of its own."""

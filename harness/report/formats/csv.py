@@ -18,15 +18,15 @@ SCORES_HEADER = (
 METRICS_HEADER = ("model", "axis", "type", "task", "part", "split", "subset", "metric", "filter", "value", "key")
 
 
-def scores_csv(report: Summary) -> str:
+def scores_csv(summary: Summary) -> str:
     """Return a row for every cell of the plan, in its order."""
-    return csv_text(SCORES_HEADER, [_score_row(view) for view in report.cells.values()])
+    return csv_text(SCORES_HEADER, [_score_row(view) for view in summary.cells.values()])
 
 
-def metrics_csv(report: Summary) -> str:
+def metrics_csv(summary: Summary) -> str:
     """Return a row for every metric of every finished cell."""
     rows: list[list[object]] = []
-    for view in report.cells.values():
+    for view in summary.cells.values():
         if view.score is None:
             continue
         head = [view.cell.model, view.cell.task.axis, view.cell.task.type, view.cell.task.label]

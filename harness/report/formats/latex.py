@@ -86,16 +86,16 @@ def interval(found: Difference, unit: Unit = "points") -> str:
     return f"$[{figure(found.low, unit)}, {figure(found.high, unit)}]$"
 
 
-def render(report: Summary) -> str:
+def render(summary: Summary) -> str:
     """Return a report's tables: for each axis the means by type, and every task with its interval."""
     parts = [PREAMBLE]
-    for axis in report.axes:
+    for axis in summary.axes:
         if axis.models:
-            parts += [_means(report, axis), _tasks(report, axis)]
+            parts += [_means(summary, axis), _tasks(summary, axis)]
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 
-def _means(report: Summary, axis: AxisSummary) -> str:
+def _means(summary: Summary, axis: AxisSummary) -> str:
     header = ["model", "tasks", "types", *(escape(kind) for kind in axis.by_type)]
     rows = [
         [
@@ -108,21 +108,21 @@ def _means(report: Summary, axis: AxisSummary) -> str:
     ]
     counts = [f"{kind}: {next(iter(of.values())).n}" for kind, of in axis.by_type.items() if of]
     note = f"Means over the {len(axis.common)} task(s) that every model has ({', '.join(counts)})."
-    caption = f"{report.title}: {axis.axis}, means in points{_limited(report)}"
+    caption = f"{summary.title}: {axis.axis}, means in points{_limited(summary)}"
     return tabular(header, rows, columns="l" + "r" * (len(header) - 1), caption=caption, notes=[note])
 
 
-def _tasks(report: Summary, axis: AxisSummary) -> str:
-    tasks = [task for task in report.tasks if task.axis == axis.axis]
+def _tasks(summary: Summary, axis: AxisSummary) -> str:
+    tasks = [task for task in summary.tasks if task.axis == axis.axis]
     rows: list[list[str] | None] = []
     for kind in ordered_types(tasks):
         if rows:
             rows.append(None)
         for task in (one for one in tasks if one.type == kind):
-            cells = [_score(report.cells[model, task.name]) for model in axis.models]
+            cells = [_score(summary.cells[model, task.name]) for model in axis.models]
             rows.append([escape(kind), escape(task.label), *cells])
     header = ["type", "task", *(escape(model) for model in axis.models)]
-    caption = f"{report.title}: {axis.axis} by task, with 95% intervals over items{_limited(report)}"
+    caption = f"{summary.title}: {axis.axis} by task, with 95% intervals over items{_limited(summary)}"
     return tabular(header, rows, columns="ll" + "r" * len(axis.models), caption=caption)
 
 
@@ -137,8 +137,8 @@ def _score(view: CellView) -> str:
     return rf"{shown} {{\scriptsize $[{low}, {high}]$}}"
 
 
-def _limited(report: Summary) -> str:
-    return f" (LIMITED to {', '.join(map(str, report.limits))} items a task)" if report.limits else ""
+def _limited(summary: Summary) -> str:
+    return f" (LIMITED to {', '.join(map(str, summary.limits))} items a task)" if summary.limits else ""
 
 
 def _line(cells: Sequence[str]) -> str:

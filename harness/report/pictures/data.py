@@ -1,4 +1,4 @@
-"""Point, Estimate, Bar, Panel: what pictures draw."""
+"""Point, Whisker, Bar, Panel: what pictures draw."""
 
 from __future__ import annotations
 

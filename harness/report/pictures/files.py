@@ -42,8 +42,8 @@ def draw(points: Sequence[Point], panels: Sequence[Panel], baseline: str | None)
     """Return file name -> content: `trade-off` and `types`, each as svg and png; none where there is nothing to draw.
 
     Args:
-        points: models between the two axes, as `cards.points_of` gives them.
-        panels: bars by type, as `html_view.panels` gives them.
+        points: models between the two axes, as `sections.trade_off` gives them.
+        panels: bars by type, as `sections.types` gives them.
         baseline: what the differences are to.
     """
     made: dict[str, bytes] = {}

@@ -118,8 +118,8 @@ class _Axis(NamedTuple):
     scale: _Scale
 
 
-def _axis(estimates: Sequence[Whisker], start: float, stop: float, wanted: int) -> _Axis:
-    ends = [end for one in estimates for end in one.ends] + [0.0]
+def _axis(whiskers: Sequence[Whisker], start: float, stop: float, wanted: int) -> _Axis:
+    ends = [end for one in whiskers for end in one.ends] + [0.0]
     low, high = min(ends), max(ends)
     room = 0.06 * (high - low) or 1.0
     marks = ticks(low - room, high + room, wanted)

@@ -1,1 +1,1 @@
-"""One section a file, the same two functions in each: `markdown(report)` and `page(report)`."""
+"""A section a file, the same two functions in each: `markdown(report)` and `page(report)`; `order.py` lists them."""

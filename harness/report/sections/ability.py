@@ -5,14 +5,42 @@ from __future__ import annotations
 from typing import Any
 
 from harness.report.numbers import NOT_THERE, figure, percent, points
+from harness.report.sections import retention
+from harness.report.sections.section import Link, Report
+from harness.report.tables import table
 from harness.results.facts import facts_of
 from harness.results.records import Score
 from harness.summary.views import CellView, Summary
 
+LINK = Link("ability", "Ability", is_always_there=False)
 HEADER = (
     "task", "model", "score", "chance", "majority", "not extracted", "cut at the limit", "gold answer", "also",
     "asked with",
 )  # fmt: skip
+
+
+def markdown(_report: Report) -> str:
+    """Return nothing: report.md has it in the verdict's part (`section`), after the differences of the axis."""
+    return ""
+
+
+def page(report: Report) -> dict[str, Any]:
+    """Return the table with its notes, and whether the ability was kept."""
+    summary = report.summary
+    return {
+        "ability_header": HEADER,
+        "ability_rows": rows(summary),
+        "ability_notes": notes(summary),
+        "retention_header": retention.HEADER,
+        "retention_rows": retention.rows(summary),
+        "retention_legend": retention.LEGEND,
+        "badges": retention.BADGES,
+    }
+
+
+def section(summary: Summary) -> list[str]:
+    """Return heading, table and notes as Markdown blocks."""
+    return ["### Beside the scores", table(HEADER, rows(summary)), *notes(summary)]
 
 
 def chance_note(score: Score) -> str:
@@ -29,21 +57,21 @@ def chance_note(score: Score) -> str:
     return f"{note} BELOW CHANCE" if facts.get("is_below_chance") else note
 
 
-def rows(report: Summary) -> list[list[str]]:
+def rows(summary: Summary) -> list[list[str]]:
     """Return a row for every scored ability cell, tasks outside, models inside."""
     views = [
-        report.cells[model, task.name] for task in report.tasks if task.axis == "ability" for model in report.models
+        summary.cells[model, task.name] for task in summary.tasks if task.axis == "ability" for model in summary.models
     ]
     return [_row(view, view.score) for view in views if view.score is not None]
 
 
-def notes(report: Summary) -> list[str]:
+def notes(summary: Summary) -> list[str]:
     """Return the sentences that explain the table, warnings first."""
-    scores = [view.score for view in report.cells.values() if view.score is not None]
+    scores = [view.score for view in summary.cells.values() if view.score is not None]
     lines = []
     below = [
         str(view.cell)
-        for view in report.cells.values()
+        for view in summary.cells.values()
         if view.score and facts_of(view.score).ability.get("is_below_chance")
     ]
     if below:
@@ -65,7 +93,7 @@ def notes(report: Summary) -> list[str]:
         )
     lines += [
         programs_note(view.cell.model, view.cell.task.label, code)
-        for view in report.cells.values()
+        for view in summary.cells.values()
         if view.score and (code := facts_of(view.score).ability.get("code"))
     ]
     return lines

@@ -48,9 +48,9 @@ class Card:
     """(kind, text): what to know before believing it."""
 
 
-def cards(report: Summary, marks: Mapping[tuple[str, str], Sequence[Mark]]) -> list[Card]:
+def cards(summary: Summary, marks: Mapping[tuple[str, str], Sequence[Mark]]) -> list[Card]:
     """Return a card a model, in the order of the suite."""
-    return [_card(report, model, index, marks) for index, model in enumerate(report.models)]
+    return [_card(summary, model, index, marks) for index, model in enumerate(summary.models)]
 
 
 def points_of(found: Sequence[Card]) -> list[Point]:
@@ -66,16 +66,16 @@ def points_of(found: Sequence[Card]) -> list[Point]:
                 Point(name=card.model, index=card.index, x=zero, y=zero if has_ability else None, is_baseline=True)
             )
         elif embedding is not None and embedding.difference is not None:
-            y = _estimate(other.difference) if other is not None and other.difference is not None else None
-            points.append(Point(name=card.model, index=card.index, x=_estimate(embedding.difference), y=y))
+            y = _whisker(other.difference) if other is not None and other.difference is not None else None
+            points.append(Point(name=card.model, index=card.index, x=_whisker(embedding.difference), y=y))
     return points
 
 
-def _card(report: Summary, model: str, index: int, marks: Mapping[tuple[str, str], Sequence[Mark]]) -> Card:
-    lines = tuple(_axis_line(report, axis, model) for axis in report.axes)
-    is_baseline = model == report.baseline
-    kept = next((one for one in report.retention if one.model == model), None)
-    candidate = report.candidates.get(model)
+def _card(summary: Summary, model: str, index: int, marks: Mapping[tuple[str, str], Sequence[Mark]]) -> Card:
+    lines = tuple(_axis_line(summary, axis, model) for axis in summary.axes)
+    is_baseline = model == summary.baseline
+    kept = next((one for one in summary.retention if one.model == model), None)
+    candidate = summary.candidates.get(model)
     return Card(
         model=model,
         index=index,
@@ -84,14 +84,14 @@ def _card(report: Summary, model: str, index: int, marks: Mapping[tuple[str, str
         sentence=_baseline_sentence(lines) if is_baseline else _sentence(lines, kept),
         verdict=kept.verdict if kept else None,
         lines=lines,
-        badges=_badges(report, model, marks),
+        badges=_badges(summary, model, marks),
     )
 
 
-def _axis_line(report: Summary, axis: AxisSummary, model: str) -> AxisLine:
+def _axis_line(summary: Summary, axis: AxisSummary, model: str) -> AxisLine:
     standing: Standing | None = next((one for one in axis.standings if one.model == model), None)
     if standing is None:
-        views = [report.cells[model, task] for task in axis.tasks]
+        views = [summary.cells[model, task] for task in axis.tasks]
         states = {view.status for view in views}
         units = {view.score.unit for view in views if view.score}
         reason = (
@@ -165,9 +165,9 @@ def _change(name: str, difference: Difference) -> str:
 
 
 def _badges(
-    report: Summary, model: str, marks: Mapping[tuple[str, str], Sequence[Mark]]
+    summary: Summary, model: str, marks: Mapping[tuple[str, str], Sequence[Mark]]
 ) -> tuple[tuple[str, str], ...]:
-    views = [view for (name, _), view in report.cells.items() if name == model]
+    views = [view for (name, _), view in summary.cells.items() if name == model]
     counts = {status: sum(view.status == status for view in views) for status in ("error", "missing")}
     marked = {task for (name, task) in marks if name == model}
     badges = []
@@ -180,5 +180,5 @@ def _badges(
     return tuple(badges)
 
 
-def _estimate(difference: Difference) -> Whisker:
+def _whisker(difference: Difference) -> Whisker:
     return Whisker(value=difference.value, low=difference.low, high=difference.high)

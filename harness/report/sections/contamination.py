@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from harness.plan.cells import PlannedTask
+from harness.report.sections.section import Link, Report
 from harness.results.facts import facts_of
 from harness.summary.views import Summary
 
@@ -29,6 +30,7 @@ class Relation:
     """What they share."""
 
 
+LINK = Link("training", "Training data")
 RELATIONS = (
     Relation(
         words=("stsb", "sts b", "stsbenchmark", "sts benchmark"),
@@ -98,9 +100,19 @@ class Record:
     marks: tuple[Mark, ...]
 
 
-def records(report: Summary) -> list[Record]:
-    """Return what is known of every model of the report, from its cells' provenance or its candidate directory."""
-    return [_record(report, model) for model in report.models]
+def markdown(_report: Report) -> str:
+    """Return nothing: the page alone has it."""
+    return ""
+
+
+def page(report: Report) -> dict[str, Any]:
+    """Return the record of every model."""
+    return {"records": records(report.summary)}
+
+
+def records(summary: Summary) -> list[Record]:
+    """Return what is known of every model of a report, from its cells' provenance or its candidate directory."""
+    return [_record(summary, model) for model in summary.models]
 
 
 def marks_by_cell(found: list[Record]) -> dict[tuple[str, str], list[Mark]]:
@@ -112,14 +124,14 @@ def marks_by_cell(found: list[Record]) -> dict[tuple[str, str], list[Mark]]:
     return by_cell
 
 
-def _record(report: Summary, model: str) -> Record:
-    training, selected_on = _training(report, model)
+def _record(summary: Summary, model: str) -> Record:
+    training, selected_on = _training(summary, model)
     names = tuple(dict.fromkeys(_named(training)))
     marks = [
         mark
         for use, sources in (("trained on", names), ("selected on", (selected_on,) if selected_on else ()))
         for source in sources
-        for task in report.tasks
+        for task in summary.tasks
         for mark in _marks(model, use, source, task)
     ]
     return Record(
@@ -131,12 +143,12 @@ def _record(report: Summary, model: str) -> Record:
     )
 
 
-def _training(report: Summary, model: str) -> tuple[Mapping[str, Any], str | None]:
+def _training(summary: Summary, model: str) -> tuple[Mapping[str, Any], str | None]:
     """Return the training record and the selection data; of the stored cells where the directory is not there."""
-    candidate = report.candidates.get(model)
+    candidate = summary.candidates.get(model)
     if candidate is not None and (candidate.training or candidate.selected_on):
         return candidate.training, candidate.selected_on
-    for (name, _), view in report.cells.items():
+    for (name, _), view in summary.cells.items():
         if name == model and view.score is not None:
             facts = facts_of(view.score)
             return facts.training, facts.selected_on

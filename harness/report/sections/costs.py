@@ -1,12 +1,16 @@
-"""What the scores cost: tokens, seconds and memory from the provenance of the cells; kept out of the CSV files."""
+"""What the scores cost, from the provenance of the cells; the clock is kept out of report.md and the CSV files."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from harness.report.sections.section import Link, Report
 from harness.results.facts import HardwareFacts, facts_of
 from harness.results.records import Score
 from harness.summary.views import Summary
+
+LINK = Link("cost", "Cost", is_always_there=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +40,21 @@ class Cost:
         return self.tokens / self.encode_seconds if self.tokens and self.encode_seconds > 0 else None
 
 
-def costs(report: Summary) -> list[Cost]:
+def markdown(_report: Report) -> str:
+    """Return nothing: report.md holds what the same results give again, and the clock does not."""
+    return ""
+
+
+def page(report: Report) -> dict[str, Any]:
+    """Return the costs."""
+    return {"costs": costs(report.summary)}
+
+
+def costs(summary: Summary) -> list[Cost]:
     """Return a line a model with any score, in the order of the suite."""
     found = []
-    for model in report.models:
-        scores = [view.score for (name, _), view in report.cells.items() if name == model and view.score]
+    for model in summary.models:
+        scores = [view.score for (name, _), view in summary.cells.items() if name == model and view.score]
         if scores:
             found.append(_cost(model, scores))
     return found

@@ -25,30 +25,30 @@ SHARED = (
 QUESTION = "question or text"
 
 
-def section(report: Summary, axis: AxisSummary) -> list[str]:
+def section(summary: Summary, axis: AxisSummary) -> list[str]:
     """Return heading, table and legend as Markdown blocks; nothing where no cell has a baseline to differ from."""
-    tasks = [task for task in report.tasks if task.axis == axis.axis]
+    tasks = [task for task in summary.tasks if task.axis == axis.axis]
     rows = [
-        _row(task, model, report.differences[model, task.name], report)
+        _row(task, model, summary.differences[model, task.name], summary)
         for task in tasks
-        for model in report.models
-        if (model, task.name) in report.differences
+        for model in summary.models
+        if (model, task.name) in summary.differences
     ]
     if not rows:
         return []
-    tested = sum(one.p_value is not None for one in report.differences.values())
+    tested = sum(one.p_value is not None for one in summary.differences.values())
     kinds = list(dict.fromkeys(task.type for task in tasks))
     units = "; ".join(f"{kind}: {UNITS.get(kind, QUESTION)}" for kind in kinds)
     shared = SHARED if any(row[2] == SAME_RECORD for row in rows) else ""
     return [
-        f"### Differences to {report.baseline}",
+        f"### Differences to {summary.baseline}",
         table(HEADER, rows),
         f"{LEGEND.format(cells=tested)} Resampled and counted: {units}.{shared}",
     ]
 
 
-def _row(task: PlannedTask, model: str, one: Difference, report: Summary) -> list[str]:
-    score = report.cells[model, task.name].score
+def _row(task: PlannedTask, model: str, one: Difference, summary: Summary) -> list[str]:
+    score = summary.cells[model, task.name].score
     unit = score.unit if score else "points"
     if one.is_same_record:
         return [task.label, model, SAME_RECORD, *[NOT_THERE] * 4]

@@ -5,7 +5,11 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Any
 
+from harness.report.sections.section import Link, Report
+
+LINK = Link("published", "Published")
 SOURCE = "GRACE, arXiv 2510.04506 (ICLR 2026); both averages recomputed from the printed columns"
 REMARKS = (
     "The printed average of the paper's own rows weighs Summarization by 10 and divides by 65. Beside it stand the "
@@ -38,6 +42,23 @@ class PublishedRow:
     means: tuple[float, ...]
     """Embedding: over 56 tasks, over 7 types. Ability: over the 6 tasks."""
     note: str = ""
+
+
+def markdown(_report: Report) -> str:
+    """Return nothing: the page alone has it."""
+    return ""
+
+
+def page(_report: Report) -> dict[str, Any]:
+    """Return both tables, whatever the report is about."""
+    return {
+        "source": SOURCE,
+        "remarks": REMARKS,
+        "types": TYPES,
+        "ability_tasks": ABILITY_TASKS,
+        "embedding_rows": embedding_rows(),
+        "ability_rows": ability_rows(),
+    }
 
 
 def embedding_rows() -> list[PublishedRow]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup, escape
 
+from harness.report.sections.section import Report
 from harness.results import rationale_file
 from harness.results.facts import facts_of
 from harness.results.records import Score
@@ -111,26 +112,29 @@ class CellExamples:
     flips_broken: tuple[Flip, ...] = field(default=())
 
 
-def examples_of(report: Summary, store: Store) -> list[CellExamples]:
-    """Return the examples of every cell that kept some, largest error first.
+def examples_of(report: Report) -> list[CellExamples]:
+    """Return the examples of every cell that kept some, largest error first; none without a results folder.
 
     Raises:
         InputError: a file is not the one its cell names.
     """
+    summary, store = report.summary, report.store
+    if store is None:
+        return []
     kept = [
         (view, rationale_file.read(store.side_of(view.score, about)))
-        for view in report.cells.values()
+        for view in summary.cells.values()
         if view.score is not None and (about := facts_of(view.score).rationale_samples)
     ]
     allowed = _share_out([[_tokens_of(one) for one in _by_error(record)] for _, record in kept])
     items: dict[tuple[str, str], dict[Place, ItemResult]] = {}
     for view, _ in kept:
-        for model in report.models:
+        for model in summary.models:
             place = (model, view.cell.task.name)
-            score = report.cells[place].score
+            score = summary.cells[place].score
             if score is not None and place not in items:
                 items[place] = _items(store, score)
-    return [_cell(report, view, record, count, items) for (view, record), count in zip(kept, allowed, strict=True)]
+    return [_cell(summary, view, record, count, items) for (view, record), count in zip(kept, allowed, strict=True)]
 
 
 def _share_out(sizes: Sequence[Sequence[int]]) -> list[int]:
@@ -179,16 +183,16 @@ def _judged(kind: str) -> ItemError | None:
 
 
 def _cell(
-    report: Summary,
+    summary: Summary,
     view: CellView,
     record: Mapping[str, Any],
     count: int,
     items: Mapping[tuple[str, str], Mapping[Place, ItemResult]],
 ) -> CellExamples:
     model, task, kind = view.cell.model, view.cell.task.name, view.cell.task.type
-    baseline = report.baseline if report.baseline != model else None
+    baseline = summary.baseline if summary.baseline != model else None
     own, base = items.get((model, task), {}), items.get((baseline or "", task), {})
-    others = [(name, items[name, task]) for name in report.models if name != model and (name, task) in items]
+    others = [(name, items[name, task]) for name in summary.models if name != model and (name, task) in items]
     texts = {_place(one): tuple(one["texts"]) for one in record["texts"]}
     moved = sorted(
         (place for place in own if place in base and abs(own[place].error - base[place].error) >= FLIP),

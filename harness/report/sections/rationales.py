@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.report.numbers import between, percent, points, signed
+from harness.report.sections import rationale_view
+from harness.report.sections.section import Link, Report
 from harness.report.tables import table
 from harness.results.facts import facts_of
 from harness.results.records import Score
 from harness.statistics.difference import Difference, mean_difference
 from harness.summary.views import Comparer, Summary
 
+LINK = Link("rationales", "Rationales", is_always_there=False)
 ABLATIONS = {
     "none": "text and its own rationale",
     "shuffled-rationale": "text and another text's rationale",
@@ -70,10 +73,10 @@ class Credit:
     variants: tuple[Variant, ...]
 
 
-def credits_of(report: Summary, compare: Comparer) -> list[Credit]:
+def credits_of(summary: Summary, compare: Comparer) -> list[Credit]:
     """Return a verdict for every model that writes rationales, each variant compared on the tasks both have."""
     found = []
-    identities = {model: _identity(report, model) for model in report.models}
+    identities = {model: _identity(summary, model) for model in summary.models}
     for model, identity in identities.items():
         if identity is None or identity["kind"] != "rationale" or identity["options"].get("ablation") != "none":
             continue
@@ -83,17 +86,17 @@ def credits_of(report: Summary, compare: Comparer) -> list[Credit]:
             if its is not None and (ablation := _variant_of(identity, its)) is not None
         }
         order = [one for one in ABLATIONS if one in family]
-        found.append(_credit(model, [_variant(report, model, one, family[one], compare) for one in order]))
+        found.append(_credit(model, [_variant(summary, model, one, family[one], compare) for one in order]))
     return found
 
 
-def stats_rows(report: Summary) -> list[list[str]]:
+def stats_rows(summary: Summary) -> list[list[str]]:
     """Return a row a model that wrote rationales, as `STATS_HEADER` says."""
     rows = []
-    for model in report.models:
+    for model in summary.models:
         of_cells = [
             found
-            for (name, _), view in report.cells.items()
+            for (name, _), view in summary.cells.items()
             if name == model and view.score and (found := facts_of(view.score).rationales).get("rationales")
         ]
         written = [one for one in of_cells if one["tokens_generated"]]
@@ -102,8 +105,24 @@ def stats_rows(report: Summary) -> list[list[str]]:
     return rows
 
 
-def markdown_section(verdicts: Sequence[Credit], stats: Sequence[Sequence[str]]) -> str:
-    """Return the section of `report.md`; empty where no model writes rationales."""
+def markdown(report: Report) -> str:
+    """Return the sentence on each model, its ablations and the figures; empty where no model writes rationales."""
+    return section(credits_of(report.summary, report.compare), stats_rows(report.summary))
+
+
+def page(report: Report) -> dict[str, Any]:
+    """Return the same, and the items to read."""
+    return {
+        "credits": credits_of(report.summary, report.compare),
+        "stats": stats_rows(report.summary),
+        "stats_header": STATS_HEADER,
+        "stats_legend": STATS_LEGEND,
+        "cells": rationale_view.examples_of(report),
+    }
+
+
+def section(verdicts: Sequence[Credit], stats: Sequence[Sequence[str]]) -> str:
+    """Return verdicts and figures as Markdown; empty where there are neither."""
     if not verdicts and not stats:
         return ""
     parts = ["## Rationales"]
@@ -173,13 +192,13 @@ def _sign(one: Variant) -> int:
     return 1 if gain.value > 0 else -1
 
 
-def _variant(report: Summary, model: str, ablation: str, other: str, compare: Comparer) -> Variant:
+def _variant(summary: Summary, model: str, ablation: str, other: str, compare: Comparer) -> Variant:
     pairs = [
         (own, its)
-        for task in report.tasks
+        for task in summary.tasks
         if task.axis == "embedding"
-        and (own := report.cells[model, task.name].score) is not None
-        and (its := report.cells[other, task.name].score) is not None
+        and (own := summary.cells[model, task.name].score) is not None
+        and (its := summary.cells[other, task.name].score) is not None
         and own.unit == its.unit == "points"
     ]
     gain = None if ablation == "none" else mean_difference([compare(own, its) for own, its in pairs])
@@ -194,11 +213,11 @@ def _variant(report: Summary, model: str, ablation: str, other: str, compare: Co
     )
 
 
-def _identity(report: Summary, model: str) -> dict[str, Any] | None:
-    candidate = report.candidates.get(model)
+def _identity(summary: Summary, model: str) -> dict[str, Any] | None:
+    candidate = summary.candidates.get(model)
     if candidate is not None and (identity := candidate.identity()) is not None:
         return identity
-    scores: list[Score] = [view.score for (name, _), view in report.cells.items() if name == model and view.score]
+    scores: list[Score] = [view.score for (name, _), view in summary.cells.items() if name == model and view.score]
     return next((one for score in scores if (one := facts_of(score).identity)), None)
 
 

@@ -1,8 +1,8 @@
-"""Whether general ability was kept: collected from a report's cells, and put into words; pure."""
+"""Whether general ability was kept, in words; pure. Markdown and page show it with the ability scores."""
 
 from __future__ import annotations
 
-from harness.comparison.retention import SAME_MODEL, AxisRetention, Judgement, TaskRetention
+from harness.comparison.retention import SAME_MODEL, AxisRetention, Judgement, TaskRetention, Verdict
 from harness.report.numbers import figure
 from harness.report.tables import table
 from harness.summary.views import Summary
@@ -10,6 +10,8 @@ from harness.summary.views import Summary
 HEADER = (
     "task", "model", "verdict", "loss", "excluded (95%)", "won / lost of", "items can exclude", "margin", "remark",
 )  # fmt: skip
+BADGES: dict[Verdict, str] = {"retained": "good", "lost": "bad", SAME_MODEL: "", "undecided": "warn"}
+"""Verdict -> its colour in the page; the others are a warning."""
 FEW_ITEMS = 100
 """Of fewer items a mean is retained with a remark: losses that one item in twenty has may not be among them."""
 LEGEND = (
@@ -22,20 +24,20 @@ LEGEND = (
 )
 
 
-def sentences(report: Summary) -> list[str]:
+def sentences(summary: Summary) -> list[str]:
     """Return one sentence a model: retained, lost, undecided or not measurable, with what stands behind it."""
-    limited = " On a LIMITED sample of each task." if report.limits else ""
-    return [_sentence(one) + limited for one in report.retention]
+    limited = " On a LIMITED sample of each task." if summary.limits else ""
+    return [_sentence(one) + limited for one in summary.retention]
 
 
-def rows(report: Summary) -> list[list[str]]:
+def rows(summary: Summary) -> list[list[str]]:
     """Return a row a model and ability task, as `HEADER` says."""
-    return [_row(one.model, task) for one in report.retention for task in one.tasks]
+    return [_row(one.model, task) for one in summary.retention for task in one.tasks]
 
 
-def section(report: Summary) -> list[str]:
+def section(summary: Summary) -> list[str]:
     """Return the heading, table and legend of retention as Markdown blocks; nothing where there is none."""
-    found = rows(report)
+    found = rows(summary)
     return ["### Retention", table(HEADER, found), LEGEND] if found else []
 
 

@@ -1,33 +1,70 @@
-"""Bars of the means by type."""
+"""The means by type: bars in the page and in a picture, a table in report.md."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from harness.plan.cells import PlannedTask
+from harness.report.numbers import NOT_THERE, points, signed
 from harness.report.pictures.data import Bar, Panel
+from harness.report.sections.section import Link, Report
+from harness.report.tables import table
 from harness.results.records import Score
 from harness.statistics.conventions import NORMAL_QUANTILE
-from harness.summary.views import AxisSummary, Summary
+from harness.summary.views import AxisSummary, Mean, Summary
+
+LINK = Link("types", "By type", is_always_there=False)
 
 
-def panels(report: Summary) -> list[Panel]:
+def markdown(_report: Report) -> str:
+    """Return nothing: report.md has the means of each axis in the verdict's part (`means`)."""
+    return ""
+
+
+def page(report: Report) -> dict[str, Any]:
+    """Return the bars."""
+    return {"panels": panels(report.summary)}
+
+
+def means(summary: Summary, axis: AxisSummary) -> str:
+    """Return the means of one axis as a Markdown table, a row a model."""
+    header = ["model", "mean over tasks", "mean over types", "difference", *axis.by_type]
+    return table(header, [_means_row(summary, axis, model) for model in axis.models])
+
+
+def panels(summary: Summary) -> list[Panel]:
     """Return the bars of every type that has common tasks."""
     found = []
-    for axis in report.axes:
+    for axis in summary.axes:
         for kind, means in axis.by_type.items():
-            tasks = [task for task in report.tasks if task.name in axis.common and task.type == kind]
+            tasks = [task for task in summary.tasks if task.name in axis.common and task.type == kind]
             values = {model: mean.value for model, mean in means.items() if mean.value is not None}
             if values:
-                found.append(_panel(report, axis, kind, tasks, values))
+                found.append(_panel(summary, axis, kind, tasks, values))
     return found
 
 
+def _means_row(summary: Summary, axis: AxisSummary, model: str) -> list[str]:
+    is_baseline, delta = model == summary.baseline, axis.delta[model]
+    return [
+        f"**{model}**" if is_baseline else model,
+        _with_n(axis.over_tasks[model], points),
+        _with_n(axis.over_types[model], points),
+        NOT_THERE if is_baseline or delta.value is None else _with_n(delta, signed),
+        *(_with_n(of[model], points) for of in axis.by_type.values()),
+    ]
+
+
+def _with_n(mean: Mean, show: Callable[[float | None], str]) -> str:
+    return f"{show(mean.value)} (n={mean.n})"
+
+
 def _panel(
-    report: Summary, axis: AxisSummary, kind: str, tasks: Sequence[PlannedTask], values: Mapping[str, float]
+    summary: Summary, axis: AxisSummary, kind: str, tasks: Sequence[PlannedTask], values: Mapping[str, float]
 ) -> Panel:
-    reaches = {model: _reach([report.cells[model, task.name].score for task in tasks]) for model in values}
+    reaches = {model: _reach([summary.cells[model, task.name].score for task in tasks]) for model in values}
     lowest = min([0.0] + [value - (reaches[model] or 0.0) for model, value in values.items()])
     highest = max([1.0] + [value + (reaches[model] or 0.0) for model, value in values.items()])
     top = min(100.0, math.ceil(highest / 10) * 10)
@@ -43,8 +80,8 @@ def _panel(
         bars.append(
             Bar(
                 model=model,
-                index=report.models.index(model),
-                is_baseline=model == report.baseline,
+                index=summary.models.index(model),
+                is_baseline=model == summary.baseline,
                 value=value,
                 reach=reach,
                 left=min(place(0.0), place(value)),

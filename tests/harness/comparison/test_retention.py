@@ -16,6 +16,7 @@ from scipy.stats import ttest_rel
 from harness.comparison.evidence import evidence
 from harness.comparison.retention import Evidence, judge, judge_axis, judge_task
 from harness.report.formats import markdown
+from harness.report.sections.section import Report
 from harness.results.records import Score
 from harness.results.store import Store
 from harness.statistics.tails import shape
@@ -234,7 +235,7 @@ def test_the_report_says_it_and_never_calls_undecided_retained(tmp_path: Path) -
     (other,) = report.retention
     assert [one.verdict for one in other.tasks] == ["undecided", "retained"]
     assert other.verdict == "undecided"
-    said = markdown.render(report)
+    said = markdown.render(Report(summary=report))
     assert "General ability of **other** against base: **undecided** (+0.00 points over 2 task(s)" in said
     assert "| sums | other | undecided | 0.00 | above 2.95 | 0 / 0 of 100 | 2.95 | 0.5 | about 599 items" in said
     assert "| facts | other | retained | 0.00 | above 0.15 | 0 / 0 of 2000 |" in said
@@ -249,7 +250,9 @@ def test_a_mean_retained_over_few_items_says_what_they_may_lack(tmp_path: Path, 
         stored = replace(cell(store, model, np.zeros(n), nats_of), task="sums", n=n, score=0.0)
         items = store.items_of(cell(store, model, np.zeros(n), nats_of))
         results[f"{model}/sums"] = store.put_score(replace(stored, key=f"{model}sums", items=None), items, "q")
-    said = markdown.render(summarise(plan, results, weigh=lambda score, base: evidence(store, score, base)))
+    said = markdown.render(
+        Report(summary=summarise(plan, results, weigh=lambda score, base: evidence(store, score, base)))
+    )
     assert "not measurable; by nats: retained" in said
     assert (f"a rare large loss may be missing among {n} items" in said) == (n == 60)
 

@@ -12,13 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from golden_report import make_plan, make_results
 from places import TESTS
+from stored_support import make_folder, put
 
+from harness.cli import run as command
 from harness.report.formats import csv as csv_files
 from harness.report.formats import markdown
 from harness.report.numbers import DIGITS, NOT_THERE, points, signed
+from harness.report.sections.section import Report
 from harness.report.tables import table
+from harness.report.write import write_report
+from harness.results.store import Store
+from harness.summary import build
 from harness.summary.build import summarise
 from harness.summary.views import Summary
 
@@ -105,9 +112,10 @@ def test_an_error_is_never_0() -> None:
         row = rows[place]
         assert row["status"] == status
         assert [row[name] for name in ("score", "stderr", "ci_low", "ci_high", "n")] == [""] * 5
-    line = next(line for line in markdown.render(report).splitlines() if line.startswith("| Retrieval | SciFact |"))
+    lines = markdown.render(Report(summary=report)).splitlines()
+    line = next(line for line in lines if line.startswith("| Retrieval | SciFact |"))
     assert line.endswith("| error |")
-    sts13 = next(line for line in markdown.render(report).splitlines() if line.startswith("| STS | STS13 |"))
+    sts13 = next(line for line in lines if line.startswith("| STS | STS13 |"))
     assert sts13.split(" | ")[4] == NOT_THERE
 
 
@@ -123,7 +131,7 @@ def test_without_results_there_is_a_report_and_no_mean() -> None:
     """A report before any run says so."""
     report = summarise(make_plan(), {})
     assert all(one.models == () for one in report.axes)
-    assert "No scores yet: 5 task(s) to run." in markdown.render(report)
+    assert "No scores yet: 5 task(s) to run." in markdown.render(Report(summary=report))
 
 
 def test_a_result_of_zero_is_a_number() -> None:
@@ -133,14 +141,16 @@ def test_a_result_of_zero_is_a_number() -> None:
     report = summarise(make_plan(), results)
     assert axis(report, "embedding").over_tasks["base"].value == 48.0
     assert axis(report, "embedding").delta["other"].value == pytest.approx((62 - 4 - 1.5 + 6) / 4)
-    assert "| STS | STS12 | cosine_spearman | 0.00 |" in markdown.render(report)
+    assert "| STS | STS12 | cosine_spearman | 0.00 |" in markdown.render(Report(summary=report))
 
 
 def test_the_report_is_a_function_of_its_input() -> None:
     """The order in which results are found changes nothing."""
     forward, backward = make_results(), dict(reversed(make_results().items()))
     plan = make_plan()
-    assert markdown.render(summarise(plan, forward)) == markdown.render(summarise(plan, backward))
+    assert markdown.render(Report(summary=summarise(plan, forward))) == markdown.render(
+        Report(summary=summarise(plan, backward))
+    )
     assert csv_files.scores_csv(summarise(plan, forward)) == csv_files.scores_csv(summarise(plan, backward))
 
 
@@ -170,7 +180,7 @@ def test_pipes_and_line_breaks_do_not_break_a_table(report: Summary) -> None:
         "| --- | --- |",
         "| x\\|y | one two |",
     ]
-    said = markdown.render(report)
+    said = markdown.render(Report(summary=report))
     assert "a \\| in a note and a line break" in said
     blocks = [block for block in said.split("\n\n") if block.startswith("| ")]
     assert len(blocks) >= 5
@@ -190,7 +200,7 @@ def test_csv_headers_are_the_contract() -> None:
 def rendered(limit: int | None) -> str:
     """Return the Markdown without fingerprints, which change with every option a model entry may have."""
     plan = make_plan(limit)
-    said = markdown.render(summarise(plan, make_results(limit)))
+    said = markdown.render(Report(summary=summarise(plan, make_results(limit))))
     for one in plan.candidates:
         said = said.replace(str(one.fingerprint())[:12], "f" * 12)  # type: ignore[union-attr]
     return said
@@ -243,3 +253,36 @@ def test_a_limited_report_says_so_in_its_title() -> None:
     assert limited.splitlines()[0] == "# golden - LIMITED to 20 items a task"
     assert full.splitlines()[0] == "# golden"
     assert "LIMITED" not in full
+
+
+def test_a_report_is_put_together_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the command prints are the figures of the files: `harness report` resamples and averages one time."""
+    made: list[Summary] = []
+
+    def counted(**parts: Any) -> Summary:
+        made.append(Summary(**parts))
+        return made[-1]
+
+    monkeypatch.setattr(build, "Summary", counted)
+    monkeypatch.chdir(tmp_path)
+    folder = make_folder(tmp_path)
+    put(folder, "new/pairs-a", 50.0)
+    with pytest.raises(typer.Exit) as ended:
+        command.report(str(folder / "mine.yaml"), results=folder / "results", out=tmp_path / "out", offline=True)
+    assert ended.value.exit_code == 0
+    said = capsys.readouterr().out
+    assert len(made) == 1
+    assert said.splitlines()[0] == "7 missing, 1 ok, 1 n/a"
+    assert said.splitlines()[-1] == f"report: {tmp_path / 'out' / 'report.md'}"
+
+
+def test_what_was_written_is_returned(tmp_path: Path) -> None:
+    """The summary behind the files and their paths, report.md first; report.tex on demand only."""
+    written = write_report(make_plan(), make_results(), Store(tmp_path / "results"), tmp_path / "out")
+    assert written.summary.title == "golden"
+    assert [path.name for path in written.files[:4]] == ["report.md", "index.html", "scores.csv", "metrics.csv"]
+    assert all(path.is_file() for path in written.files)
+    also = write_report(make_plan(), {}, Store(tmp_path / "results"), tmp_path / "out", with_latex=True)
+    assert "report.tex" in {path.name for path in also.files}

@@ -34,6 +34,7 @@ from harness.evaluation.options import RunOptions
 from harness.evaluation.run import run
 from harness.plan.planner import make_plan
 from harness.report.formats import csv, markdown
+from harness.report.sections.section import Report
 from harness.results.outcome import RunOutcome
 from harness.results.records import Score
 from harness.results.store import Store
@@ -204,7 +205,7 @@ def test_a_report_averages_points_alone(ran):
     (axis,) = report.axes
     assert set(axis.apart) == {"lm_nll", "gsm-nll"}
     assert not {"lm_nll", "gsm-nll"} & set(axis.common)
-    text = markdown.render(report)
+    text = markdown.render(Report(summary=report))
     score = score_of(outcome, "lm/lm_nll")
     assert f"{score.score:.4f}" in text
     assert "lower is better" in text

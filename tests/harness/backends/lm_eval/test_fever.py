@@ -23,6 +23,7 @@ from harness.plan.lm_eval_files import own_task
 from harness.plan.planner import make_plan
 from harness.provision.wanted import Reads, needs_of
 from harness.report.formats import markdown
+from harness.report.sections.section import Report
 from harness.results.records import Score
 from harness.results.store import Store
 from harness.sources.places import Sources
@@ -247,7 +248,7 @@ def test_written_answers_count_by_the_first_label_in_them(outcome, root):
 
 def test_the_report_names_chance_majority_and_balance(outcome, root):
     """Beside the score, and once in words."""
-    text = markdown.render(summarise(outcome.plan, outcome.results))
+    text = markdown.render(Report(summary=summarise(outcome.plan, outcome.results)))
     assert "chance 50.00, majority 60.00" in text
     assert "fever_3way: True 2, False 3, Unknown 1" in text
 

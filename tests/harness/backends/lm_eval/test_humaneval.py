@@ -23,6 +23,7 @@ from harness.plan.humaneval import locate_problems
 from harness.plan.planner import make_plan
 from harness.provision.wanted import needs_of
 from harness.report.formats import markdown
+from harness.report.sections.section import Report
 from harness.results.records import Score
 from harness.results.store import Store
 from harness.sandbox.pool import Limits
@@ -459,7 +460,7 @@ def test_gold_nats_are_those_of_the_solution_after_the_prompt(ran, root):
 def test_the_report_tells_how_programs_ended(ran):
     """Counts by kind, with the limits they ran under."""
     outcome, _ = ran
-    text = markdown.render(summarise(outcome.plan, outcome.results))
+    text = markdown.render(Report(summary=summarise(outcome.plan, outcome.results)))
     counts = outcome.results["lm/humaneval"].provenance["ability"]["code"]["outcomes"]
     kind, count = next(iter(counts.items()))
     assert f"Programs of lm/humaneval: {count} {kind}" in text

@@ -14,6 +14,7 @@ from harness.report.formats import html
 from harness.report.pictures import svg
 from harness.report.pictures.data import Point, Whisker
 from harness.report.sections import cards, contamination, costs, published, types
+from harness.report.sections.section import Report
 from harness.report.sections.types import panels
 from harness.results.records import Score
 from harness.statistics.difference import Difference, adjusted
@@ -32,12 +33,12 @@ def report() -> Summary:
 @pytest.fixture(scope="module")
 def page(report: Summary) -> str:
     """Its page."""
-    return html.render(report)
+    return html.render(Report(summary=report))
 
 
 def test_the_same_results_give_the_same_page(report: Summary, page: str) -> None:
     """The page is a function of the report: no clock, host or order of dictionaries in it."""
-    assert html.render(report) == page
+    assert html.render(Report(summary=report)) == page
 
 
 def test_the_policy_allows_the_pages_own_script_alone(page: str) -> None:
@@ -61,7 +62,7 @@ def test_the_page_names_no_address(page: str) -> None:
 
 def test_what_others_wrote_is_text() -> None:
     """Descriptions, notes, messages, tracebacks and prompts with markup in them are shown, not obeyed."""
-    said = html.render(invented(3, 12, note=HOSTILE, description='<img src="x" onerror="alert(1)">'))
+    said = html.render(Report(summary=invented(3, 12, note=HOSTILE, description='<img src="x" onerror="alert(1)">')))
     body = said.split("</style>", 1)[1].rsplit("<script>", 1)[0]
     assert "<script" not in body
     assert "<img" not in body
@@ -167,13 +168,13 @@ def test_the_picture_says_why_it_has_no_ability() -> None:
     """A suite without ability tasks is not taken for a model without scores."""
     (asked, absent), none = ("but the baseline has ability scores", "has no tasks of general ability"), invented(3, 1)
     assert {task.axis for task in none.tasks} == {"embedding"}
-    said = html.render(none)
+    said = html.render(Report(summary=none))
     assert absent in said
     assert asked not in said
     plan, results = invented_parts(2, 12)
     ability = {task.name for task in plan.tasks if task.axis == "ability"}
     kept = {name: one for name, one in results.items() if name.startswith("model-0/") or one.task not in ability}
-    said = html.render(summarise(plan, kept, compare))
+    said = html.render(Report(summary=summarise(plan, kept, compare)))
     assert asked in said
     assert absent not in said
 
@@ -245,7 +246,7 @@ def test_stress_and_code_survive_and_markup_does_not() -> None:
 
 def test_61_tasks_by_6_models_stay_small() -> None:
     """The largest page anyone runs is far below 3 MB."""
-    assert len(html.render(invented(6, 61)).encode()) < 1_000_000
+    assert len(html.render(Report(summary=invented(6, 61))).encode()) < 1_000_000
 
 
 def test_the_large_table_has_p_and_q_where_a_difference_was_tested() -> None:
@@ -253,11 +254,11 @@ def test_the_large_table_has_p_and_q_where_a_difference_was_tested() -> None:
     given = iter((0.03, 0.01, 0.00001))
 
     report = invented(2, 5)
-    said = html.render(report)
+    said = html.render(Report(summary=report))
     assert "chances" not in said.split("</style>")[1]
     assert "Benjamini" not in said
     differences = {place: replace(one, p_value=next(given, None)) for place, one in report.differences.items()}
-    said = html.render(replace(report, differences=adjusted(differences)))
+    said = html.render(Report(summary=replace(report, differences=adjusted(differences))))
     found = re.findall(r'<small class="chances">([^<]*)</small>', said)
     assert found == ["p 0.0300, q 0.0300", "p 0.0100, q 0.0150", "p &lt; 0.0001, q &lt; 0.0001"]
     assert "Hochberg over the 3 differences" in said

@@ -13,7 +13,8 @@ from report_support import invented
 from harness.report.formats import html
 from harness.report.pictures import svg
 from harness.report.pictures.data import Point, Whisker
-from harness.report.sections import rationale_view
+from harness.report.sections import rationale_view, trade_off
+from harness.report.sections.section import Report
 
 WIDTHS = (360, 820, 1400)
 
@@ -29,7 +30,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page of 61 tasks x 6 models."""
     path = tmp_path_factory.mktemp("page") / "index.html"
-    path.write_text(html.render(invented(6, 61)), encoding="utf-8")
+    path.write_text(html.render(Report(summary=invented(6, 61))), encoding="utf-8")
     return path
 
 
@@ -174,7 +175,9 @@ def readable(tmp_path_factory: pytest.TempPathFactory) -> Path:
         flips_fixed=(rationale_view.Flip(item="3", texts=(HOSTILE, HOSTILE), base_error=0.9, error=0.1),),
     )
     path = tmp_path_factory.mktemp("readable") / "index.html"
-    path.write_text(html.render(invented(2, 8), html.RationalePart(cells=[cell])), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(rationale_view, "examples_of", lambda _: [cell])
+        path.write_text(html.render(Report(summary=invented(2, 8))), encoding="utf-8")
     return path
 
 
@@ -257,7 +260,7 @@ def test_labels_of_the_trade_off_cover_neither_each_other_nor_a_mark(
         for place, (x, y, reach) in enumerate(CROWD)
     ]
     points.append(Point(name="minilm", index=6, x=Whisker(value=9.0, low=8.0, high=9.8), y=None))
-    across, high = html.PICTURE_SIZES[kind]
+    across, high = trade_off.PICTURE_SIZES[kind]
     picture = svg.trade_off(points, width=across, height=high, baseline="smollm2-from-q4_1")
     style = html._source("style.css")
     path = tmp_path / "picture.html"

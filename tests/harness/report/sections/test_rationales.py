@@ -11,7 +11,7 @@ from report_support import invented_parts
 from harness.candidates.candidate import Candidate
 from harness.plan.cells import Plan
 from harness.report.sections import rationales
-from harness.report.sections.rationales import STATS_HEADER, credits_of, markdown_section, stats_rows
+from harness.report.sections.rationales import STATS_HEADER, credits_of, section, stats_rows
 from harness.results.records import Result, Score
 from harness.statistics.difference import Difference
 from harness.suite.model_entries import MeanPoolSpec, RationaleSpec
@@ -135,8 +135,8 @@ def test_figures_are_weighted_by_rationales() -> None:
 def test_report_md_has_a_section_only_where_there_are_rationales() -> None:
     """The sentence, the variants and the figures; nothing at all for other suites."""
     found = credits_of(report_of({"none": 50, "shuffled-rationale": 40}), half)
-    said = markdown_section(found, [])
+    said = section(found, [])
     assert said.startswith("## Rationales\n\nThe rationales of model-0 earn their cost")
     assert "| text and another text's rationale | model-1 | 2 | 40.00 | 50.00 | +10.00 [" in said
-    assert markdown_section([], []) == ""
+    assert section([], []) == ""
     assert set(rationales.ABLATIONS) >= set(KINDS)

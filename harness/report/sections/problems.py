@@ -1,0 +1,63 @@
+"""What went wrong, what is not there, what nothing vouches for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from harness.report.sections.section import Link, Report
+from harness.summary.views import CellView
+
+LINK = Link("problems", "Problems")
+MOST_NAMED = 6
+"""Cells that report.md names for one reason; the page has all."""
+
+
+def markdown(report: Report) -> str:
+    """Return errors, missing cells by reason, unverified sources and remarks, a heading each; empty without any."""
+    views = report.summary.cells.values()
+    found = {
+        "Errors": [f"{v.cell}: {v.failure.error}: {_first_line(v.failure.message)}" for v in views if v.failure],
+        "Missing": [f"{_some(cells)}: {reason}" for reason, cells in _missing(views).items()],
+        "Unverified sources": report.summary.unverified,
+        "Remarks": report.summary.warnings,
+    }
+    parts = [f"## {title}\n\n{_listed(lines)}{_hint(title)}" for title, lines in found.items() if lines]
+    return "\n\n".join(parts)
+
+
+def page(report: Report) -> dict[str, Any]:
+    """Return the same, errors with their traceback."""
+    views = report.summary.cells.values()
+    return {
+        "errors": [view for view in views if view.failure is not None],
+        "missing": list(_missing(views).items()),
+        "unverified": report.summary.unverified,
+        "warnings": report.summary.warnings,
+    }
+
+
+def _missing(views: Iterable[CellView]) -> dict[str, list[str]]:
+    """Return reason -> cells."""
+    by_reason: dict[str, list[str]] = {}
+    for view in views:
+        if view.status == "missing":
+            by_reason.setdefault(view.reason or "", []).append(str(view.cell))
+    return by_reason
+
+
+def _hint(title: str) -> str:
+    return "\n\n`harness inspect CELL` shows the traceback." if title == "Errors" else ""
+
+
+def _listed(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _some(cells: Sequence[str]) -> str:
+    more = len(cells) - MOST_NAMED
+    return f"{', '.join(cells[:MOST_NAMED])}{f' and {more} more' if more > 0 else ''}"
+
+
+def _first_line(text: str) -> str:
+    return text.splitlines()[0] if text else ""
