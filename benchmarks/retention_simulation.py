@@ -24,7 +24,8 @@ from scipy.stats import binom
 
 from harness.backends.mteb.pools import pool_scores, rows_of_draws
 from harness.comparison import retention
-from harness.comparison.retention import LEVEL, Evidence, TaskRetention, judge, judge_axis, p_kept, p_lost
+from harness.comparison.losses import LEVEL, Evidence, p_kept, p_lost
+from harness.comparison.retention import TaskRetention, judge, judge_axis
 from harness.statistics.conventions import NORMAL_QUANTILE
 from harness.statistics.difference import Difference, adjusted, mean_difference
 from harness.statistics.items import ItemStatistic, of_columns
@@ -117,7 +118,7 @@ def p_value(test: Callable[[Evidence, float], float], wins: int, losses: int, n:
 @lru_cache(maxsize=200_000)
 def judged(wins: int, losses: int, n: int) -> Any:
     """Return the judgement at the margin, without the search for how many items would decide; tables repeat."""
-    with patch.object(retention, "_needed", return_value=None):
+    with patch.object(retention, "needed", return_value=None):
         return judge(of_flips(wins, losses, n), MARGIN)
 
 

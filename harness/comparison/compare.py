@@ -129,7 +129,16 @@ def compared(
     *,
     compare_cells: Callable[[Score, Score], Difference],
 ) -> Comparison:
-    """Return the comparison of two models' cells, task -> cell; raises InputError where no task can be compared."""
+    """Return the comparison of two models' cells.
+
+    Args:
+        a, b: the models' names, as they are shown.
+        own, other: task -> cell, of `a` and of `b`.
+        compare_cells: gives the difference of two scores of one task, with its interval.
+
+    Raises:
+        InputError: no task can be compared.
+    """
     pairs: dict[str, tuple[Score, Score]] = {}
     left_out: list[tuple[str, str]] = []
     failed = False
@@ -187,12 +196,12 @@ def _rows(pairs: Mapping[str, tuple[Score, Score]], compare_cells: Callable[[Sco
     for axis, types in groups.items():
         in_points = {kind: kept for kind, rows in types.items() if (kept := [row for row in rows if _averages(row)])}
         for kind, rows in in_points.items():
-            means[axis, kind] = _mean_row("type", axis, kind, ALL_TASKS, rows)
+            means[axis, kind] = _mean_row("type", axis, ALL_TASKS, rows, kind=kind)
         if in_points:
             flat = [row for rows in in_points.values() for row in rows]
-            means[axis, ALL_TASKS] = _mean_row("axis", axis, "", ALL_TASKS, flat)
+            means[axis, ALL_TASKS] = _mean_row("axis", axis, ALL_TASKS, flat)
             of_types = [means[axis, kind] for kind in in_points]
-            means[axis, ALL_TYPES] = _mean_row("axis", axis, "", ALL_TYPES, of_types)
+            means[axis, ALL_TYPES] = _mean_row("axis", axis, ALL_TYPES, of_types)
     for level in ("type", "axis"):
         of_level = {key: row.difference for key, row in means.items() if row.level == level}
         for key, one in adjusted(of_level).items():
@@ -225,7 +234,7 @@ def _task_row(task: str, a: Score, b: Score, found: Difference) -> Row:
     )
 
 
-def _mean_row(level: Level, axis: str, kind: str, name: str, rows: Sequence[Row]) -> Row:
+def _mean_row(level: Level, axis: str, name: str, rows: Sequence[Row], *, kind: str = "") -> Row:
     found = mean_difference([row.difference for row in rows]) if len(rows) > 1 else rows[0].difference
     assert found is not None  # noqa: S101 - there is at least one row
     n = len(rows)

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from harness.comparison.losses import Evidence
 from harness.comparison.pair import Pooled, paired_parts, pooled_scores
-from harness.comparison.retention import Evidence
 from harness.digests import write_atomically
 from harness.results.records import Score
 from harness.results.store import Store

@@ -60,7 +60,19 @@ def planned(
     overrides: Sequence[str],
     sources: Sources,
 ) -> dict[str, Found]:
-    """Return the cells of a model of a suite; raises InputError where the suite has no such model."""
+    """Return the cells of a model of a suite, task -> cell.
+
+    Args:
+        side: the model and its results folder.
+        suite: a shipped suite's name, or a file.
+        tasks: only these; all where empty.
+        limit: items a task, as in a run; None: what the suite says.
+        overrides: `key=value`, of the suite.
+        sources: where weights and data are looked for, since they are part of a cell's key.
+
+    Raises:
+        InputError: the suite has no such model.
+    """
     loaded = load_suite(suite, overrides).suite
     names = [model.name for model in loaded.models]
     if side.model not in names:

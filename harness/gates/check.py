@@ -72,7 +72,14 @@ class Subject:
     def failed(
         self, value: float | None, said: str, reasons: Sequence[str] = (), *, failed_cell: bool = False
     ) -> Check:
-        """Return that it does not, with why; `said` is the reason where there is no other."""
+        """Return that it does not hold.
+
+        Args:
+            value: what was judged; None where there is nothing to judge.
+            said: what was found.
+            reasons: why it failed; `said` where there are no others.
+            failed_cell: whether a cell it needs ended in an error.
+        """
         reasons = tuple(dict.fromkeys(reasons)) or (said,)
         return self._check(passed=False, value=value, said=said, reasons=reasons, failed_cell=failed_cell)
 

@@ -65,6 +65,11 @@ def trade_off(points: Sequence[Point], *, width: int, height: int, baseline: str
     """Return embedding gain (across) against ability change (up), with intervals as whiskers.
 
     Models without ability scores stand in a lane below the plot, where only the embedding difference says something.
+
+    Args:
+        points: the models, the baseline among them at 0; at least one other.
+        width, height: px; without ability scores the height follows the number of models.
+        baseline: what the differences are to, for those who hear the picture.
     """
     measured = [one for one in points if one.y is not None]
     if all(one.is_baseline for one in measured):

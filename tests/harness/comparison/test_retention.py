@@ -14,7 +14,8 @@ from golden_report import make_plan, make_results
 from scipy.stats import ttest_rel
 
 from harness.comparison.evidence import evidence
-from harness.comparison.retention import Evidence, judge, judge_axis, judge_task
+from harness.comparison.losses import Evidence
+from harness.comparison.retention import judge, judge_axis, judge_task
 from harness.report.formats import markdown
 from harness.report.sections.section import Report
 from harness.results.records import Score

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import skew
 
-from harness.comparison.retention import LEVEL, Evidence, p_kept
+from harness.comparison.losses import LEVEL, Evidence, p_kept
 from harness.statistics.tails import shape, skewed, unskewed
 
 
