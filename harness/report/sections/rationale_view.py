@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from markupsafe import Markup, escape
-
+from harness.report.sections.rationale_sides import Side, side_of
 from harness.report.sections.section import Report
 from harness.results import rationale_file
 from harness.results.facts import facts_of
@@ -26,8 +25,6 @@ FLIP = 0.25
 """An item has flipped where its error moved by so much."""
 SHOWN_FLIPS = 5
 """Of each direction."""
-LEVELS = 9
-PARTS = {"t": "text", "h": "assistant header", "r": "rationale", "x": "the rest"}
 Place = tuple[str, str, str, str]
 """(part, split, subset, item)."""
 
@@ -38,20 +35,6 @@ class ItemResult(NamedTuple):
     value: float
     """Similarity of a pair, metric of a query."""
     error: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
-    """A text with its rationale, and the tokens' shares where they were computed."""
-
-    text: str
-    rationale: str
-    is_cut: bool
-    text_tokens: Markup | None
-    """None where no shares are known."""
-    rationale_tokens: Markup | None
-    sums: tuple[tuple[str, float], ...]
-    """(part, what its tokens add to the similarity)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +70,7 @@ class Flip:
 
     item: str
     texts: tuple[str, ...]
+    """Empty where they were not kept."""
     base_error: float
     error: float
 
@@ -134,7 +118,9 @@ def examples_of(report: Report) -> list[CellExamples]:
             score = summary.cells[place].score
             if score is not None and place not in items:
                 items[place] = _items(store, score)
-    return [_cell(summary, view, record, count, items) for (view, record), count in zip(kept, allowed, strict=True)]
+    return [
+        _cell(summary, view, record, count, items=items) for (view, record), count in zip(kept, allowed, strict=True)
+    ]
 
 
 def _share_out(sizes: Sequence[Sequence[int]]) -> list[int]:
@@ -187,28 +173,18 @@ def _cell(
     view: CellView,
     record: Mapping[str, Any],
     count: int,
+    *,
     items: Mapping[tuple[str, str], Mapping[Place, ItemResult]],
 ) -> CellExamples:
+    """Return `count` examples of a cell; `items` has what each model made of its task."""
     model, task, kind = view.cell.model, view.cell.task.name, view.cell.task.type
     baseline = summary.baseline if summary.baseline != model else None
     own, base = items.get((model, task), {}), items.get((baseline or "", task), {})
     others = [(name, items[name, task]) for name in summary.models if name != model and (name, task) in items]
-    texts = {_place(one): tuple(one["texts"]) for one in record["texts"]}
-    moved = sorted(
-        (place for place in own if place in base and abs(own[place].error - base[place].error) >= FLIP),
-        key=lambda place: -abs(own[place].error - base[place].error),
-    )
-    fixed = [place for place in moved if own[place].error < base[place].error]
-    broken = [place for place in moved if own[place].error > base[place].error]
-
-    def flips(places: Sequence[Place]) -> tuple[Flip, ...]:
-        known = [place for place in places if place in texts][:SHOWN_FLIPS]
-        return tuple(
-            Flip(item=place[3], texts=texts[place], base_error=base[place].error, error=own[place].error)
-            for place in known
-        )
-
     judged = _judged(kind)
+    flips = _flips(own, base, {_place(one): tuple(one["texts"]) for one in record["texts"]})
+    fixed = [one for one in flips if one.error < one.base_error]
+    broken = [one for one in flips if one.error > one.base_error]
     shown = sorted(_by_error(record)[:count], key=lambda one: (-one["error"], str(one["item"])))
     return CellExamples(
         model=model,
@@ -222,9 +198,25 @@ def _cell(
         n=sum(place in base for place in own),
         fixed=len(fixed),
         broken=len(broken),
-        flips_fixed=flips(fixed),
-        flips_broken=flips(broken),
+        flips_fixed=_to_read(fixed),
+        flips_broken=_to_read(broken),
     )
+
+
+def _flips(
+    own: Mapping[Place, ItemResult], base: Mapping[Place, ItemResult], texts: Mapping[Place, tuple[str, ...]]
+) -> list[Flip]:
+    """Return the items whose error moved, the largest move first."""
+    moves = {place: own[place].error - base[place].error for place in own if place in base}
+    moved = sorted((place for place, move in moves.items() if abs(move) >= FLIP), key=lambda place: -abs(moves[place]))
+    return [
+        Flip(item=place[3], texts=texts.get(place, ()), base_error=base[place].error, error=own[place].error)
+        for place in moved
+    ]
+
+
+def _to_read(flips: Sequence[Flip]) -> tuple[Flip, ...]:
+    return tuple(one for one in flips if one.texts)[:SHOWN_FLIPS]
 
 
 def _place(one: Mapping[str, Any]) -> Place:
@@ -245,50 +237,15 @@ def _example(
         error=one["error"],
         base_error=base[place].error if place in base else None,
         others=tuple((name, found[place]) for name, found in others if place in found),
-        sides=tuple(_side(side) for side in one["texts"]),
+        sides=tuple(side_of(side) for side in one["texts"]),
         documents=tuple(
             Found(
                 rank=rank,
                 id=side["id"],
                 score=side["score"],
                 relevance=side["relevance"],
-                side=_side(side),
+                side=side_of(side),
             )
             for rank, side in enumerate(one["documents"], 1)
         ),
     )
-
-
-def _side(side: Mapping[str, Any]) -> Side:
-    tokens = side.get("tokens")
-    # Within a side: a long document has many small shares, and would otherwise look empty beside its query.
-    largest = max((abs(share) for _, share, part in tokens or () if part != "x"), default=0.0)
-    sums = tuple(
-        (said, sum(share for _, share, part in tokens if part == letter))
-        for letter, said in PARTS.items()
-        if tokens and any(part == letter for _, _, part in tokens)
-    )
-    return Side(
-        text=side["text"] + (" ..." if side["is_text_cut"] else ""),
-        rationale=side["rationale"],
-        is_cut=side["is_cut"],
-        text_tokens=_coloured(tokens, "t", largest) if tokens else None,
-        rationale_tokens=_coloured(tokens, "r", largest) if tokens else None,
-        sums=sums,
-    )
-
-
-def _coloured(tokens: Sequence[Sequence[Any]], letter: str, largest: float) -> Markup:
-    """Return the tokens of one part, those that add something marked by how much."""
-    parts = []
-    for piece, share, part in tokens:
-        if part != letter:
-            continue
-        # Squared: states of a language model are all alike to some degree, and equal colours would say nothing.
-        level = round(LEVELS * (share / largest) ** 2) if largest else 0
-        if level == 0:
-            parts.append(escape(piece))
-        else:
-            sign = "p" if share > 0 else "n"
-            parts.append(Markup("<i class={}{} title={:+.4f}>{}</i>").format(sign, level, share, piece))
-    return Markup("").join(parts)

@@ -17,6 +17,7 @@ from harness.errors import InputError
 from harness.evaluation.options import RunOptions
 from harness.evaluation.run import run
 from harness.report.sections import rationale_view
+from harness.report.sections.section import Report
 from harness.report.write import write_report
 from harness.results import rationale_file
 from harness.results.records import Result, Score
@@ -176,10 +177,8 @@ def test_the_report_shows_them(ran: Any, tmp_path: Path) -> None:
 def test_flips_are_counted_over_all_items(ran: Any) -> None:
     """Better and worse by 0.25 of the ranks against the baseline, recomputed here from the stored items."""
     plan, results, store, _ = ran
-    report = summarise(plan, results)
-    cell = next(
-        one for one in rationale_view.examples_of(report, store) if (one.model, one.task) == ("writes", "pairs")
-    )
+    report = Report(summary=summarise(plan, results), store=store)
+    cell = next(one for one in rationale_view.examples_of(report) if (one.model, one.task) == ("writes", "pairs"))
     frames = [store.items_of(results[f"{model}/pairs"]).to_pandas() for model in ("writes", "plain")]
     judged = ITEM_ERRORS["rank distance"]
     own, base = (judged.of({name: frame[name].to_numpy() for name in frame}) for frame in frames)

@@ -10,8 +10,8 @@ from report_support import invented_parts
 
 from harness.candidates.candidate import Candidate
 from harness.plan.cells import Plan
-from harness.report.sections import rationales
-from harness.report.sections.rationales import STATS_HEADER, credits_of, section, stats_rows
+from harness.report.sections.credits import ABLATIONS, credits_of
+from harness.report.sections.rationales import STATS_HEADER, section, stats_rows
 from harness.results.records import Result, Score
 from harness.statistics.difference import Difference
 from harness.suite.model_entries import MeanPoolSpec, RationaleSpec
@@ -139,4 +139,4 @@ def test_report_md_has_a_section_only_where_there_are_rationales() -> None:
     assert said.startswith("## Rationales\n\nThe rationales of model-0 earn their cost")
     assert "| text and another text's rationale | model-1 | 2 | 40.00 | 50.00 | +10.00 [" in said
     assert section([], []) == ""
-    assert set(rationales.ABLATIONS) >= set(KINDS)
+    assert set(ABLATIONS) >= set(KINDS)
