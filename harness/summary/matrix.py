@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,7 +21,7 @@ class Pair(NamedTuple):
 class Matrix:
     """The cells of a report, and how two of them are compared."""
 
-    views: Mapping[tuple[str, str], CellView]
+    views: dict[tuple[str, str], CellView]
     """(model, task) -> view; every model has one of every task."""
     models: tuple[str, ...]
     """In the order of the suite."""

@@ -15,6 +15,8 @@ from harness.tasks.types import EMBEDDING_TYPES, Axis
 
 Comparer = Callable[[Score, Score], Difference]
 """From two scores of one task, the model's own first, to their difference."""
+AXES: tuple[Axis, ...] = ("embedding", "ability")
+"""In the order of a report."""
 Status = Literal["ok", "error", "missing", "n/a"]
 
 

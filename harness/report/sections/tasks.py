@@ -24,8 +24,7 @@ from harness.report.sections.section import Link, Report
 from harness.report.tables import table
 from harness.results.records import Score, Unit
 from harness.statistics.difference import Difference
-from harness.summary.build import AXES
-from harness.summary.views import AxisSummary, CellView, Summary, ordered_types
+from harness.summary.views import AXES, AxisSummary, CellView, Summary, ordered_types
 from harness.tasks.types import UNITS
 
 LINK = Link("tasks", "By task")

@@ -20,7 +20,7 @@ from stored_support import make_folder, put
 from harness.cli import run as command
 from harness.report.formats import csv as csv_files
 from harness.report.formats import markdown
-from harness.report.numbers import DIGITS, NOT_THERE, points, signed
+from harness.report.numbers import NOT_THERE
 from harness.report.sections.section import Report
 from harness.report.tables import table
 from harness.report.write import write_report
@@ -33,77 +33,24 @@ GOLDEN = TESTS / "golden" / "report"
 
 
 @pytest.fixture(scope="module")
-def report() -> Summary:
-    """The full report."""
+def summary() -> Summary:
+    """The full summary."""
     return summarise(make_plan(), make_results())
 
 
-def axis(report: Summary, name: str) -> Any:
+def axis(summary: Summary, name: str) -> Any:
     """Return the summary of one axis."""
-    return next(one for one in report.axes if one.axis == name)
-
-
-def test_means_run_over_common_tasks_only(report: Summary) -> None:
-    """Three of five tasks have a score from every model: (60+64+80)/3 = 68 for the baseline, with n = 3."""
-    embedding = axis(report, "embedding")
-    assert set(embedding.common) == {"Banking77Classification", "STS12", "STS14"}
-    assert {model: (round(mean.value, 4), mean.n) for model, mean in embedding.over_tasks.items()} == {
-        "base": (68.0, 3),
-        "other": (66.8333, 3),
-        "minilm": (73.3333, 3),
-    }
-
-
-def test_the_mean_over_types_weighs_types_alike(report: Summary) -> None:
-    """STS (60+64)/2 = 62 and classification 80 make 71 over two types, not 68."""
-    embedding = axis(report, "embedding")
-    assert {model: (mean.value, mean.n) for model, mean in embedding.over_types.items()} == {
-        "base": (71.0, 2),
-        "other": (69.75, 2),
-        "minilm": (76.0, 2),
-    }
-    assert list(embedding.by_type) == ["Classification", "STS"]
-    assert {model: (mean.value, mean.n) for model, mean in embedding.by_type["STS"].items()} == {
-        "base": (62.0, 2),
-        "other": (61.0, 2),
-        "minilm": (68.0, 2),
-    }
-
-
-def test_a_difference_runs_over_the_tasks_both_have(report: Summary) -> None:
-    """other: +2 -4 -1.5 +6 over 4 tasks is +0.625; minilm: +6 +4 +6 +4 over 4 is +5, other tasks than the means'."""
-    delta = axis(report, "embedding").delta
-    assert (delta["other"].value, delta["other"].n) == (0.625, 4)
-    assert (delta["minilm"].value, delta["minilm"].n) == (5.0, 4)
-
-
-def test_a_difference_needs_a_score_of_the_baseline_too() -> None:
-    """Without base/STS12 other's difference runs over the other three, -4 -1.5 +6 over 3: no task counts against 0."""
-    results = make_results()
-    del results["base/STS12"]
-    delta = axis(summarise(make_plan(), results), "embedding").delta["other"]
-    assert (delta.value, delta.n) == (pytest.approx(0.5 / 3), 3)
-
-
-def test_the_ability_axis_leaves_out_models_without_a_language_model(report: Summary) -> None:
-    """n/a touches no mean: base 45, other 44, over two tasks, a difference of -1; minilm is not among them."""
-    ability = axis(report, "ability")
-    assert ability.models == ("base", "other")
-    assert {model: (mean.value, mean.n) for model, mean in ability.over_tasks.items()} == {
-        "base": (45.0, 2),
-        "other": (44.0, 2),
-    }
-    assert (ability.delta["other"].value, ability.delta["other"].n) == (-1.0, 2)
+    return next(one for one in summary.axes if one.axis == name)
 
 
 def test_an_error_is_never_0() -> None:
     """A failed, a missing and an n/a cell have no number in table, CSV or Markdown, and say what they are."""
-    report = summarise(make_plan(), make_results())
-    views = report.cells
+    summary = summarise(make_plan(), make_results())
+    views = summary.cells
     assert [views["minilm", name].status for name in ("SciFact", "sums")] == ["error", "n/a"]
     assert views["other", "STS13"].status == "missing"
     assert all(views[place].value is None for place in (("minilm", "SciFact"), ("other", "STS13"), ("minilm", "sums")))
-    rows = {(row["model"], row["task"]): row for row in csv.DictReader(csv_files.scores_csv(report).splitlines())}
+    rows = {(row["model"], row["task"]): row for row in csv.DictReader(csv_files.scores_csv(summary).splitlines())}
     for place, status in (
         (("minilm", "SciFact"), "error"),
         (("other", "STS13"), "missing"),
@@ -112,36 +59,28 @@ def test_an_error_is_never_0() -> None:
         row = rows[place]
         assert row["status"] == status
         assert [row[name] for name in ("score", "stderr", "ci_low", "ci_high", "n")] == [""] * 5
-    lines = markdown.render(Report(summary=report)).splitlines()
+    lines = markdown.render(Report(summary=summary)).splitlines()
     line = next(line for line in lines if line.startswith("| Retrieval | SciFact |"))
     assert line.endswith("| error |")
     sts13 = next(line for line in lines if line.startswith("| STS | STS13 |"))
     assert sts13.split(" | ")[4] == NOT_THERE
 
 
-def test_a_model_without_any_score_does_not_empty_the_means() -> None:
-    """When all of a model's cells are errors, the others keep their means over all five tasks."""
-    results = {cell: one for cell, one in make_results().items() if not cell.startswith(("minilm/", "other/"))}
-    embedding = axis(summarise(make_plan(), results), "embedding")
-    assert embedding.models == ("base",)
-    assert (embedding.over_tasks["base"].value, embedding.over_tasks["base"].n) == (60.8, 5)
-
-
 def test_without_results_there_is_a_report_and_no_mean() -> None:
     """A report before any run says so."""
-    report = summarise(make_plan(), {})
-    assert all(one.models == () for one in report.axes)
-    assert "No scores yet: 5 task(s) to run." in markdown.render(Report(summary=report))
+    summary = summarise(make_plan(), {})
+    assert all(one.models == () for one in summary.axes)
+    assert "No scores yet: 5 task(s) to run." in markdown.render(Report(summary=summary))
 
 
 def test_a_result_of_zero_is_a_number() -> None:
     """A score of exactly 0 is shown and averaged: it is not taken for nothing."""
     results = make_results()
     results["base/STS12"] = replace(results["base/STS12"], score=0.0, ci_low=None, ci_high=None)  # type: ignore[arg-type]
-    report = summarise(make_plan(), results)
-    assert axis(report, "embedding").over_tasks["base"].value == 48.0
-    assert axis(report, "embedding").delta["other"].value == pytest.approx((62 - 4 - 1.5 + 6) / 4)
-    assert "| STS | STS12 | cosine_spearman | 0.00 |" in markdown.render(Report(summary=report))
+    summary = summarise(make_plan(), results)
+    assert axis(summary, "embedding").over_tasks["base"].value == 48.0
+    assert axis(summary, "embedding").delta["other"].value == pytest.approx((62 - 4 - 1.5 + 6) / 4)
+    assert "| STS | STS12 | cosine_spearman | 0.00 |" in markdown.render(Report(summary=summary))
 
 
 def test_the_report_is_a_function_of_its_input() -> None:
@@ -154,33 +93,14 @@ def test_the_report_is_a_function_of_its_input() -> None:
     assert csv_files.scores_csv(summarise(plan, forward)) == csv_files.scores_csv(summarise(plan, backward))
 
 
-def test_unverified_sources_and_remarks_are_said(report: Summary) -> None:
-    """Local data and weights that nothing vouches for are named, pinned ones are not; cut texts are counted."""
-    assert report.unverified == (
-        "base: weights from folder models/base (local, unverified)",
-        "STS12: local hub /hub/STS12 (local, unverified)",
-        "other: weights from folder models/other (local, unverified)",
-    )
-    assert report.warnings == ("base/SciFact: 3 text(s) were cut at the length limit",)
-
-
-def test_rounding_is_two_decimals_everywhere() -> None:
-    """Points have two decimals in Markdown and CSV, half to even as Python formats, with a sign for differences."""
-    assert DIGITS["points"] == 2
-    assert [points(value) for value in (0.0, 12.344, 12.346, -0.5, None)] == [
-        "0.00", "12.34", "12.35", "-0.50", "-",
-    ]  # fmt: skip
-    assert [signed(value) for value in (1.0, -1.234, 0.0, None)] == ["+1.00", "-1.23", "+0.00", "-"]
-
-
-def test_pipes_and_line_breaks_do_not_break_a_table(report: Summary) -> None:
+def test_pipes_and_line_breaks_do_not_break_a_table(summary: Summary) -> None:
     """A `|` in a cell is escaped, a line break becomes a space, so every row has as many columns as its header."""
     assert table(["a", "b"], [["x|y", "one\ntwo"]]).splitlines() == [
         "| a | b |",
         "| --- | --- |",
         "| x\\|y | one two |",
     ]
-    said = markdown.render(Report(summary=report))
+    said = markdown.render(Report(summary=summary))
     assert "a \\| in a note and a line break" in said
     blocks = [block for block in said.split("\n\n") if block.startswith("| ")]
     assert len(blocks) >= 5

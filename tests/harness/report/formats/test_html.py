@@ -25,20 +25,20 @@ HOSTILE = """<script>alert("note")</script>"><img src=x onerror=alert('attribute
 
 
 @pytest.fixture(scope="module")
-def report() -> Summary:
+def summary() -> Summary:
     """Three models, seven embedding and five ability tasks."""
     return invented(3, 12)
 
 
 @pytest.fixture(scope="module")
-def page(report: Summary) -> str:
+def page(summary: Summary) -> str:
     """Its page."""
-    return html.render(Report(summary=report))
+    return html.render(Report(summary=summary))
 
 
-def test_the_same_results_give_the_same_page(report: Summary, page: str) -> None:
+def test_the_same_results_give_the_same_page(summary: Summary, page: str) -> None:
     """The page is a function of the report: no clock, host or order of dictionaries in it."""
-    assert html.render(Report(summary=report)) == page
+    assert html.render(Report(summary=summary)) == page
 
 
 def test_the_policy_allows_the_pages_own_script_alone(page: str) -> None:
@@ -100,15 +100,15 @@ def test_a_card_says_gained_lost_or_unclear() -> None:
     assert said("ability", bare) == "ability changed by +1.00 points, how surely cannot be said"
 
 
-def test_cards_hold_every_model_and_their_means(report: Summary) -> None:
+def test_cards_hold_every_model_and_their_means(summary: Summary) -> None:
     """Each model has a card; the baseline has no difference, the others one on each axis."""
-    found = cards.cards(report, {})
-    assert [card.model for card in found] == list(report.models)
+    found = cards.cards(summary, {})
+    assert [card.model for card in found] == list(summary.models)
     assert [card.is_baseline for card in found] == [True, False, False]
     assert all(line.difference is None for line in found[0].lines)
     assert [line.axis for line in found[1].lines if line.difference] == ["embedding", "ability"]
     assert found[0].verdict is None
-    assert found[1].verdict == report.retention[0].verdict
+    assert found[1].verdict == summary.retention[0].verdict
     assert f"general ability {found[1].verdict}" in found[1].sentence
     assert ("bad", "1 failed") in found[2].badges
     assert ("warn", "1 missing") in found[2].badges
@@ -179,9 +179,9 @@ def test_the_picture_says_why_it_has_no_ability() -> None:
     assert absent not in said
 
 
-def test_training_data_is_matched_against_tasks(report: Summary) -> None:
+def test_training_data_is_matched_against_tasks(summary: Summary) -> None:
     """STS-B in training marks STSBenchmark as the same data; a prompt that mentions fever marks nothing."""
-    record = {one.model: one for one in contamination.records(report)}["model-1"]
+    record = {one.model: one for one in contamination.records(summary)}["model-1"]
     assert record.trained_on == ("stsb-train",)
     assert {(mark.task, mark.use) for mark in record.marks} == {("STSBenchmark", "trained on")}
     assert TRAINING["prompt"] == "about fever"
@@ -232,9 +232,9 @@ def test_published_averages_are_recomputed() -> None:
         assert one.means[0] == pytest.approx(sum(one.values) / 6, abs=0.006)
 
 
-def test_cost_adds_up_the_cells(report: Summary) -> None:
+def test_cost_adds_up_the_cells(summary: Summary) -> None:
     """Twelve cells of 40,000 tokens in 20 s each: 480,000 tokens, 2,000 a second; the page names them, the CSV not."""
-    first = costs.costs(report)[0]
+    first = costs.costs(summary)[0]
     assert (first.cells, first.tokens, first.tokens_per_second) == (12, 480_000, 2000.0)
     assert (first.total_seconds, first.peak_memory_bytes) == (12 * 31.0, 2_000_000_000)
 
@@ -253,12 +253,12 @@ def test_the_large_table_has_p_and_q_where_a_difference_was_tested() -> None:
     """p = 0.03, 0.01 and 0.00001 come to q = 0.03, 0.015 and 0.00003; the legend says over how many."""
     given = iter((0.03, 0.01, 0.00001))
 
-    report = invented(2, 5)
-    said = html.render(Report(summary=report))
+    summary = invented(2, 5)
+    said = html.render(Report(summary=summary))
     assert "chances" not in said.split("</style>")[1]
     assert "Benjamini" not in said
-    differences = {place: replace(one, p_value=next(given, None)) for place, one in report.differences.items()}
-    said = html.render(Report(summary=replace(report, differences=adjusted(differences))))
+    differences = {place: replace(one, p_value=next(given, None)) for place, one in summary.differences.items()}
+    said = html.render(Report(summary=replace(summary, differences=adjusted(differences))))
     found = re.findall(r'<small class="chances">([^<]*)</small>', said)
     assert found == ["p 0.0300, q 0.0300", "p 0.0100, q 0.0150", "p &lt; 0.0001, q &lt; 0.0001"]
     assert "Hochberg over the 3 differences" in said

@@ -1,4 +1,4 @@
-"""Pictures as files: the same bytes for the same report, readable formats, shown by report.md."""
+"""Pictures as files: the same bytes for the same summary, readable formats, shown by report.md."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from harness.report.sections.types import panels
 from harness.summary.views import Summary
 
 
-def drawn(report: Summary) -> dict[str, bytes]:
-    """Return the pictures of a report."""
-    points = cards.points_of(cards.cards(report, {}))
-    return pictures.draw(points, panels(report), report.baseline)
+def drawn(summary: Summary) -> dict[str, bytes]:
+    """Return the pictures of a summary."""
+    points = cards.points_of(cards.cards(summary, {}))
+    return pictures.draw(points, panels(summary), summary.baseline)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,46 @@
+"""What a reader must know before believing the scores: sources that nothing vouches for, texts that were cut; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from harness.plan.cells import Plan
+from harness.results.facts import facts_of
+from harness.summary.views import CellView
+
+
+def unverified(views: Iterable[CellView]) -> tuple[str, ...]:
+    """Return a line for every place of data or weights that nothing vouches for."""
+    found: dict[str, None] = {}
+    for view in views:
+        if view.score is None:
+            continue
+        facts = facts_of(view.score)
+        for name, place in facts.data.items():
+            if place["vouched"] is None:
+                found[f"{name}: {place['source']} (local, unverified)"] = None
+        for what, files in (("weights", facts.weights), ("adapter", facts.adapter)):
+            if files and files["vouched"] is None:
+                why = "local, unverified" if "folder" in files["source"] or "local" in files["source"] else "unpinned"
+                found[f"{view.cell.model}: {what} from {files['source']} ({why})"] = None
+    return tuple(found)
+
+
+def warnings(plan: Plan, views: Iterable[CellView]) -> tuple[str, ...]:
+    """Return a line for every task off its official split, and every cell in which something was cut or halved."""
+    lines: dict[str, None] = {}
+    for task in plan.tasks:
+        if not task.is_official_split:
+            lines[f"{task.name} is run on {', '.join(task.splits)}, which MTEB does not evaluate on"] = None
+    for view in views:
+        if view.score is None:
+            continue
+        counts = facts_of(view.score).counts
+        for what, said in (
+            ("truncated_texts", "text(s) were cut at the length limit"),
+            ("empty_texts", "text(s) had no token and were embedded as the end-of-text token"),
+            ("out_of_memory", "time(s) the batch was halved for lack of GPU memory"),
+        ):
+            if counts.get(what):
+                lines[f"{view.cell}: {int(counts[what])} {said}"] = None
+    return tuple(lines)
