@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -39,18 +37,7 @@ def as_markdown(found: Comparison) -> str:
 
 def as_csv(found: Comparison) -> str:
     """Return a row for every row of the table, numbers with the digits that are shown."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(("axis", *COLUMNS))
-    for row in found.rows:
-        one, unit = row.difference, _unit(row)
-        spread = (None, None, None) if one.is_same_record else (one.low, one.high, one.stderr)
-        numbers = [_plain(value, unit) for value in (row.a, row.b, one.value, *spread)]
-        counts = ["" if value is None else value for value in (one.wins, one.ties, one.losses)]
-        chances = ["" if value is None else f"{value:.6g}" for value in (one.p_value, one.q_value)]
-        named = [row.axis, row.type, row.name, row.metric, row.level]
-        writer.writerow([*named, *numbers, *chances, *counts, row.n, row.unit, row.limit or "", _method(row)])
-    return buffer.getvalue()
+    return tables.csv_text(("axis", *COLUMNS), [_csv_row(row) for row in found.rows])
 
 
 def as_latex(found: Comparison) -> str:
@@ -143,6 +130,16 @@ def _cells(row: Row) -> list[str]:
     scores = [figure(row.a, unit), figure(row.b, unit)]
     chances = [chance(one.p_value), chance(one.q_value)]
     return [row.type or row.axis, name, metric, *scores, value, interval, *chances, _counts(row)]
+
+
+def _csv_row(row: Row) -> list[object]:
+    one, unit = row.difference, _unit(row)
+    spread = (None, None, None) if one.is_same_record else (one.low, one.high, one.stderr)
+    numbers = [_plain(value, unit) for value in (row.a, row.b, one.value, *spread)]
+    counts = ["" if value is None else value for value in (one.wins, one.ties, one.losses)]
+    chances = ["" if value is None else f"{value:.6g}" for value in (one.p_value, one.q_value)]
+    named = [row.axis, row.type, row.name, row.metric, row.level]
+    return [*named, *numbers, *chances, *counts, row.n, row.unit, row.limit or "", _method(row)]
 
 
 def _counts(row: Row) -> str:

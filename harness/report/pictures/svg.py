@@ -9,46 +9,18 @@ from typing import NamedTuple
 from markupsafe import Markup, escape
 
 from harness.report.pictures.data import Point, Whisker
+from harness.report.pictures.labels import (
+    CHARACTER_WIDTH,
+    LABEL_HEIGHT,
+    Box,
+    Scale,
+    label_spot,
+    mark_box,
+    whisker_boxes,
+)
 
 MARKERS = ("circle", "square", "triangle", "diamond")
 """Told apart without colour; assigned in the order of the suite."""
-CHARACTER_WIDTH = 7.4
-"""Of a bold label at 12 px, in px, on the wide side."""
-LABEL_HEIGHT = 15.0
-GAP = 9.0
-"""Between a marker's middle and its label."""
-
-
-class _Box(NamedTuple):
-    left: float
-    top: float
-    right: float
-    bottom: float
-
-    def overlap(self, other: _Box) -> float:
-        """Area shared with another box."""
-        width = min(self.right, other.right) - max(self.left, other.left)
-        height = min(self.bottom, other.bottom) - max(self.top, other.top)
-        return max(0.0, width) * max(0.0, height)
-
-
-class _Spot(NamedTuple):
-    """Where a label may stand: its anchor keeps it off its marker, however wide the reader's font is."""
-
-    anchor: str
-    x: float
-    box: _Box
-
-
-class _Scale(NamedTuple):
-    low: float
-    high: float
-    start: float
-    stop: float
-
-    def __call__(self, value: float) -> float:
-        share = (value - self.low) / (self.high - self.low)
-        return self.start + share * (self.stop - self.start)
 
 
 def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
@@ -76,18 +48,20 @@ def trade_off(points: Sequence[Point], *, width: int, height: int, baseline: str
         return forest(points, width=width, baseline=baseline)
     lane = [one for one in points if one.y is None]
     lane_height = 20 + 24 * len(lane) if lane else 0
-    frame = _Box(52, 14, width - 16, height - 46 - lane_height)
+    frame = Box(52, 14, width - 16, height - 46 - lane_height)
     across = _axis([one.x for one in points], frame.left, frame.right, 6 if width > 500 else 4)
     up = _axis([one.y for one in measured if one.y], frame.bottom, frame.top, 5)
     parts = [_grid(frame, across, up, lane_height), _titles(frame, height)]
-    taken = [_mark_box(across.scale(one.x.value), up.scale(one.y.value)) for one in measured if one.y]
-    lines = [line for one in measured if one.y for line in _whisker_boxes(one.x, one.y, across.scale, up.scale)]
+    taken = [mark_box(across.scale(one.x.value), up.scale(one.y.value)) for one in measured if one.y]
+    lines = [line for one in measured if one.y for line in whisker_boxes(one.x, one.y, across.scale, up.scale)]
     for one in measured:
         assert one.y is not None  # noqa: S101 - said by `measured`
         parts.append(_whiskers(one, across.scale, up.scale))
     for one in measured:
         assert one.y is not None  # noqa: S101
-        parts.append(_marked(one, across.scale(one.x.value), up.scale(one.y.value), frame, taken, lines))
+        parts.append(
+            _marked(one, across.scale(one.x.value), up.scale(one.y.value), frame=frame, taken=taken, lines=lines)
+        )
     parts += _lane(lane, across.scale, frame)
     label = Markup("Embedding gain against change in general ability, both to {}").format(baseline)
     return _svg(parts, width, height, str(label))
@@ -99,7 +73,7 @@ def forest(points: Sequence[Point], *, width: int, baseline: str) -> Markup:
     is_narrow = width < 500
     step = 44 if is_narrow else 30
     names = 0.0 if is_narrow else max(len(one.name) for one in rows) * CHARACTER_WIDTH + 12
-    frame = _Box(16 + names, 10, width - 24, 10 + step * len(rows))
+    frame = Box(16 + names, 10, width - 24, 10 + step * len(rows))
     height = round(frame.bottom) + 46
     across = _axis([one.x for one in rows], frame.left, frame.right, 4 if is_narrow else 6)
     parts = []
@@ -120,7 +94,7 @@ def forest(points: Sequence[Point], *, width: int, baseline: str) -> Markup:
 
 class _Axis(NamedTuple):
     ticks: list[float]
-    scale: _Scale
+    scale: Scale
 
 
 def _axis(whiskers: Sequence[Whisker], start: float, stop: float, wanted: int) -> _Axis:
@@ -128,10 +102,10 @@ def _axis(whiskers: Sequence[Whisker], start: float, stop: float, wanted: int) -
     low, high = min(ends), max(ends)
     room = 0.06 * (high - low) or 1.0
     marks = ticks(low - room, high + room, wanted)
-    return _Axis(marks, _Scale(marks[0], marks[-1], start, stop))
+    return _Axis(marks, Scale(marks[0], marks[-1], start, stop))
 
 
-def _grid(frame: _Box, across: _Axis, up: _Axis, lane_height: float) -> Markup:
+def _grid(frame: Box, across: _Axis, up: _Axis, lane_height: float) -> Markup:
     lines = []
     bottom = frame.bottom + lane_height
     for value in across.ticks:
@@ -146,7 +120,7 @@ def _grid(frame: _Box, across: _Axis, up: _Axis, lane_height: float) -> Markup:
     return Markup("").join(lines)
 
 
-def _titles(frame: _Box, height: int) -> Markup:
+def _titles(frame: Box, height: int) -> Markup:
     middle = (frame.top + frame.bottom) / 2
     sideways = Markup('<text class="title" text-anchor="middle" transform="translate(13 {:.1f}) rotate(-90)">{}</text>')
     return _text((frame.left + frame.right) / 2, height - 6, "embedding, points", "title", "middle") + sideways.format(
@@ -154,7 +128,7 @@ def _titles(frame: _Box, height: int) -> Markup:
     )
 
 
-def _lane(lane: Sequence[Point], across: _Scale, frame: _Box) -> list[Markup]:
+def _lane(lane: Sequence[Point], across: Scale, frame: Box) -> list[Markup]:
     if not lane:
         return []
     top = frame.bottom + 14
@@ -173,7 +147,7 @@ def _lane(lane: Sequence[Point], across: _Scale, frame: _Box) -> list[Markup]:
     return parts
 
 
-def _whiskers(one: Point, across: _Scale, up: _Scale) -> Markup:
+def _whiskers(one: Point, across: Scale, up: Scale) -> Markup:
     assert one.y is not None  # noqa: S101 - the lane draws its own
     x, y = across(one.x.value), up(one.y.value)
     (left, right), (low, high) = one.x.ends, one.y.ends
@@ -181,9 +155,10 @@ def _whiskers(one: Point, across: _Scale, up: _Scale) -> Markup:
     return Markup('<g class="m{}">{}</g>').format(_colour(one), lines)
 
 
-def _marked(one: Point, x: float, y: float, frame: _Box, taken: list[_Box], lines: Sequence[_Box]) -> Markup:
+def _marked(one: Point, x: float, y: float, *, frame: Box, taken: list[Box], lines: Sequence[Box]) -> Markup:
+    """Return a marker with its label, which is added to what is `taken`."""
     label = one.name + (" (baseline)" if one.is_baseline else "")
-    spot = _label_spot(label, x, y, frame, taken, lines)
+    spot = label_spot(label, x, y, frame=frame, taken=taken, lines=lines)
     taken.append(spot.box)
     middle = (spot.box.top + spot.box.bottom) / 2
     parts = [_marker(one, x, y), _text(spot.x, spot.box.bottom - 4, label, "label", spot.anchor)]
@@ -194,38 +169,6 @@ def _marked(one: Point, x: float, y: float, frame: _Box, taken: list[_Box], line
 
 def _named(one: Point, parts: Sequence[Markup]) -> Markup:
     return Markup('<g class="m{}"><title>{}</title>{}</g>').format(_colour(one), _says(one), Markup("").join(parts))
-
-
-def _label_spot(label: str, x: float, y: float, frame: _Box, taken: Sequence[_Box], lines: Sequence[_Box]) -> _Spot:
-    """Return where the label covers least of what is there and stays inside the frame; nearer spots come first."""
-    width = len(label) * CHARACTER_WIDTH
-    spots = []
-    for rows in (0, 1, 2, 3, 4):
-        for down in (-rows, rows) if rows else (0,):
-            top = y + (down - 0.5) * LABEL_HEIGHT
-            bottom = top + LABEL_HEIGHT
-            spots.append(_Spot("start", x + GAP, _Box(x + GAP, top, x + GAP + width, bottom)))
-            spots.append(_Spot("end", x - GAP, _Box(x - GAP - width, top, x - GAP, bottom)))
-            if rows:
-                spots.append(_Spot("middle", x, _Box(x - width / 2, top, x + width / 2, bottom)))
-
-    def cost(place: int) -> float:
-        box = spots[place].box
-        outside = width * LABEL_HEIGHT - box.overlap(frame)
-        covered = sum(box.overlap(other) for other in taken)
-        return 4 * (outside + covered) + sum(box.overlap(line) for line in lines) + 3 * place
-
-    return spots[min(range(len(spots)), key=cost)]
-
-
-def _whisker_boxes(across: Whisker, up: Whisker, x: _Scale, y: _Scale) -> list[_Box]:
-    (left, right), (low, high) = across.ends, up.ends
-    middle, level = x(across.value), y(up.value)
-    return [_Box(x(left), level - 2, x(right), level + 2), _Box(middle - 2, y(high), middle + 2, y(low))]
-
-
-def _mark_box(x: float, y: float) -> _Box:
-    return _Box(x - 7, y - 7, x + 7, y + 7)
 
 
 def _says(one: Point) -> str:
