@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from harness.encoders.batching import plan_batches
-from harness.encoders.dense import load_causal
+from harness.encoders.language_model import load_causal
 from harness.encoders.rationale.encoder import CPU_BATCH_TOKENS
 from harness.encoders.rationale.generate import Sampling, generate, run_prefix
 from harness.encoders.rationale.prefix_attention import prefix_attention_on

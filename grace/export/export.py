@@ -21,10 +21,10 @@ import yaml
 from grace.export.card import Card, base_of, card
 from harness.candidates.candidate import Candidate
 from harness.candidates.candidate_file import CandidateFile
-from harness.encoders.dense import load_causal
+from harness.encoders.language_model import load_causal
 from harness.encoders.loading import load
+from harness.encoders.weights import weights_of
 from harness.errors import EncoderOutputError, InputError
-from harness.sources.places import Located
 
 Modules = Literal["sentence-transformers", "this package"]
 MODULE_CLASS = "harness.encoders.st_module.CandidateModule"
@@ -119,7 +119,7 @@ def check(candidate: Candidate, out: Path, *, force: bool) -> None:
 def _save_weights(candidate: Candidate, folder: Path) -> None:
     """Save the model, an adapter merged into it, and its tokenizer."""
     spec: Any = candidate.spec
-    loaded = load_causal(spec.model_copy(update={"device": "cpu"}), _weights(candidate), None)
+    loaded = load_causal(spec.model_copy(update={"device": "cpu"}), weights_of(candidate), None)
     model = loaded.model
     if candidate.adapter is not None:
         from peft import PeftModel
@@ -211,11 +211,6 @@ def _verify(candidate: Candidate, folder: Path, modules: Modules, seed: int) -> 
 
 def _on_cpu(candidate: Candidate) -> Candidate:
     return replace(candidate, spec=candidate.spec.model_copy(update={"device": "cpu"}))
-
-
-def _weights(candidate: Candidate) -> Located:
-    assert candidate.weights is not None  # noqa: S101 - both kinds have them
-    return candidate.weights
 
 
 def _write_json(path: Path, value: Any) -> None:

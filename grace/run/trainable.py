@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from grace.config.schema import Adapter, TrainConfig
 from grace.run.world import local_device
-from harness.encoders.dense import load_causal
+from harness.encoders.language_model import load_causal
 from harness.encoders.weights import choose_device
 from harness.errors import EnvironmentGapError, InputError
 from harness.sources.locate import locate_model

@@ -9,10 +9,12 @@ from typing import Any
 
 from harness.digests import digest
 from harness.sources.places import Gap, Located
-from harness.suite.encoder_kinds import ENCODER_SCORING_VERSION, ENTRY_POINT_GROUP, LM_ENCODERS
-from harness.suite.model_entries import LoadedModel, OtherEncoderSpec, TfIdfSpec
+from harness.suite.encoder_kinds import ENTRY_POINT_GROUP, KINDS, has_language_model
+from harness.suite.model_entries import FittedModel, LoadedModel, OtherEncoderSpec
+from harness.suite.task_entries import AbilitySettings
 
 _NOT_IN_IDENTITY = {
+    "encoder",
     "name",
     "note",
     "device",
@@ -24,7 +26,9 @@ _NOT_IN_IDENTITY = {
     "ability",
     "seeds",
 }
+"""What an entry says that changes no vector, or that stands beside the options."""
 _PER_TASK = {"prompts", "instruction"}
+"""They go into the key of each cell."""
 _LANGUAGE_MODEL_OPTIONS = ("dtype", "attn_implementation", "trust_remote_code")
 
 
@@ -34,10 +38,10 @@ class Candidate:
 
     name: str
     kind: str
-    """Encoder kind: sentence-transformers, mean-pool, rationale, or a registered name."""
-    spec: LoadedModel | TfIdfSpec | OtherEncoderSpec
+    """Encoder kind: one of `encoder_kinds.KINDS`, or a registered name."""
+    spec: LoadedModel | FittedModel | OtherEncoderSpec
     weights: Located | None = None
-    """None for encoders of other packages, which find their own."""
+    """None for encoders that have none, and for those of other packages, which find their own."""
     adapter: Located | None = None
     note: str | None = None
     selected_on: str | None = None
@@ -54,7 +58,13 @@ class Candidate:
     @property
     def has_language_model(self) -> bool:
         """Whether the ability axis can be run on it."""
-        return self.kind in LM_ENCODERS
+        return has_language_model(self.kind)
+
+    @property
+    def ability(self) -> dict[str, AbilitySettings]:
+        """Ability task -> what differs for this model."""
+        own: dict[str, AbilitySettings] = getattr(self.spec, "ability", {})
+        return own
 
     def identity(self) -> dict[str, Any] | None:
         """Return what changes its vectors, prompts apart (they go into each cell's key); None while unknown."""
@@ -64,20 +74,18 @@ class Candidate:
     def _identity(self) -> dict[str, Any] | None:
         if isinstance(self.spec, OtherEncoderSpec):
             return {"kind": self.kind, "options": self.spec.options, "provided_by": _provider(self.kind)}
-        if isinstance(self.spec, TfIdfSpec):
-            version = ENCODER_SCORING_VERSION[self.kind]
-            return {"kind": self.kind, "dimension": self.spec.dimension, "scoring_version": version}
-        located = [place for place in (self.weights, self.adapter) if place is not None]
-        if any(place.identity is None for place in located):
+        options = self.spec.model_dump(exclude=_NOT_IN_IDENTITY | _PER_TASK)
+        version = {"scoring_version": KINDS[self.kind].scoring_version}
+        if isinstance(self.spec, FittedModel):
+            return {"kind": self.kind} | options | version
+        if any(place is not None and place.identity is None for place in (self.weights, self.adapter)):
             return None
-        options = self.spec.model_dump(exclude=_NOT_IN_IDENTITY | _PER_TASK | {"encoder"})
         return {
             "kind": self.kind,
             "weights": self.weights.identity if self.weights else None,
             "adapter": self.adapter.identity if self.adapter else None,
             "options": options,
-            "scoring_version": ENCODER_SCORING_VERSION[self.kind],
-        }
+        } | version
 
     def language_model_identity(self) -> dict[str, Any] | None:
         """Return what changes answers on the ability axis; None while unknown.
@@ -85,7 +93,7 @@ class Candidate:
         How texts become vectors is no part of it: the same weights with and without a rationale share those cells.
         """
         identity = self.identity()
-        if identity is None or self.kind not in LM_ENCODERS:
+        if identity is None or not self.has_language_model:
             return identity
         options = {name: identity["options"][name] for name in _LANGUAGE_MODEL_OPTIONS}
         return {name: identity[name] for name in ("weights", "adapter")} | {"kind": "causal-lm", "options": options}

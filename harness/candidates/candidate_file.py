@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ValidationError
+from pydantic import BeforeValidator, ValidationError
+from pydantic_core import PydanticKnownError
 
 from harness import yaml_source
 from harness.errors import InputError
+from harness.suite.encoder_kinds import KINDS
 from harness.suite.fields import Strict
+from harness.suite.model_entries import LoadedModel
+
+OF_WEIGHTS = tuple(name for name, kind in KINDS.items() if issubclass(kind.entry, LoadedModel))
+"""Encoder kinds that a candidate directory can be of."""
+
+
+def _of_weights(kind: Any) -> Any:
+    if kind not in OF_WEIGHTS:
+        *others, last = (repr(name) for name in OF_WEIGHTS)
+        raise PydanticKnownError("literal_error", {"expected": f"{', '.join(others)} or {last}"})
+    return kind
 
 
 class CandidateBase(Strict):
@@ -24,7 +37,8 @@ class CandidateFile(Strict):
     """`candidate.yaml`: how to load a trained candidate, and what it was trained and selected on."""
 
     version: Literal[1]
-    kind: Literal["sentence-transformers", "mean-pool", "rationale"]
+    kind: Annotated[str, BeforeValidator(_of_weights)]
+    """Encoder kind."""
     base: CandidateBase
     weights: str | None = None
     """Folder of full weights inside the directory; None: the base's own."""

@@ -17,15 +17,15 @@ from harness.candidates.candidate_file import CandidateFile, complaints, read_ca
 from harness.errors import InputError
 from harness.sources.locate import locate_model
 from harness.sources.places import Gap, Located, Sources
-from harness.suite.encoder_kinds import LM_ENCODERS, SPECS
-from harness.suite.model_entries import CandidateSpec, LoadedModel, OtherEncoderSpec, TfIdfSpec
+from harness.suite.encoder_kinds import KINDS, has_language_model
+from harness.suite.model_entries import CandidateSpec, FittedModel, LoadedModel, OtherEncoderSpec
 
 
 def identify(
-    spec: LoadedModel | TfIdfSpec | CandidateSpec | OtherEncoderSpec, sources: Sources
+    spec: LoadedModel | FittedModel | CandidateSpec | OtherEncoderSpec, sources: Sources
 ) -> Candidate | MissingCandidate:
     """Resolve a model entry against what is on this machine; raises InputError for a broken `candidate.yaml`."""
-    if isinstance(spec, OtherEncoderSpec | TfIdfSpec):
+    if isinstance(spec, OtherEncoderSpec | FittedModel):
         return Candidate(name=spec.name, kind=spec.encoder, spec=spec, note=spec.note, seeds=spec.seeds)
     if isinstance(spec, CandidateSpec):
         return _identify_directory(spec, sources)
@@ -35,18 +35,18 @@ def identify(
 def _identify_loaded(
     spec: LoadedModel, sources: Sources, directory: Path | None = None, about: CandidateFile | None = None
 ) -> Candidate | MissingCandidate:
-    kind = _kind(spec)
     found = [locate_model(sources, spec.model, spec.revision, spec.sha256)]
     adapter = getattr(spec, "adapter", None)
     if adapter is not None:
         found.append(locate_model(sources, adapter, None, None))
     gaps = tuple(place for place in found if isinstance(place, Gap))
     if gaps:
-        return MissingCandidate(name=spec.name, gaps=gaps, has_language_model=kind in LM_ENCODERS, note=spec.note)
+        can_answer = has_language_model(spec.encoder)
+        return MissingCandidate(name=spec.name, gaps=gaps, has_language_model=can_answer, note=spec.note)
     places = [place for place in found if isinstance(place, Located)]
     return Candidate(
         name=spec.name,
-        kind=kind,
+        kind=spec.encoder,
         spec=spec,
         weights=places[0],
         adapter=places[1] if len(places) > 1 else None,
@@ -68,8 +68,11 @@ def _identify_directory(spec: CandidateSpec, sources: Sources) -> Candidate | Mi
     about = read_candidate_file(directory / "candidate.yaml")
     model = str(directory / about.weights) if about.weights else about.base.model
     kind = spec.kind or about.kind
+    own = {
+        key: value for key, value in about.encoder.items() if key != "generation" or KINDS[kind].draws_random_numbers
+    }
     options: dict[str, Any] = {
-        **{key: value for key, value in about.encoder.items() if key != "generation" or kind == "rationale"},
+        **own,
         "name": spec.name,
         "note": spec.note,
         "device": spec.device,
@@ -87,11 +90,8 @@ def _identify_directory(spec: CandidateSpec, sources: Sources) -> Candidate | Mi
     if about.adapter:
         options["adapter"] = str(directory / about.adapter)
     try:
-        loaded = SPECS[kind].model_validate(options)
+        loaded = KINDS[kind].entry.model_validate(options)
     except ValidationError as error:
         raise InputError(complaints(error, yaml_source.load(directory / "candidate.yaml"), "encoder")) from error
+    assert isinstance(loaded, LoadedModel)  # noqa: S101 - CandidateFile lets no other kind through
     return _identify_loaded(loaded, sources, directory, about)
-
-
-def _kind(spec: LoadedModel) -> str:
-    return next(kind for kind, model in SPECS.items() if isinstance(spec, model))

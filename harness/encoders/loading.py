@@ -1,29 +1,25 @@
-"""Load(candidate): by the table of kinds."""
+"""From a candidate to its encoder, by the table of kinds; other packages' encoders by their entry points."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from importlib import import_module
 from importlib.metadata import entry_points
+from typing import Protocol
 
 from harness.candidates.candidate import Candidate
 from harness.encoders.base import Encoder
-from harness.encoders.cache import ContentCache
 from harness.encoders.checked import CheckedEncoder
-from harness.encoders.dense import MeanPoolEncoder
-from harness.encoders.rationale.encoder import RationaleEncoder
-from harness.encoders.sentence_transformer import SentenceTransformerEncoder
-from harness.encoders.tfidf import TfIdfEncoder
-from harness.errors import EnvironmentGapError, InputError
-from harness.suite.encoder_kinds import ENTRY_POINT_GROUP, known_encoders
-from harness.suite.model_entries import (
-    LoadedModel,
-    MeanPoolSpec,
-    OtherEncoderSpec,
-    RationaleSpec,
-    SentenceTransformersSpec,
-    TfIdfSpec,
-)
+from harness.errors import InputError
+from harness.suite.encoder_kinds import ENTRY_POINT_GROUP, KINDS, known_encoders
+from harness.suite.model_entries import OtherEncoderSpec
 from harness.wording import listing
+
+
+class BuiltIn(Protocol):
+    """The class of an encoder of ours: what `KINDS` names."""
+
+    def from_candidate(self, candidate: Candidate, *, seed: int, use_cache: bool) -> Encoder:
+        """Return the encoder of a candidate of its kind, weights loaded; arguments as of `load`."""
 
 
 def load(candidate: Candidate, *, seed: int = 0, use_cache: bool = True) -> CheckedEncoder:
@@ -38,33 +34,20 @@ def load(candidate: Candidate, *, seed: int = 0, use_cache: bool = True) -> Chec
         EnvironmentGapError: a package or the weights are not to be had.
         AdapterHasNoEffectError: the adapter does not change the states of a probe text.
     """
-    spec = candidate.spec
-    if isinstance(spec, OtherEncoderSpec):
-        return CheckedEncoder(_load_registered(spec, seed), name=candidate.name)
-    if isinstance(spec, TfIdfSpec):
-        return CheckedEncoder(TfIdfEncoder(spec), name=candidate.name)
-    return CheckedEncoder(_load_built_in(candidate, spec, seed, use_cache), name=candidate.name)
+    if isinstance(candidate.spec, OtherEncoderSpec):
+        encoder = _registered(candidate.spec, seed)
+    else:
+        encoder = _class_of(candidate.kind).from_candidate(candidate, seed=seed, use_cache=use_cache)
+    return CheckedEncoder(encoder, name=candidate.name)
 
 
-def _load_built_in(candidate: Candidate, spec: LoadedModel, seed: int, use_cache: bool) -> Encoder:
-    assert candidate.weights is not None  # noqa: S101 - identify() gives every LoadedModel its weights
-    if isinstance(spec, SentenceTransformersSpec):
-        return SentenceTransformerEncoder(spec, candidate.weights)
-    if isinstance(spec, MeanPoolSpec):
-        return MeanPoolEncoder(spec, candidate.weights, candidate.adapter)
-    if isinstance(spec, RationaleSpec):
-        cache = ContentCache() if use_cache else None
-        whole = replace(candidate, spec=spec.model_copy(update={"ablation": "none"}))
-        fingerprint = str(whole.fingerprint())
-        return RationaleEncoder(
-            spec, candidate.weights, candidate.adapter, fingerprint=fingerprint, seed=seed, cache=cache
-        )
-    raise EnvironmentGapError(
-        [f"model {candidate.name!r}: this release has no {candidate.kind!r} encoder; see CHANGELOG.md"]
-    )
+def _class_of(kind: str) -> BuiltIn:
+    module, _, name = KINDS[kind].encoder.partition(":")
+    found: BuiltIn = getattr(import_module(module), name)
+    return found
 
 
-def _load_registered(spec: OtherEncoderSpec, seed: int) -> Encoder:
+def _registered(spec: OtherEncoderSpec, seed: int) -> Encoder:
     for point in entry_points(group=ENTRY_POINT_GROUP, name=spec.encoder):
         factory = point.load()
         encoder: Encoder = factory(spec.options, device=spec.device, seed=seed)

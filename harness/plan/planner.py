@@ -16,7 +16,7 @@ from harness.plan.keys import KeyParts, key_of
 from harness.plan.seeds import expand
 from harness.plan.tasks import resolve_tasks
 from harness.sources.places import Gap, Located, Sources
-from harness.suite.model_entries import LoadedModel, MeanPoolSpec, RationaleSpec
+from harness.suite.model_entries import LoadedModel
 from harness.suite.schema import Suite
 from harness.tasks.engines import ENGINES, installed_version
 from harness.tasks.prompts import resolve, roles_of
@@ -102,8 +102,7 @@ def _cell(
 
 def _as_asked(task: PlannedTask, candidate: Candidate) -> PlannedTask:
     """Return the task with what the model's own entry says differently."""
-    own = candidate.spec.ability if isinstance(candidate.spec, MeanPoolSpec | RationaleSpec) else {}
-    return replace(task, settings=ability.overridden(task.settings, own.get(task.name)))
+    return replace(task, settings=ability.overridden(task.settings, candidate.ability.get(task.name)))
 
 
 def _prompts(candidate: Candidate, task: PlannedTask) -> dict[str, str | None]:

@@ -1,31 +1,74 @@
-"""THE table of encoder kinds: entry class, scoring version, language model or not, module:class."""
+"""THE table of encoder kinds. A new one of ours is a class in `model_entries.py`, a row here, and its file."""
 
 from __future__ import annotations
 
 from importlib.metadata import entry_points
+from typing import NamedTuple
 
 from harness.suite.model_entries import (
-    BUILT_IN_ENCODERS,
+    FittedModel,
     LoadedModel,
     MeanPoolSpec,
     RationaleSpec,
     SentenceTransformersSpec,
+    TfIdfSpec,
 )
 
-ENCODER_SCORING_VERSION = {"sentence-transformers": 1, "mean-pool": 1, "rationale": 2, "tf-idf": 1}
-"""Raised when our code changes the vectors of an encoder; part of every key."""
-
-LM_ENCODERS = ("mean-pool", "rationale")
-"""Encoders over a causal language model, which the ability axis can be run on."""
-
-SPECS: dict[str, type[LoadedModel]] = {
-    "sentence-transformers": SentenceTransformersSpec,
-    "mean-pool": MeanPoolSpec,
-    "rationale": RationaleSpec,
-}
 ENTRY_POINT_GROUP = "harness.encoders"
+"""Where other packages register theirs."""
+
+
+class EncoderKind(NamedTuple):
+    """What is known of an encoder of ours before anything is loaded."""
+
+    entry: type[LoadedModel | FittedModel]
+    """What a suite says of it."""
+    scoring_version: int
+    """Raised when our code changes its vectors; part of every key."""
+    has_language_model: bool
+    """Whether a causal language model is inside, which the ability axis can be run on."""
+    encoder: str
+    """`module:class`, with `from_candidate`; imported when a candidate is loaded."""
+
+    @property
+    def draws_random_numbers(self) -> bool:
+        """Whether another seed gives other vectors: where the entry says how something is generated."""
+        return "generation" in self.entry.model_fields
+
+
+KINDS = {
+    "sentence-transformers": EncoderKind(
+        entry=SentenceTransformersSpec,
+        scoring_version=1,
+        has_language_model=False,
+        encoder="harness.encoders.sentence_transformer:SentenceTransformerEncoder",
+    ),
+    "mean-pool": EncoderKind(
+        entry=MeanPoolSpec,
+        scoring_version=1,
+        has_language_model=True,
+        encoder="harness.encoders.dense:MeanPoolEncoder",
+    ),
+    "rationale": EncoderKind(
+        entry=RationaleSpec,
+        scoring_version=2,
+        has_language_model=True,
+        encoder="harness.encoders.rationale.encoder:RationaleEncoder",
+    ),
+    "tf-idf": EncoderKind(
+        entry=TfIdfSpec,
+        scoring_version=1,
+        has_language_model=False,
+        encoder="harness.encoders.tfidf:TfIdfEncoder",
+    ),
+}
 
 
 def known_encoders() -> list[str]:
     """Return the encoder kinds that can be named: ours and those that other packages register."""
-    return [*BUILT_IN_ENCODERS, *sorted(point.name for point in entry_points(group=ENTRY_POINT_GROUP))]
+    return [*KINDS, *sorted(point.name for point in entry_points(group=ENTRY_POINT_GROUP))]
+
+
+def has_language_model(kind: str) -> bool:
+    """Return whether the ability axis can be run on encoders of a kind; those of other packages have no such model."""
+    return kind in KINDS and KINDS[kind].has_language_model

@@ -47,6 +47,15 @@ class LoadedModel(EncoderOptions):
     """Literal prefixes; keys `<task>-<role>`, `<task>`, `<type>-<role>`, `<type>`, `<role>`, tried in this order."""
     instruction: str | None = None
     """A template with `{instruction}`, filled with the engine's instruction for the task (queries and single texts)."""
+    encoder: str
+    """Which of ours loads them."""
+
+
+class FittedModel(EncoderOptions):
+    """What model entries that bring no weights may say: their encoders see each task's texts first."""
+
+    encoder: str
+    """Which of ours."""
 
 
 class SentenceTransformersSpec(LoadedModel):
@@ -94,7 +103,7 @@ class RationaleSpec(LoadedModel):
     """Ability task -> what differs for this model, such as the chat template."""
 
 
-class TfIdfSpec(EncoderOptions):
+class TfIdfSpec(FittedModel):
     """TF-IDF over words, fitted on each task's own texts: the floor that an embedding model must beat."""
 
     encoder: Literal["tf-idf"]
@@ -126,6 +135,7 @@ class OtherEncoderSpec(EncoderOptions):
 
 
 BUILT_IN_ENCODERS = ("sentence-transformers", "mean-pool", "rationale", "tf-idf")
+"""The tags below that are encoders of ours; `encoder_kinds.KINDS` has a row for each."""
 
 
 def _model_tag(value: Any) -> str:

@@ -2,42 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Iterator
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from harness.suite import schema
-from harness.suite.model_entries import (
-    CandidateSpec,
-    Generation,
-    MeanPoolSpec,
-    OtherEncoderSpec,
-    RationaleSpec,
-    SentenceTransformersSpec,
-    TfIdfSpec,
-)
+from harness.suite.encoder_kinds import KINDS
+from harness.suite.model_entries import CandidateSpec, OtherEncoderSpec
 from harness.suite.problems import Problem, worded
-from harness.suite.task_entries import AbilityRef, AbilitySettings, CustomRef, EmbeddingTasks, TaskRef, Tasks
+from harness.suite.task_entries import AbilityRef, CustomRef, EmbeddingTasks, TaskRef, Tasks
 from harness.yaml_source import Loc, Node
 
-KEYS_AT: tuple[tuple[tuple[str, ...], type[BaseModel]], ...] = (
+Pattern = tuple[str, ...]
+"""A place in a suite; `*` stands for any step."""
+
+
+def _of_model_entries() -> Iterator[tuple[Pattern, type[BaseModel]]]:
+    """Yield where each kind of model entry stands, and the mappings inside it."""
+    entries: dict[str, type[BaseModel]] = {name: kind.entry for name, kind in KINDS.items()}
+    entries |= {"candidate": CandidateSpec, "other": OtherEncoderSpec}
+    for tag, entry in entries.items():
+        place = ("models", "*", tag)
+        yield place, entry
+        for name, field in entry.model_fields.items():
+            inside = (*place, name, "*") if get_origin(field.annotation) is dict else (*place, name)
+            for one in (field.annotation, *get_args(field.annotation)):
+                if isinstance(one, type) and issubclass(one, BaseModel):
+                    yield inside, one
+
+
+KEYS_AT: tuple[tuple[Pattern, type[BaseModel]], ...] = (
     ((), schema.Suite),
-    (("models", "*", "sentence-transformers"), SentenceTransformersSpec),
-    (("models", "*", "mean-pool"), MeanPoolSpec),
-    (("models", "*", "rationale"), RationaleSpec),
-    (("models", "*", "rationale", "generation"), Generation),
-    (("models", "*", "tf-idf"), TfIdfSpec),
-    (("models", "*", "candidate"), CandidateSpec),
-    (("models", "*", "other"), OtherEncoderSpec),
+    *_of_model_entries(),
     (("tasks",), Tasks),
     (("tasks", "embedding"), EmbeddingTasks),
     (("tasks", "embedding", "names", "*"), TaskRef),
     (("tasks", "embedding", "by_type", "*", "*"), TaskRef),
     (("tasks", "ability", "*"), AbilityRef),
-    (("models", "*", "mean-pool", "ability", "*"), AbilitySettings),
-    (("models", "*", "rationale", "ability", "*"), AbilitySettings),
-    (("models", "*", "candidate", "ability", "*"), AbilitySettings),
     (("tasks", "custom", "*"), CustomRef),
     (("gates", "*"), schema.Gate),
 )

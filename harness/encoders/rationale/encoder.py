@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from harness.candidates.candidate import Candidate
 from harness.digests import sha256_text
-from harness.encoders.base import CausalLM, Counters, Vectors
+from harness.encoders.base import Counters, Vectors
 from harness.encoders.batching import default_budget, for_each_batch
 from harness.encoders.cache import ContentCache, Entry
-from harness.encoders.dense import load_causal
+from harness.encoders.language_model import LanguageModelEncoder, LoadedCausal, load_causal
 from harness.encoders.rationale import describe as rationale_stats
 from harness.encoders.rationale import vllm_writer
 from harness.encoders.rationale.generate import Rollout, Sampling, generate, pool, run_prefix
 from harness.encoders.rationale.prefix_attention import SharedPrefix, prefix_attention_on
-from harness.encoders.rationale.template import end_tokens, render_template, tokenise
+from harness.encoders.rationale.template import Template, end_tokens, render_template, tokenise
+from harness.encoders.weights import weights_of
 from harness.errors import HarnessError
 from harness.sources.places import Located
-from harness.suite.fields import Similarity
 from harness.suite.model_entries import RationaleSpec
 from harness.tasks.types import Role
 
@@ -28,8 +30,10 @@ CPU_BATCH_TOKENS = 32768
 and a matrix product over few rows is far from the peak. Keys and values of SmolLM2-135M take 1.5 GB."""
 
 
-class RationaleEncoder:
-    """Stateless functions of `rationale.py` behind the encoder protocol, with a cache by content."""
+class RationaleEncoder(LanguageModelEncoder):
+    """The stateless functions of `generate.py` behind the encoder protocol, with a cache by content."""
+
+    spec: RationaleSpec
 
     def __init__(
         self,
@@ -54,56 +58,35 @@ class RationaleEncoder:
             HarnessError: the tokenizer's chat template cannot carry the prompt.
             AdapterHasNoEffectError: the adapter changes nothing.
         """
-        self.spec = spec
-        self._cache, self._seed = cache, seed
-        self._name = f"{fingerprint}\0{seed}"
-        self._counters = Counters()
         self._vllm = vllm_writer.start(spec, weights, adapter) if spec.generation.engine == "vllm" else None
         loaded = load_causal(spec, weights, adapter)
-        self.model, self.tokenizer, self.device = loaded.model, loaded.tokenizer, loaded.device
-        self.template = render_template(self.tokenizer)
+        self.template = render_template(loaded.tokenizer)
+        budget = CPU_BATCH_TOKENS if loaded.device == "cpu" else default_budget(loaded.device)
+        super().__init__(spec, loaded, max_text_tokens=_room(loaded, self.template, spec), batch_tokens=budget)
         self._ends = end_tokens(self.model, self.tokenizer, self.template)
-        new = spec.generation.max_new_tokens
-        around = len(self.template.prefix) + len(self.template.suffix) + new
-        self.max_text_tokens = spec.max_text_tokens or loaded.context_length - around
-        if self.max_text_tokens < 1:
-            raise HarnessError(
-                f"prompt and rationale take {around} of {loaded.context_length} tokens: no room for text"
-            )
-        self._budget = spec.batch_tokens or (CPU_BATCH_TOKENS if self.device == "cpu" else default_budget(self.device))
-        with prefix_attention_on(self.model):
-            self._prefix = run_prefix(self.model, self.template)
+        self._cache, self._seed = cache, seed
+        self._name = f"{fingerprint}\0{seed}"
+        self._prefix = self._run_prefix()
         self._seen: list[tuple[str, str, int, bool]] = []
         self._from_cache = self._written = 0
 
-    @property
-    def similarity(self) -> Similarity:
-        """Cosine, unless the suite says otherwise."""
-        return self.spec.similarity or "cosine"
-
-    @property
-    def own_prompts(self) -> Mapping[str, str]:
-        """None: the system prompt is the same for every task and role."""
-        return {}
-
-    @property
-    def counters(self) -> Counters:
-        """Tokens in and out, cut and empty texts."""
-        return self._counters
-
-    def causal_lm(self) -> CausalLM:
-        """Return the model, adapter active, and its tokenizer."""
-        return CausalLM(self.model, self.tokenizer)
+    @classmethod
+    def from_candidate(cls, candidate: Candidate, *, seed: int, use_cache: bool) -> RationaleEncoder:
+        """Load a candidate; all its ablations share what is written about a text."""
+        spec: Any = candidate.spec
+        whole = replace(candidate, spec=spec.model_copy(update={"ablation": "none"}))
+        return cls(
+            spec,
+            weights_of(candidate),
+            candidate.adapter,
+            fingerprint=str(whole.fingerprint()),
+            seed=seed,
+            cache=ContentCache() if use_cache else None,
+        )
 
     def describe(self) -> dict[str, Any]:
-        """Return device, lengths, generation settings, and the template's hash."""
-        return {
-            "device": self.device,
-            "dtype": self.spec.dtype,
-            "dimension": int(self.model.config.get_text_config().hidden_size),
-            "max_text_tokens": self.max_text_tokens,
-            "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
-            "batch_tokens": self._budget,
+        """Return what every language model says, generation settings, and the template's hash."""
+        return super().describe() | {
             "generation": self.spec.generation.model_dump(),
             "ablation": self.spec.ablation,
             "template_sha256": self.template.sha256,
@@ -125,9 +108,8 @@ class RationaleEncoder:
 
     def follow(self, device: str) -> None:
         """Go on where another has moved the model to: the prefix's keys and values are made there."""
-        self.device = device
-        with prefix_attention_on(self.model):
-            self._prefix = run_prefix(self.model, self.template)
+        super().follow(device)
+        self._prefix = self._run_prefix()
 
     def write(self, texts: Sequence[str], *, prompt: str | None) -> list[Entry]:
         """Return each text's rationale (`about`: its `ids`, whether it was `cut`) with its vector, in order.
@@ -158,6 +140,10 @@ class RationaleEncoder:
         order = sorted(range(len(texts)), key=hashes.__getitem__)
         partner = {index: order[(place + 1) % len(order)] for place, index in enumerate(order)}
         return [partner[index] for index in range(len(texts))]
+
+    def _run_prefix(self) -> SharedPrefix:
+        with prefix_attention_on(self.model):
+            return run_prefix(self.model, self.template)
 
     def _plain(self, texts: Sequence[str], prompt: str | None) -> list[Entry]:
         """Return each text's rationale and vector, from the cache or written now.
@@ -206,7 +192,7 @@ class RationaleEncoder:
         """Return the vector of each text with the rationale that is given for it."""
         own = [ids[: self.max_text_tokens] for ids in tokenise(self.tokenizer, texts)]
         rows = [[*ids, *self.template.suffix, *other] for ids, other in zip(own, written, strict=True)]
-        vectors = np.zeros((len(rows), int(self.model.config.get_text_config().hidden_size)), dtype=np.float32)
+        vectors = np.zeros((len(rows), self.dimension), dtype=np.float32)
 
         def pool_batch(batch: list[int]) -> None:
             vectors[batch] = pool(self.model, self._prefix, [rows[index] for index in batch])
@@ -219,8 +205,8 @@ class RationaleEncoder:
         """Write `new` tokens at most and pool what the cache does not have; each batch is stored when it is done."""
         most = self.max_text_tokens
         ids = tokenise(self.tokenizer, texts)
-        self._counters.truncated_texts += sum(len(one) > most for one in ids)
-        self._counters.empty_texts += sum(not one for one in ids)
+        self.counters.truncated_texts += sum(len(one) > most for one in ids)
+        self.counters.empty_texts += sum(not one for one in ids)
         ids = [one[:most] for one in ids]
         settings = self.spec.generation
         sampling = Sampling(max_new_tokens=new, temperature=settings.temperature, seed=self._seed)
@@ -234,11 +220,11 @@ class RationaleEncoder:
                 self._cache.put({keys[index]: entry for index, entry in fresh.items()})
             made.update(fresh)
             own = sum(len(ids[index]) + len(self.template.suffix) for index in batch)
-            self._counters.tokens += own + sum(len(one.ids) for one in rollouts)
+            self.counters.tokens += own + sum(len(one.ids) for one in rollouts)
 
         lengths = [len(one) + len(self.template.suffix) + new for one in ids]
         with prefix_attention_on(self.model):
-            self._budget = for_each_batch(lengths, self._budget, encode_batch, self._counters)
+            self._budget = for_each_batch(lengths, self._budget, encode_batch, self.counters)
         return [made[index] for index in range(len(texts))]
 
     def _rollouts(self, rows: list[tuple[str, list[int]]], sampling: Sampling) -> list[Rollout]:
@@ -251,3 +237,12 @@ class RationaleEncoder:
 
 def _entry(one: Rollout) -> Entry:
     return Entry(one.vector.astype(np.float32), {"ids": one.ids, "cut": one.is_truncated})
+
+
+def _room(loaded: LoadedCausal, template: Template, spec: RationaleSpec) -> int:
+    """Return the tokens of a text that fit beside prompt and rationale; raises HarnessError where none does."""
+    around = len(template.prefix) + len(template.suffix) + spec.generation.max_new_tokens
+    room = loaded.context_length - around
+    if spec.max_text_tokens is None and room < 1:
+        raise HarnessError(f"prompt and rationale take {around} of {loaded.context_length} tokens: no room for text")
+    return room

@@ -75,7 +75,7 @@ class RowCache:
         filled = int(self.lengths.max()) + 1
         return own_keys[:, :, :filled], own_values[:, :, :filled]
 
-    def get_seq_length(self, layer_idx: int = 0) -> int:  # noqa: ARG002 - part of transformers' interface
+    def get_seq_length(self, layer_idx: int = 0) -> int:
         """Return the tokens seen; position ids are always passed, so nothing is derived from it."""
         return len(self.prefix)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.suite.encoder_kinds import known_encoders
-from harness.suite.model_entries import BUILT_IN_ENCODERS
+from harness.suite.encoder_kinds import KINDS, known_encoders
 from harness.suite.problems import Problem, problem
 from harness.tasks.catalogue import catalogue
 from harness.tasks.types import EMBEDDING_TYPES
@@ -43,7 +42,7 @@ def _check_encoder(model: Node) -> Iterator[Problem]:
         yield problem(model, f"a model needs 'encoder' ({kinds}) or 'candidate' (a directory of `grace train`)")
     elif encoder is not None and candidate is not None:
         yield problem(candidate, "'candidate' and 'encoder' exclude each other: a candidate says its own", at_key=True)
-    elif encoder is not None and encoder.value not in BUILT_IN_ENCODERS:
+    elif encoder is not None and str(encoder.value) not in KINDS:
         known = known_encoders()
         if str(encoder.value) not in known:
             near = did_you_mean(encoder.value, known)
@@ -53,9 +52,10 @@ def _check_encoder(model: Node) -> Iterator[Problem]:
 def _check_seeds(model: Node) -> Iterator[Problem]:
     """Yield a problem where every seed would give the same score."""
     seeds, encoder = model.get("seeds"), model.get("encoder")
-    if seeds is None or seeds.value is None or encoder is None or encoder.value not in BUILT_IN_ENCODERS:
+    kind = KINDS.get(str(encoder.value)) if encoder else None
+    if seeds is None or seeds.value is None or encoder is None or kind is None:
         return
-    if encoder.value != "rationale":
+    if not kind.draws_random_numbers:
         yield problem(
             seeds,
             f"seeds: encoder {encoder.value} draws no random numbers, so every run is the same; take it out",

@@ -1,0 +1,141 @@
+"""What encoders over a causal language model share: loading it, and all of the protocol but `encode`.
+
+peft is imported here alone, and only when an adapter is loaded.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.encoders.base import CausalLM, Counters
+from harness.encoders.weights import choose_device, loadable
+from harness.errors import AdapterHasNoEffectError
+from harness.sources.places import Located
+from harness.suite.fields import Similarity
+from harness.suite.model_entries import LoadedModel
+
+logger = logging.getLogger(__name__)
+
+PROBE_TEXT = "The quick brown fox jumps over the lazy dog."
+"""Its states are held against each other with and without an adapter."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedCausal:
+    """A causal language model on its device."""
+
+    model: Any
+    """transformers causal language model in eval mode; a PEFT adapter is injected into its layers and active."""
+    tokenizer: Any
+    device: str
+    context_length: int
+    """Tokens that it can take in."""
+
+
+def load_causal(spec: LoadedModel, weights: Located, adapter: Located | None) -> LoadedCausal:
+    """Load a causal language model, its tokenizer and an adapter.
+
+    Args:
+        spec: device, dtype, attention.
+        weights, adapter: where they are.
+
+    Raises:
+        AdapterHasNoEffectError: states of a probe text are the same with and without the adapter.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    device = choose_device(spec.device)
+    source, revision = loadable(weights, spec.sha256)
+    trust = {"trust_remote_code": True} if spec.trust_remote_code else {}
+    tokenizer = AutoTokenizer.from_pretrained(source, **revision, **trust)
+    model = AutoModelForCausalLM.from_pretrained(
+        source, dtype=getattr(torch, spec.dtype), attn_implementation=spec.attn_implementation, **revision, **trust
+    )
+    model.to(device).eval()
+    if adapter is not None:
+        model = _with_adapter(model, tokenizer, adapter, device)
+    context = int(model.config.get_text_config().max_position_embeddings)
+    return LoadedCausal(model=model, tokenizer=tokenizer, device=device, context_length=context)
+
+
+def _with_adapter(model: Any, tokenizer: Any, adapter: Located, device: str) -> Any:
+    """Return `model` with the adapter injected into its layers and active; refuse one that changes nothing."""
+    import torch
+    from peft import PeftModel
+
+    wrapped = PeftModel.from_pretrained(model, adapter.load_from).to(device).eval()
+    probe = torch.tensor([tokenizer(PROBE_TEXT)["input_ids"]], device=device)
+    with torch.inference_mode():
+        with wrapped.disable_adapter():
+            before = model.base_model(input_ids=probe).last_hidden_state
+        after = model.base_model(input_ids=probe).last_hidden_state
+    change = float((after - before).abs().max())
+    if change == 0.0:
+        raise AdapterHasNoEffectError(
+            f"adapter {adapter.load_from!r} had no effect: the states of a probe text are the same with and "
+            f"without it; its weights are untrained, or their names do not match the base model's modules"
+        )
+    logger.info("adapter %s changes a probe text's states by up to %.3g", adapter.load_from, change)
+    return wrapped.get_base_model()
+
+
+class LanguageModelEncoder:
+    """The encoder protocol over a causal language model; subclasses encode."""
+
+    spec: LoadedModel
+    counters: Counters
+    """Tokens, cut and empty texts."""
+    max_text_tokens: int
+    """Longer texts are cut."""
+
+    def __init__(self, spec: LoadedModel, loaded: LoadedCausal, *, max_text_tokens: int, batch_tokens: int) -> None:
+        """Take what was loaded.
+
+        Args:
+            spec: of the suite.
+            loaded: from `load_causal`.
+            max_text_tokens, batch_tokens: what is used where `spec` says nothing.
+        """
+        self.spec = spec
+        self.counters = Counters()
+        self.model, self.tokenizer, self.device = loaded.model, loaded.tokenizer, loaded.device
+        self.max_text_tokens = spec.max_text_tokens or max_text_tokens
+        self._budget = spec.batch_tokens or batch_tokens
+
+    @property
+    def similarity(self) -> Similarity:
+        """Cosine, unless the suite says otherwise."""
+        return self.spec.similarity or "cosine"
+
+    @property
+    def own_prompts(self) -> Mapping[str, str]:
+        """None: a language model brings no embedding prompts."""
+        return {}
+
+    @property
+    def dimension(self) -> int:
+        """Length of its vectors."""
+        return int(self.model.config.get_text_config().hidden_size)
+
+    def causal_lm(self) -> CausalLM:
+        """Return the model, adapter active, and its tokenizer."""
+        return CausalLM(self.model, self.tokenizer)
+
+    def follow(self, device: str) -> None:
+        """Go on where another has moved the model to."""
+        self.device = device
+
+    def describe(self) -> dict[str, Any]:
+        """Return device, dtype, dimension, length limit and number of parameters."""
+        return {
+            "device": self.device,
+            "dtype": self.spec.dtype,
+            "dimension": self.dimension,
+            "max_text_tokens": self.max_text_tokens,
+            "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
+            "batch_tokens": self._budget,
+        }
