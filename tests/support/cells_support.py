@@ -153,6 +153,37 @@ def tiny_model(family: str, vocabulary: int) -> Any:
         return AutoModelForCausalLM.from_config(config).eval()
 
 
+def nested_model(vocabulary: int, *, cap: float, context: int = CONTEXT) -> Any:
+    """Return a random Gemma 3, whose text configuration, soft cap of the logits and all, stands inside its own."""
+    import torch
+    from transformers import AutoModelForCausalLM, Gemma3Config, Gemma3TextConfig, SiglipVisionConfig
+
+    text = Gemma3TextConfig(
+        vocab_size=vocabulary,
+        hidden_size=HIDDEN,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        max_position_embeddings=context,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=0,
+        initializer_range=0.2,
+        final_logit_softcapping=cap,
+    )
+    vision = SiglipVisionConfig(
+        hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=28, patch_size=14
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        config = Gemma3Config(text_config=text, vision_config=vision.to_dict(), eos_token_id=2)
+        model = AutoModelForCausalLM.from_config(config).eval()
+    assert not hasattr(model.config, "final_logit_softcapping")
+    return model
+
+
 def save_tiny_model(folder: Any, family: str = "llama", *, adds_bos: bool = False, pad_is_eos: bool = False) -> Any:
     """Save model and tokenizer into `folder` and return it."""
     tokenizer = tiny_tokenizer(adds_bos=adds_bos, pad_is_eos=pad_is_eos)

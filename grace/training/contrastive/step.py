@@ -18,6 +18,7 @@ from grace.run.session import Session
 from grace.training.contrastive.inputs import Inputs
 from grace.training.contrastive.packed import Packing, forward, packed_attention_on
 from harness.encoders.batching import default_budget
+from harness.encoders.language_model import capped_logits
 from harness.encoders.pooling import mean_pool
 from harness.errors import InputError
 
@@ -188,10 +189,10 @@ class ContrastiveStep:
             is_training = base.training
             base.eval()  # the reference has no dropout
             base_states = forward(base.base_model, part.packing)
-            base_logits = [_logits(base, one) for one in _chunks(base_states)]
+            base_logits = [capped_logits(base, one) for one in _chunks(base_states)]
             base.train(is_training)
         for own, reference in zip(_chunks(leaf), base_logits, strict=True):
-            kl = kl_to_base(_logits(trained.model, own), reference)
+            kl = kl_to_base(capped_logits(trained.model, own), reference)
             (kl * weight).backward()  # type: ignore[no-untyped-call]
             nats += kl.item()
         assert leaf.grad is not None  # noqa: S101 - every token has a logit
@@ -231,13 +232,6 @@ def _backward(outputs: list[torch.Tensor], gradients: list[torch.Tensor]) -> Non
 
 def _chunks(states: torch.Tensor) -> list[torch.Tensor]:
     return [states[start : start + HEAD_TOKENS] for start in range(0, len(states), HEAD_TOKENS)]
-
-
-def _logits(model: Any, states: torch.Tensor) -> torch.Tensor:
-    """Return next-token logits of states after the final norm, (t, vocabulary)."""
-    logits: torch.Tensor = model.get_output_embeddings()(states)
-    cap = getattr(model.config, "final_logit_softcapping", None)
-    return logits if cap is None else (logits / cap).tanh() * cap
 
 
 def _set_attention_dropout(model: Any, rate: float) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from harness.encoders.language_model import capped_logits
 from harness.errors import EnvironmentGapError, InputError
 
 if TYPE_CHECKING:
@@ -225,14 +226,8 @@ def head_scores(causal: Any, states: Tensor, labels: Tensor, temperature: float)
     import torch
     from torch.utils.checkpoint import checkpoint
 
-    head = causal.get_output_embeddings()
-    cap = getattr(causal.config.get_text_config(), "final_logit_softcapping", None)
-
     def scores(part: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        logits = head(part)
-        if cap is not None:
-            logits = (logits / cap).tanh() * cap
-        logits = logits.float() / temperature
+        logits = capped_logits(causal, part).float() / temperature
         total = logits.logsumexp(dim=1)
         with torch.no_grad():
             entropy = total - (logits.softmax(dim=1) * logits).sum(dim=1)

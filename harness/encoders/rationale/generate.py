@@ -15,18 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.encoders.language_model import capped_logits
 from harness.encoders.rationale.draws import Draws, pick
 from harness.encoders.rationale.prefix_attention import RowCache, SharedPrefix, make_prefix
 from harness.encoders.rationale.template import Template
-
-if TYPE_CHECKING:
-    pass
-
 
 PREFILL_TOKENS = {"cpu": 512, "gpu": 16384}
 """Padded tokens of texts that one forward pass reads."""
@@ -131,7 +128,6 @@ class _Batch:
         longest = max(len(row) for row in ids)
         self._cache = RowCache(prefix, rows=len(self._texts), slots=longest + max_new_tokens)
         self._lengths = torch.tensor([len(row) for row in self._texts], device=self._device)
-        self._head = model.get_output_embeddings()
         self.places = np.arange(len(ids))
         """Which row each of the remaining ones is."""
         self._written: list[list[int]] = [[] for _ in ids]
@@ -162,7 +158,7 @@ class _Batch:
             last.append(states[torch.arange(len(rows), device=self._device), lengths - 1])
         self._sums = torch.cat(sums)
         self._cache.lengths = self._lengths.clone()
-        logits = self._logits(torch.cat(last)) if self._wants_logits else None
+        logits = capped_logits(self._model, torch.cat(last)) if self._wants_logits else None
         if len(self._texts) < len(self._ids):
             owner = torch.tensor(self._owner, device=self._device)
             self._cache.keep(owner)
@@ -212,7 +208,7 @@ class _Batch:
         states = self._forward(self._tokens[:, None], positions)[:, 0]  # (b, h)
         self._sums.index_add_(0, torch.as_tensor(self.places, device=self._device), states.float())
         self._cache.lengths = lengths + 1
-        return self._logits(states) if want_logits else None
+        return capped_logits(self._model, states) if want_logits else None
 
     def rollouts(self) -> list[Rollout]:
         """Return what was written and pooled."""
@@ -234,11 +230,6 @@ class _Batch:
             use_cache=True,
             row_cache=self._cache,
         ).last_hidden_state
-
-    def _logits(self, states: Any) -> Any:
-        logits = self._head(states)
-        cap = getattr(self._model.config, "final_logit_softcapping", None)
-        return logits if cap is None else (logits / cap).tanh() * cap
 
 
 def _distinct(rows: list[list[int]]) -> tuple[list[list[int]], list[int]]:

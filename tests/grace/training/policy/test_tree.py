@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from cells_support import tiny_model
+from cells_support import nested_model, tiny_model
 
 from grace.training.policy import tree as staged
 from grace.training.policy.tree import Row, pack, tree_forward
@@ -102,6 +102,15 @@ def test_many_positions_meet_the_head_in_parts(monkeypatch: pytest.MonkeyPatch) 
         assert torch.allclose(one, other, atol=1e-6)
     distribution = model.get_output_embeddings()(states).softmax(dim=1)
     assert torch.allclose(results[0][1], -(distribution * distribution.log()).sum(dim=1), atol=1e-5)
+
+
+def test_the_policy_is_scored_by_the_capped_logits_that_it_writes_with() -> None:
+    """Also where the soft cap stands in a text configuration inside the model's own."""
+    model = nested_model(80, cap=0.25)
+    states, labels = torch.randn(5, model.config.get_text_config().hidden_size), torch.arange(5)
+    found, _ = staged.head_scores(model, states, labels, 1.0)
+    capped = (model.get_output_embeddings()(states) / 0.25).tanh() * 0.25
+    assert torch.allclose(found, capped.log_softmax(dim=1)[range(5), labels], atol=1e-6)
 
 
 def test_a_model_outside_a_tree_is_itself() -> None:
