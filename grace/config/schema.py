@@ -1,7 +1,7 @@
 """What a training run is told: a frozen pydantic model, every unknown key refused; imports nothing heavy.
 
-`config_load.py` turns a YAML file into a `TrainConfig` and reports problems with their positions; `config_checks.py`
-holds what needs more than one field. A section that the objective does not use is an error, never ignored.
+`load.py` turns a YAML file into a `TrainConfig` and reports problems with their positions; `checks.py` holds what needs
+more than one field. A section that the objective does not use is an error, never ignored.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from harness.suite.fields import Attention, Dtype, Name, Sha256, Strict
+from harness.suite.fields import Attention, Dtype, Name, Sha256, Strict, listed
 
 Objective = Literal["infonce", "simcse", "infonce-rationale", "grace"]
 Credit = Literal["paper", "corrected", "symmetric"]
@@ -38,10 +38,6 @@ OF_LORA = ("r", "alpha", "dropout", "target_modules")
 """Keys of `adapter` that full training does not have."""
 
 
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
 def _unquoted_off(value: Any) -> Any:
     return "off" if value is False else value  # YAML 1.1 reads a bare off as false
 
@@ -56,7 +52,7 @@ class Columns(Strict):
     text: str | None = None
     query: str | None = None
     positive: str | None = None
-    negative: Annotated[tuple[str, ...], BeforeValidator(_listed, json_schema_input_type=str | list[str])] = ()
+    negative: Annotated[tuple[str, ...], BeforeValidator(listed, json_schema_input_type=str | list[str])] = ()
     """One column or several; a cell may be one text or a list of texts. Without any, negatives come from the batch."""
 
 
@@ -125,7 +121,7 @@ class Adapter(Strict):
     dropout: Probability = 0.0
     """On the adapter's input; simcse only, where it is the noise between two passes."""
     target_modules: Annotated[
-        tuple[str, ...], BeforeValidator(_listed, json_schema_input_type=str | list[str]), Field(min_length=1)
+        tuple[str, ...], BeforeValidator(listed, json_schema_input_type=str | list[str]), Field(min_length=1)
     ] = ("all-linear",)
     """`all-linear` (every linear layer but the head), or names of modules."""
 
@@ -177,7 +173,7 @@ class RationaleData(Strict):
 
 
 class Grace(Strict):
-    """The reward and the policy gradient; grace_method in docs/ has the formulas."""
+    """The reward and the policy gradient; docs/algorithms.md and docs/training.md have the formulas."""
 
     credit: Credit = "corrected"
     """paper: as published; corrected: every term depends on the rollout; symmetric: q, d+ and d- are all sampled."""

@@ -29,8 +29,11 @@ from harness.errors import EncoderOutputError, InputError
 Modules = Literal["sentence-transformers", "this package"]
 MODULE_CLASS = "harness.encoders.st_module.CandidateModule"
 SETTINGS_FILE = "harness_module.json"
+"""Both as `st_module.py` has them, which sentence-transformers alone imports; exports made before name them too."""
 HERE_ONLY = {"name", "note", "device", "batch_tokens", "ability"}
+"""What a suite's entry says that is no part of a candidate."""
 OF_THE_BASE = {"encoder", "model", "revision", "sha256", "adapter"}
+"""What `candidate.yaml` says elsewhere."""
 TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2, "float16": 2e-3}
 """Largest difference of normalised vectors between the export and the harness."""
 PROBES = (
@@ -102,7 +105,7 @@ def _make_readable(folder: Path) -> None:
 
 def check(candidate: Candidate, out: Path, *, force: bool) -> None:
     """Refuse what cannot be exported, before anything loads."""
-    if candidate.kind not in ("mean-pool", "rationale"):
+    if not candidate.has_language_model:
         why = "it is in that form already" if candidate.kind == "sentence-transformers" else "it has no weights"
         raise InputError(
             [f"{candidate.name} ({candidate.kind}) cannot be exported: {why}; mean-pool and rationale can"]

@@ -14,14 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from grace.config.schema import Credit, Truncation
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-Credit = Literal["paper", "corrected", "symmetric"]
-Truncation = Literal["minimum", "published", "off"]
 Role = Literal["query", "positive", "negative"]
 
 PUBLISHED_TRUNCATED_REWARD = -1.0

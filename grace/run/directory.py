@@ -34,8 +34,6 @@ MAY_CHANGE = (
     "candidate",
 )
 """What a resumed run may say differently from its beginning."""
-
-
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """How systems say that there is no room: on the disk, in the quota, for a file so large."""
 
@@ -136,11 +134,6 @@ class RunDir:
         """Return the newest whole checkpoint, or None."""
         found = self._checkpoints()
         return found[-1] if found else None
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether a candidate stands here."""
-        return (self.path / CANDIDATE).exists()
 
     def _checkpoints(self) -> list[Path]:
         return sorted((self.path / CHECKPOINTS).glob("step-*"))

@@ -5,6 +5,7 @@
 sentence-transformers' own modules cannot write a rationale, and their mean takes in what a tokenizer puts in front;
 this module hands the texts to the harness's own encoder, so the vectors are the harness's by construction. This file is
 imported by sentence-transformers alone, and is the one place where torch stands at the top: a module must be a class.
+Its place is written into exports, so neither it nor the class may move.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from harness.errors import EnvironmentGapError, InputError
 from harness.sources.places import Sources
 from harness.suite.model_entries import CandidateSpec
 
-CLASS_PATH = f"{__name__}.CandidateModule"
 SETTINGS_FILE = "harness_module.json"
+"""Beside the candidate: the seed of sampled rationales."""
 
 
 class CandidateModule(InputModule):  # type: ignore[misc]

@@ -9,11 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field
 Dtype = Literal["float32", "bfloat16", "float16"]
 Attention = Literal["sdpa", "eager", "flash_attention_2"]
 Similarity = Literal["cosine", "dot"]
+"""How two vectors are compared."""
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.+@=-]*$"
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=80)]
+"""How models, tasks and runs are called: it becomes a file's name."""
 Sha256 = Annotated[str, Field(pattern=SHA256_PATTERN)]
 Points = Annotated[float, Field(allow_inf_nan=False)]
+"""Of a score between 0 and 100, or of a difference of two."""
 
 
 class Strict(BaseModel):
@@ -23,4 +26,5 @@ class Strict(BaseModel):
 
 
 def listed(value: Any) -> Any:
+    """Return a text as a list of one: where a suite may say one or several."""
     return [value] if isinstance(value, str) else value

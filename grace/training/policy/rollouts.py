@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from grace.config.schema import Credit
 from grace.data.rows import Row as Triplet
-from grace.objectives.rewards import Credit, Role, rewarded_roles
+from grace.objectives.rewards import Role, rewarded_roles
 from harness.encoders.batching import default_budget, plan_batches
 from harness.encoders.rationale.generate import Rollout, Sampling, generate, run_prefix
 from harness.encoders.rationale.prefix_attention import prefix_attention_on

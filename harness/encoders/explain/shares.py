@@ -46,16 +46,6 @@ def token_shares(states_a: Floats, states_b: Floats) -> TokenShares:
     return TokenShares(a @ b.mean(axis=0) / (len(a) * scale), b @ a.mean(axis=0) / (len(b) * scale))
 
 
-def token_pairs(states_a: Floats, states_b: Floats) -> NDArray[np.float64]:
-    """Return what each pair of tokens adds to the cosine, (n, m) float64.
-
-    Its row sums are the first text's shares, its column sums the second's. Arguments and errors as `token_shares`.
-    """
-    a, b, scale = _checked(states_a, states_b)
-    pairs: NDArray[np.float64] = a @ b.T / (len(a) * len(b) * scale)
-    return pairs
-
-
 def _checked(states_a: Floats, states_b: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Return both as float64, and the product of the lengths of their means."""
     a, b = np.asarray(states_a, dtype=np.float64), np.asarray(states_b, dtype=np.float64)

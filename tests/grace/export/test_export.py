@@ -88,6 +88,17 @@ def test_rationale_candidate_loads_where_this_package_is(grace, model: Path, tmp
     assert np.array_equal(again.encode(TEXTS), loaded.encode(TEXTS))
 
 
+def test_what_exports_name_is_where_it_was() -> None:
+    """The class and the file of settings are written into directories that others have: neither may move."""
+    from grace.export import export as module
+    from harness.encoders import st_module
+
+    named = st_module.CandidateModule
+    assert f"{named.__module__}.{named.__qualname__}" == module.MODULE_CLASS
+    assert module.MODULE_CLASS == "harness.encoders.st_module.CandidateModule"
+    assert module.SETTINGS_FILE == st_module.SETTINGS_FILE == "harness_module.json"
+
+
 def test_prompts_and_leading_tokens_take_no_part(grace, tmp_path: Path) -> None:
     """Where a prompt or a beginning-of-text token stands before a text, the export still gives the harness's mean."""
     save_tiny_model(tmp_path / "bos", adds_bos=True)

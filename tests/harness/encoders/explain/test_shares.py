@@ -7,13 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.encoders.explain.shares import token_pairs, token_shares
+from harness.encoders.explain.shares import token_shares
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:
     """Return the cosine of two means, the way a report computes it."""
     one, two = a.mean(axis=0), b.mean(axis=0)
     return float(one @ two / (np.linalg.norm(one) * np.linalg.norm(two)))
+
+
+def pairs_of(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return what each pair of tokens adds to the cosine, (n, m), from the formula at the head of the module."""
+    length = np.linalg.norm(a.mean(axis=0)) * np.linalg.norm(b.mean(axis=0))
+    return np.asarray(a @ b.T / (len(a) * len(b) * length))
 
 
 def test_shares_by_hand() -> None:
@@ -32,11 +38,12 @@ def test_a_token_can_speak_against() -> None:
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 64), st.integers(0, 2**32 - 1), st.floats(1e-3, 1e3))
 def test_each_side_sums_to_the_cosine(n: int, m: int, h: int, seed: int, scale: float) -> None:
-    """Whatever the states are, both sides add up to the cosine, and pairs add up to shares."""
+    """Whatever the states are, both sides add up to the cosine, and the pairs add up to the shares."""
     numbers = np.random.default_rng(seed)
     a = (numbers.normal(size=(n, h)) * scale + 0.1).astype(np.float32)
     b = numbers.normal(size=(m, h)).astype(np.float32)
-    shares, pairs, whole = token_shares(a, b), token_pairs(a, b), cosine(a.astype(np.float64), b.astype(np.float64))
+    doubles = a.astype(np.float64), b.astype(np.float64)
+    shares, pairs, whole = token_shares(a, b), pairs_of(*doubles), cosine(*doubles)
     assert shares.a.shape == (n,)
     assert shares.b.shape == (m,)
     assert shares.a.sum() == pytest.approx(whole, abs=1e-9)
