@@ -27,6 +27,11 @@ class PolicyGradient:
     is_leave_one_out: bool = False
     """The baseline of a rollout is the mean of the others: the group's mean taken off, times K / (K - 1)."""
 
+    @property
+    def span(self) -> int:
+        """Optimiser steps from one batch of rollouts to the next."""
+        return self.steps_per_generation * self.num_iterations
+
     def options(self, rollouts: int) -> dict[str, Any]:
         """Return keyword arguments of trl's `GRPOConfig`, batch sizes aside, for groups of `rollouts`."""
         return {

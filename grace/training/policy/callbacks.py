@@ -33,16 +33,25 @@ LOGGED = {
 """trl's names to those of metrics.jsonl; the reward's terms come with them under their own."""
 
 
-class Loop(TrainerCallback):  # type: ignore[misc]
-    """One run's bookkeeping."""
+class Bookkeeping(TrainerCallback):  # type: ignore[misc]
+    """What is done between the steps of one run."""
 
-    def __init__(self, session: Session, checkpoint: Path | None, interrupt: Interrupt, tracker: Tracker) -> None:
-        """Go on from the times of `checkpoint`."""
+    def __init__(
+        self, session: Session, checkpoint: Path | None, interrupt: Interrupt, tracker: Tracker, *, span: int
+    ) -> None:
+        """Go on from the times of `checkpoint`.
+
+        Args:
+            session: of the run.
+            checkpoint: from `newest_checkpoint`; None begins at zero.
+            interrupt: whether somebody asked the run to stop.
+            tracker: where metrics go beside the run's own file.
+            span: optimiser steps from one generation to the next.
+        """
         self.done = clock_of(checkpoint)
         self.clock = self._started()
         self.is_interrupted = False
-        self.span = 1
-        """Optimiser steps from one generation to the next; whoever makes the trainer sets it."""
+        self._span = span
         self._session, self._interrupt, self._tracker = session, interrupt, tracker
         self._step_began = 0.0
 
@@ -68,11 +77,11 @@ class Loop(TrainerCallback):  # type: ignore[misc]
         step, session = state.global_step, self._session
         # Sums over processes: every one of them must stop at the same step.
         asked, total = session.world.total([self._interrupt.is_requested, self._share(step)], session.trained.device)
-        is_over, is_boundary = total / session.world.size >= 1, step % self.span == 0
+        is_over, is_boundary = total / session.world.size >= 1, step % self._span == 0
         if is_over or (asked and is_boundary):
             control.should_training_stop = True
             self.is_interrupted = bool(asked) and not is_over
-        every = -(-session.config.checkpoint_every // self.span) * self.span
+        every = -(-session.config.checkpoint_every // self._span) * self._span
         if is_boundary and (step % every == 0 or control.should_training_stop):
             control.should_save = True
 

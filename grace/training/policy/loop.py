@@ -1,6 +1,6 @@
 """Training by reinforcement: from a session to a policy trained on its own rationales, with checkpoints and metrics.
 
-The trainer is trl's (policy_trainer.py); what happens between steps is policy_loop.py's. A checkpoint is written by
+The trainer is trl's (trainer.py); what happens between steps is callbacks.py's. A checkpoint is written by
 transformers' Trainer at the end of a generation's steps only; `clock.json` in it comes last and makes it whole.
 """
 
@@ -17,7 +17,7 @@ from grace.run.session import Finished, Session
 from grace.run.stopping import interruptible
 from grace.run.tracking import Tracker
 from grace.training.policy.build import build_trainer
-from grace.training.policy.callbacks import Loop, newest_checkpoint
+from grace.training.policy.callbacks import Bookkeeping, newest_checkpoint
 from grace.training.policy.checks import check_policy
 
 
@@ -36,31 +36,26 @@ def train_policy(session: Session, *, resume: bool) -> Finished:
     config = session.config
     roles = check_policy(config, session.data, processes=session.world.size)
     gradient = policy_gradient(config.grace)
-    per_generation = config.batch_size * gradient.steps_per_generation
-    folder = session.run.path / CHECKPOINTS
-    span = gradient.steps_per_generation * gradient.num_iterations
-
-    checkpoint = newest_checkpoint(folder) if resume else None
+    checkpoint = newest_checkpoint(session.run.path / CHECKPOINTS) if resume else None
     with (
         room_on_disk(session.run.path),
         interruptible() as interrupt,
         _quiet(),
         Tracker(config, is_on=session.world.is_main) as tracker,
     ):
-        loop = Loop(session, checkpoint, interrupt, tracker)
-        loop.span, first = span, int(loop.done["step"]) // span
-        if session.run.is_main:
-            session.run.forget_after(int(loop.done["step"]))
-        trainer = build_trainer(session, gradient, roles, per_generation, span, first=first, loop=loop)
+        books = Bookkeeping(session, checkpoint, interrupt, tracker, span=gradient.span)
+        done = int(books.done["step"])
+        session.run.forget_after(done)
+        trainer = build_trainer(session, gradient, roles, first=done // gradient.span, callback=books)
         try:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         finally:
             release(trainer)
     return Finished(
         steps=trainer.state.global_step,
-        seconds=loop.clock.seconds,
-        cpu_seconds=loop.clock.cpu_seconds,
-        is_interrupted=loop.is_interrupted,
+        seconds=books.clock.seconds,
+        cpu_seconds=books.clock.cpu_seconds,
+        is_interrupted=books.is_interrupted,
         facts={"algorithm": config.grace.algorithm, "inert_reward_terms": trainer.inert_terms},
     )
 

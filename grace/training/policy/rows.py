@@ -1,9 +1,10 @@
-"""Trl's padded tensors <-> rows."""
+"""Between trl's padded tensors and rows: p columns of prompt, padded on the left, c of completion, on the right."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import Any
 
 import torch  # noqa: TID253 - this module is imported when a policy is trained, and never before
@@ -13,16 +14,28 @@ from grace.training.policy.rollouts import Roles, Writer, text_of
 from grace.training.policy.tree import Row
 
 
+def ended(prompt: tuple[int, ...], written: tuple[int, ...], ends: frozenset[int]) -> Row:
+    """Return a row whose rationale is `written` without the id that ended it, if one did."""
+    if written and written[-1] in ends:
+        return Row(prompt=prompt, rationale=written[:-1], end=written[-1])
+    return Row(prompt=prompt, rationale=written)
+
+
 def rows_of(ids: torch.Tensor, mask: torch.Tensor, keep: int, writer: Writer) -> list[Row]:
-    """Return trl's padded prompts and completions, (n, p+c), as rows without prefix and padding."""
+    """Return trl's padded prompts and completions as rows without prefix and padding.
+
+    Args:
+        ids: (n, p + c) int64.
+        mask: (n, p + c), 0 at padding.
+        keep: c.
+        writer: whose template's prefix begins each prompt.
+    """
     found = []
     skip = len(writer.template.prefix)
     for row, real in zip(ids.tolist(), mask.tolist(), strict=True):
         prompt = [token for token, is_real in zip(row[:-keep], real[:-keep], strict=True) if is_real][skip:]
         written = [token for token, is_real in zip(row[-keep:], real[-keep:], strict=True) if is_real]
-        has_end = bool(written) and written[-1] in writer.ends
-        rationale, end = (written[:-1], written[-1]) if has_end else (written, None)
-        found.append(Row(prompt=tuple(prompt), rationale=tuple(rationale), end=end))
+        found.append(ended(tuple(prompt), tuple(written), writer.ends))
     return found
 
 
@@ -40,7 +53,14 @@ def states_of(causal: Any) -> Iterator[list[torch.Tensor]]:
 def with_rows(
     ids: torch.Tensor, mask: torch.Tensor, keep: int, rows: Sequence[Row], writer: Writer
 ) -> tuple[torch.Tensor, torch.Tensor, int]:
-    """Return trl's padded rows, (n, p+c), with further ones below, padded alike, and the new c."""
+    """Return trl's padded rows with further ones below, padded alike, their mask, and the new c.
+
+    Args:
+        ids, mask: (n, p + c) each, as trl has them.
+        keep: c.
+        rows: what is put below; none leaves everything as it is.
+        writer: whose template's prefix begins each prompt.
+    """
     if not rows:
         return ids, mask, keep
     prompts = [[*writer.template.prefix, *row.prompt] for row in rows]
@@ -55,7 +75,13 @@ def with_rows(
 
 
 def plain_pooled(states: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor, writer: Writer) -> torch.Tensor:
-    """Return the mean state over text, suffix and rationale of each padded row, (n, h) float32."""
+    """Return the mean state over text, suffix and rationale of each padded row, (n, h) float32.
+
+    Args:
+        states: (n, p + c, h), after the final norm.
+        ids, mask: (n, p + c) each.
+        writer: whose prefix and ends take no part.
+    """
     order = mask.cumsum(dim=1)
     last = (order == mask.sum(dim=1, keepdim=True)) & mask.bool()
     is_end = last & torch.isin(ids, torch.tensor(sorted(writer.ends), device=ids.device))
@@ -66,8 +92,6 @@ def plain_pooled(states: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor, wr
 
 def text_numbers(triplet: Triplet, roles: Roles, generation: int) -> list[int]:
     """Return a number for each text of a triplet, equal where the texts are, on every process."""
-    from hashlib import sha256
-
     everyone = [role for role in ("query", "positive", "negative") if role in (*roles.paid, *roles.anchors)]
     digests = [sha256(text_of(triplet, role, generation).encode("utf-8", "replace")).digest() for role in everyone]
     return [int.from_bytes(one[:8], "little", signed=True) for one in digests]

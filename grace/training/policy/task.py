@@ -1,4 +1,4 @@
-"""PolicyTask and the order of its rows."""
+"""What the policy trainer is told beside trl's own arguments, and in which order it visits the rows."""
 
 from __future__ import annotations
 
@@ -18,29 +18,44 @@ class PolicyTask:
     """What the trainer is told beside trl's own arguments."""
 
     triplets: Sequence[Triplet]
+    """All rows of the data."""
     roles: Roles
     writer: Writer
     settings: rewards.RewardSettings
     temperature: float
+    """Of the rollouts."""
     anchor_temperature: float
+    """Of the single rationales of texts that are not paid; 0 is greedy."""
     infonce_weight: float
+    """Of the InfoNCE term of the loss; 0: there is none."""
     infonce_temperature: float
     mask_false_negatives: bool
     is_staged: bool
+    """Whether the loss runs over a packed tree, not over trl's padded rows."""
     seed: int
+    """Of what is written."""
     data_seed: int
+    """Of the order of the rows."""
     triplets_per_generation: int
     """Over all processes."""
     steps_per_generation: int
     """Optimiser steps from one generation to the next."""
     say: Callable[[str], None]
+    """Where a person reads it; the main process's alone."""
 
 
 class Generations(torch.utils.data.Sampler[int]):
     """Rows in the order that trl reads them: a generation's triplets, each a block of equal rows, repeated."""
 
     def __init__(self, task: PolicyTask, *, repeats: int, count: int, first: int) -> None:
-        """Lay out `count` generations, beginning with generation `first`; `repeats` micro-batches come of each."""
+        """Lay out the generations.
+
+        Args:
+            task: triplets, how many a generation, and the seed of their order.
+            repeats: micro-batches that come of each generation.
+            count: generations in all.
+            first: the one to begin with.
+        """
         self._task, self._repeats, self._count, self._first = task, repeats, count, first
 
     def __len__(self) -> int:

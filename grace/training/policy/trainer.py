@@ -2,7 +2,7 @@
 
 - the sampler: rows of a generation are a function of (seed, generation), so a resumed run sees the same;
 - the rollout function: rationales and their pooled states come from the code of the evaluating encoder;
-- one reward function: rewards.py over the states of all processes, which trl's reward functions do not see;
+- one reward function: objectives/rewards.py over the states of all processes, which trl's reward functions do not see;
 - `_prepare_inputs`: without trl's shuffle, so that a group's rollouts stay together and share their text's tokens;
 - `_get_per_token_logps_and_entropies`: the staged forward, which also gives the pooled states;
 - `_compute_loss`: trl's, plus the InfoNCE term on those states.
@@ -12,8 +12,8 @@ trl is pinned: tests/grace/training/policy/test_trl.py holds the signatures of t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import torch  # noqa: TID253 - this module is imported when a policy is trained, and never before
 from trl import GRPOTrainer  # noqa: TID253
@@ -26,13 +26,22 @@ from grace.objectives import rewards
 from grace.objectives.hybrid import Place, rollouts_info_nce, with_gradient, with_live
 from grace.objectives.losses import false_negatives
 from grace.objectives.rewards import Role, States
-from grace.training.policy import tree as staged
 from grace.training.policy.rollouts import Draw, draws, generation_seed, stacked
-from grace.training.policy.rows import plain_pooled, rows_of, states_of, text_numbers, with_rows
+from grace.training.policy.rows import ended, plain_pooled, rows_of, states_of, text_numbers, with_rows
 from grace.training.policy.task import Generations, PolicyTask
-from grace.training.policy.tree import Row, Scores, prepare_for_trees
+from grace.training.policy.tree import Row, pack
+from grace.training.policy.tree_forward import Scores, prepare_for_trees
 
 ROLES: tuple[Role, ...] = ("query", "positive", "negative")
+"""In the order in which processes number them for each other."""
+
+
+class _Written(NamedTuple):
+    """Rationales of this process, in the order in which they were wanted."""
+
+    rows: list[Row]
+    logprobs: list[list[float]] | None
+    """Of vLLM's tokens; None where transformers wrote them: trl computes them itself."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,11 +52,17 @@ class _Batch:
     first: int
     """Index of this process's first triplet among those of all processes."""
     paid: list[Draw]
+    """Rollouts that are rewarded and trained, triplet by triplet and role by role."""
     anchors: list[Draw]
+    """Single rationales of the other texts."""
     anchor_rows: list[Row]
+    """What was written for them."""
     cut: list[bool]
+    """Of each paid rollout, whether the length limit ended it."""
     states: States | None = None
+    """Of all processes; None until the reward looked at them."""
     ignored: torch.Tensor | None = None
+    """Which documents are no negatives of a query; None: all are."""
 
 
 class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]
@@ -119,49 +134,48 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]
         """Write the rationales of this process's rows, anchors with them; keep the states, hand trl the ids."""
         batch, writer = self._generated, self._task.writer
         wanted = [*batch.paid, *batch.anchors]
-        prompts_of = [[*ids, *writer.template.suffix] for ids in writer.ids([one.text for one in wanted])]
-        if self.use_vllm:
-            written, logprobs = self._from_vllm(prompts_of)
-            self._pooled = None  # the first forward pass, that of the old log-probabilities, gives the states
-        else:
-            logprobs = None
-            generation = self.state.global_step // self._task.steps_per_generation
-            with unwrap_model_for_generation(
-                self.model_wrapped,
-                self.accelerator,
-                gather_deepspeed3_params=self.args.ds3_gather_for_generation,
-                gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs,
-            ):
-                made = writer.write(self.causal, wanted, generation_seed(self._task.seed, generation))
-            written = [(one.ids, one.end) for one in made]
-            self._pooled = stacked(made, self.accelerator.device)
+        texts = [(*ids, *writer.template.suffix) for ids in writer.ids([one.text for one in wanted])]
+        written = self._from_vllm(texts) if self.use_vllm else self._from_the_model(texts, wanted)
         n = len(batch.paid)
-        batch.cut = [end is None for _, end in written[:n]]
-        batch.anchor_rows = [
-            Row(prompt=tuple(prompt), rationale=tuple(ids), end=end, is_scored=False)
-            for prompt, (ids, end) in zip(prompts_of[n:], written[n:], strict=True)
-        ]
+        paid = written.rows[:n]
+        batch.cut = [one.end is None for one in paid]
+        batch.anchor_rows = [replace(one, is_scored=False) for one in written.rows[n:]]
         self._extra = batch.anchor_rows if self.use_vllm else []
-        self.generated_tokens += sum(len(ids) for ids, _ in written)
+        self.generated_tokens += sum(len(one.rationale) for one in written.rows)
         return {
-            "prompt_ids": [[*writer.template.prefix, *prompt] for prompt in prompts_of[:n]],
-            "completion_ids": [[*ids, *([] if end is None else [end])] for ids, end in written[:n]],
-            "logprobs": None if logprobs is None else logprobs[:n],
+            "prompt_ids": [[*writer.template.prefix, *one.prompt] for one in paid],
+            "completion_ids": [[*one.rationale, *([] if one.end is None else [one.end])] for one in paid],
+            "logprobs": None if written.logprobs is None else written.logprobs[:n],
         }
 
-    def _from_vllm(self, prompts: list[list[int]]) -> tuple[list[tuple[list[int], int | None]], list[list[float]]]:
-        """Return ids, ends and log-probabilities from vLLM, all at the rollouts' temperature, by its own draws."""
+    def _from_the_model(self, texts: list[tuple[int, ...]], wanted: list[Draw]) -> _Written:
+        """Write with transformers, and keep the states that were pooled on the way."""
+        generation = self.state.global_step // self._task.steps_per_generation
+        with unwrap_model_for_generation(
+            self.model_wrapped,
+            self.accelerator,
+            gather_deepspeed3_params=self.args.ds3_gather_for_generation,
+            gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs,
+        ):
+            made = self._task.writer.write(self.causal, wanted, generation_seed(self._task.seed, generation))
+        self._pooled = stacked(made, self.accelerator.device)
+        pairs = zip(texts, made, strict=True)
+        return _Written([Row(prompt=text, rationale=tuple(one.ids), end=one.end) for text, one in pairs], None)
+
+    def _from_vllm(self, texts: list[tuple[int, ...]]) -> _Written:
+        """Write with vLLM, all at the rollouts' temperature and by its own draws; it gives no states."""
         from trl.extras.profiling import profiling_context
 
+        self._pooled = None  # the first forward pass, that of the old log-probabilities, gives the states
+        prefix, ends = self._task.writer.template.prefix, self._task.writer.ends
         _, ids, logprobs, _ = self.vllm_generation.generate(
-            prompts=[[*self._task.writer.template.prefix, *prompt] for prompt in prompts],
+            prompts=[[*prefix, *text] for text in texts],
             images=None,
             num_generations=1,
             profiler=profiling_context(self, "vLLM.generate"),
         )
-        ends = self._task.writer.ends
-        split = [(one[:-1], one[-1]) if one[-1] in ends else (one, None) for one in (list(row) for row in ids)]
-        return split, [[one[0] for one in row] for row in logprobs]
+        rows = [ended(text, tuple(row), ends) for text, row in zip(texts, ids, strict=True)]
+        return _Written(rows, [[one[0] for one in row] for row in logprobs])
 
     # ---- rewards
 
@@ -215,31 +229,35 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]
     # ---- the loss
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
-        task, batch = self._task, self._generated
-        rows = inputs["row_index"].tolist()
+        task = self._task
         places: list[Place] = []
         if task.infonce_weight:
-            self._extra, places = self._live(rows)
+            self._extra, places = self._live(inputs["row_index"].tolist())
         self._pooled = None
         loss: torch.Tensor = super()._compute_loss(model, inputs)
         self._extra = []
         if task.infonce_weight:
-            assert self._pooled is not None  # noqa: S101 - set by the forward pass
-            assert batch.states is not None  # noqa: S101 - set by the reward
-            batch.states = self._refreshed(batch.states, self._pooled.detach(), places)
-            states = with_live(batch.states, self._pooled, places)
-            term = rollouts_info_nce(states, temperature=task.infonce_temperature, ignored=batch.ignored)
-            parts = self.current_gradient_accumulation_steps
-            # Processes' gradients are averaged, and one optimiser step has its share of the rows: scaled back.
-            share = self.accelerator.num_processes * self.args.steps_per_generation / parts
-            loss = loss + task.infonce_weight * with_gradient(term, parts=parts, share=share)
-            self._metrics["train"]["info_nce"].append(float(term.detach()))
+            loss = loss + task.infonce_weight * self._info_nce(places)
         if not bool(loss.isfinite()):
             raise TrainingFailedError(
                 f"step {self.state.global_step + 1}: the loss is {loss.item()}; a lower optimiser.lr or "
                 f"max_grad_norm may help; the last checkpoint is kept"
             )
         return loss
+
+    def _info_nce(self, places: list[Place]) -> torch.Tensor:
+        """Return InfoNCE over the whole batch, with the gradients of the rows that were just computed."""
+        task, batch = self._task, self._generated
+        assert self._pooled is not None  # noqa: S101 - set by the forward pass
+        assert batch.states is not None  # noqa: S101 - set by the reward
+        batch.states = self._refreshed(batch.states, self._pooled.detach(), places)
+        states = with_live(batch.states, self._pooled, places)
+        term = rollouts_info_nce(states, temperature=task.infonce_temperature, ignored=batch.ignored)
+        self._metrics["train"]["info_nce"].append(float(term.detach()))
+        parts = self.current_gradient_accumulation_steps
+        # Processes' gradients are averaged, and one optimiser step has its share of the rows: scaled back.
+        share = self.accelerator.num_processes * self.args.steps_per_generation / parts
+        return with_gradient(term, parts=parts, share=share)
 
     def _refreshed(self, states: States, pooled: torch.Tensor, places: list[Place]) -> States:
         """Return the batch's states with those that all processes have just computed, none with a gradient."""
@@ -307,7 +325,7 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]
         made = []
         for index, chunk in enumerate(chunks):
             own = [*chunk, *self._extra] if index == len(chunks) - 1 else chunk
-            tree = staged.pack(self._task.writer.template.prefix, own, ids.device, columns=keep)
+            tree = pack(self._task.writer.template.prefix, own, ids.device, columns=keep)
             with self.accelerator.autocast():
                 made.append(model(tree=tree, temperature=self.temperature))
         log_probs, entropies = (torch.cat(column)[: len(rows)] for column in list(zip(*made, strict=True))[:2])

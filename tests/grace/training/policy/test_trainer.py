@@ -53,9 +53,7 @@ def trainer_of(session: Session, said: list[str] | None = None) -> Any:
         session.progress.say = said.append  # type: ignore[method-assign]
     gradient = policy_gradient(session.config.grace)
     roles = checks._roles(session.config, session.data)
-    per_generation = session.config.batch_size * gradient.steps_per_generation
-    span = gradient.steps_per_generation * gradient.num_iterations
-    trainer = build_trainer(session, gradient, roles, per_generation, span, first=0, loop=None)
+    trainer = build_trainer(session, gradient, roles, first=0, callback=None)
     trainer.current_gradient_accumulation_steps = session.config.accumulation
     trainer.model.train()
     return trainer

@@ -1,127 +1,31 @@
-"""The staged forward gives what a plain pass over each row gives: log-probabilities, pooled states, gradients."""
+"""What a batch looks like when it is packed."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
-from cells_support import nested_model, tiny_model
 
-from grace.training.policy import tree as staged
-from grace.training.policy.tree import Row, pack, tree_forward
+from grace.training.policy.tree import Row, pack
 from harness.errors import InputError
 
-PREFIX = [5, 9, 11, 23, 7]
-ROWS = [
-    Row(prompt=(31, 32, 33, 8), rationale=(40, 41, 42), end=2),
-    Row(prompt=(51, 8), rationale=(43, 44, 45, 46, 47)),
-    Row(prompt=(31, 32, 33, 8), rationale=(), end=2),
-    Row(prompt=(51, 8), rationale=(48,), end=2),
-    Row(prompt=(61, 62, 63, 64, 65, 66, 8), rationale=(49, 50), is_scored=False),
-]
+PREFIX = [5, 9, 11]
 
 
-def plain(model: Any, rows: list[Row], temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return log-probabilities, (n, 5), and pooled states, (n, h), one row at a time with the model's own attention."""
-    width, log_probs, pooled = 5, [], []
-    for row in rows:
-        ids = [*PREFIX, *row.prompt, *row.rationale]
-        states = model.base_model(input_ids=torch.tensor([ids])).last_hidden_state[0]
-        pooled.append(states[len(PREFIX) :].mean(dim=0))
-        targets = [*row.rationale, *([] if row.end is None else [row.end])] if row.is_scored else []
-        first = len(PREFIX) + len(row.prompt) - 1
-        logits = model.get_output_embeddings()(states[first : first + len(targets)]) / temperature
-        own = logits.log_softmax(dim=1)[range(len(targets)), targets]
-        log_probs.append(torch.cat([own, own.new_zeros(width - len(targets))]))
-    return torch.stack(log_probs), torch.stack(pooled)
-
-
-def gradients(model: Any, log_probs: torch.Tensor, pooled: torch.Tensor) -> torch.Tensor:
-    """Return the gradient of a loss over both results, all parameters in one vector."""
-    weights = torch.linspace(-1, 1, log_probs.numel()).view_as(log_probs)
-    mixed = (pooled @ pooled.T).tanh().sum()
-    model.zero_grad()
-    ((weights * log_probs).sum() + mixed).backward()
-    return torch.cat([one.grad.flatten() for one in model.parameters() if one.grad is not None])
-
-
-@pytest.mark.parametrize("family", ["llama", "qwen2", "gemma"])
-def test_staged_and_plain_give_the_same_values_and_gradients(family: str) -> None:
-    """Different lengths, an empty rationale, rows that are cut or only pooled; relative difference below 1e-5."""
-    model = tiny_model(family, 80)
-    expected, expected_pooled = plain(model, ROWS, 0.7)
-    expected_gradient = gradients(model, expected, expected_pooled)
-    staged.use_tree_attention(model)
-    got = tree_forward(model, pack(PREFIX, ROWS), 0.7)
-    gradient = gradients(model, got.log_probs, got.pooled)
-    for one, other in ((got.log_probs, expected), (got.pooled, expected_pooled), (gradient, expected_gradient)):
-        assert ((one - other).norm() / other.norm()).item() < 1e-5
-
-
-def test_a_sliding_window_is_kept() -> None:
-    """A layer that sees the last four tokens only sees the same four in a tree."""
-    model = tiny_model("llama", 80)
-    rows = ROWS[:2]
-    for layer in model.model.layers:
-        layer.self_attn.sliding_window = 4
+def test_a_batch_by_hand() -> None:
+    """Prefix, each text once, then each rationale behind the last token of its prompt, at the positions of its row."""
+    rows = [
+        Row(prompt=(31, 32, 8), rationale=(40, 41), end=2),
+        Row(prompt=(51, 8), rationale=(42,)),
+        Row(prompt=(31, 32, 8), rationale=(43,), is_scored=False),
+    ]
     tree = pack(PREFIX, rows)
-    # Llama passes no window, so it is handed to the attention here, and to a mask over each plain row below.
-    forward = staged.tree_attention
-    torch.manual_seed(0)
-    q, k, v = (torch.randn(1, heads, tree.tokens.shape[1], 8) for heads in (4, 2, 2))
-    got, _ = forward(None, q, k, v, None, tree=tree, scaling=0.3, sliding_window=4)
-    for index in range(len(rows)):
-        text = int(tree.owner[index])
-        places = torch.cat(
-            [
-                torch.arange(tree.prefix),
-                tree.texts.places[text, : tree.texts.lengths[text]],
-                tree.rationales.places[index, : tree.rationales.lengths[index]],
-            ]
-        )
-        steps = torch.arange(len(places))
-        mask = (steps[:, None] >= steps) & (steps[:, None] - steps < 4)
-        row = [one[:, :, places] for one in (q, k, v)]
-        expected = torch.nn.functional.scaled_dot_product_attention(*row, attn_mask=mask, scale=0.3, enable_gqa=True)
-        assert torch.allclose(got[0, places], expected[0].transpose(0, 1), atol=1e-6)
-
-
-def test_many_positions_meet_the_head_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks change neither log-probabilities nor entropies nor the gradient."""
-    model = tiny_model("llama", 80)
-    states = torch.randn(10, model.config.hidden_size, requires_grad=True)
-    labels = torch.arange(10)
-    results = []
-    for chunk in (1024, 3):
-        monkeypatch.setattr(staged, "HEAD_CHUNK", chunk)
-        log_probs, entropies = staged.head_scores(model, states, labels, 1.0)
-        (gradient,) = torch.autograd.grad(log_probs.sum(), states)
-        results.append((log_probs, entropies, gradient))
-    for one, other in zip(*results, strict=True):
-        assert torch.allclose(one, other, atol=1e-6)
-    distribution = model.get_output_embeddings()(states).softmax(dim=1)
-    assert torch.allclose(results[0][1], -(distribution * distribution.log()).sum(dim=1), atol=1e-5)
-
-
-def test_the_policy_is_scored_by_the_capped_logits_that_it_writes_with() -> None:
-    """Also where the soft cap stands in a text configuration inside the model's own."""
-    model = nested_model(80, cap=0.25)
-    states, labels = torch.randn(5, model.config.get_text_config().hidden_size), torch.arange(5)
-    found, _ = staged.head_scores(model, states, labels, 1.0)
-    capped = (model.get_output_embeddings()(states) / 0.25).tanh() * 0.25
-    assert torch.allclose(found, capped.log_softmax(dim=1)[range(5), labels], atol=1e-6)
-
-
-def test_a_model_outside_a_tree_is_itself() -> None:
-    """With the tree attention installed, a padded batch gives what it gave before."""
-    model = tiny_model("llama", 80)
-    ids = torch.tensor([[0, 0, 31, 32, 33], [41, 42, 43, 44, 45]])
-    mask = torch.tensor([[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]])
-    before = model(input_ids=ids, attention_mask=mask).logits
-    staged.use_tree_attention(model)
-    after = model(input_ids=ids, attention_mask=mask).logits
-    assert torch.allclose(before[mask.bool()], after[mask.bool()], atol=1e-6)
+    assert tree.tokens.tolist() == [[5, 9, 11, 31, 32, 51, 8, 40, 41, 8, 42, 8, 43]]
+    assert tree.positions.tolist() == [[0, 1, 2, 3, 4, 3, 5, 6, 7, 4, 5, 5, 6]]
+    assert tree.owner.tolist() == [0, 1, 0]
+    assert (tree.scored.tolist(), tree.labels.tolist()) == ([6, 7, 8, 9], [40, 41, 2, 42])
+    assert (tree.cells.tolist(), tree.columns) == ([0, 1, 2, 3], 3)
+    assert pack(PREFIX, rows, columns=5).cells.tolist() == [0, 1, 2, 5]
+    assert torch.equal(tree.rationales.lengths, torch.tensor([3, 2, 2]))
 
 
 def test_a_prompt_that_cannot_be_split_is_refused() -> None:
