@@ -39,10 +39,12 @@ OF_LORA = ("r", "alpha", "dropout", "target_modules")
 
 
 def _unquoted_off(value: Any) -> Any:
-    return "off" if value is False else value  # YAML 1.1 reads a bare off as false
+    """Return `off` as it was written: YAML 1.1 reads a bare one as false."""
+    return "off" if value is False else value
 
 
 def _of_kind(value: Any) -> Any:
+    """Return a text as the section with that kind."""
     return {"kind": value} if isinstance(value, str) else value
 
 
@@ -300,6 +302,11 @@ class TrainConfig(Strict):
     def uses_rationales(self) -> bool:
         """Whether rationales are written in training."""
         return self.objective in SECTIONS["max_new_tokens"]
+
+    @property
+    def needs_base(self) -> bool:
+        """Whether the loss looks at the base model."""
+        return self.retain_weight > 0 or self.grace.beta > 0
 
     @property
     def candidate_kind(self) -> Literal["mean-pool", "rationale"]:

@@ -5,7 +5,6 @@ An objective is a row of `OBJECTIVES`: what can be checked before a model is loa
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -29,25 +28,30 @@ from harness.environment import git_revision, hardware, versions
 from harness.errors import EnvironmentGapError, InputError
 from harness.sources.places import Sources
 
-logger = logging.getLogger(__name__)
-
 
 class Objective(NamedTuple):
     """How one of `config.schema.Objective` is trained."""
 
     check: Callable[..., Any]
     """(config, data, *, processes): raises InputError or EnvironmentGapError over what needs no model."""
-    train: str
+    loop: str
     """`module:function` of (session, *, resume) -> Finished; imported when it begins, since trl is slow to load."""
 
+    def train(self, session: Session, *, resume: bool) -> Finished:
+        """Run the loop."""
+        module, _, name = self.loop.partition(":")
+        finished: Finished = getattr(import_module(module), name)(session, resume=resume)
+        return finished
 
-_CONTRASTIVE = Objective(check=check_contrastive, train="grace.training.contrastive.loop:train_contrastive")
+
+_CONTRASTIVE = Objective(check=check_contrastive, loop="grace.training.contrastive.loop:train_contrastive")
 OBJECTIVES = {
     "infonce": _CONTRASTIVE,
     "simcse": _CONTRASTIVE,
     "infonce-rationale": _CONTRASTIVE,
-    "grace": Objective(check=check_policy, train="grace.training.policy.loop:train_policy"),
+    "grace": Objective(check=check_policy, loop="grace.training.policy.loop:train_policy"),
 }
+"""A row for each name; a new one is a row here, a section in `config/schema.py`, and its own file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,47 +85,38 @@ def train(
         EnvironmentGapError: data, weights or a package are not there, or the disk is full.
         TrainingFailedError: the loss is no number any more.
     """
-    made = _config(config)
+    config = _checked(config)
+    objective = OBJECTIVES[config.objective]
     sources, progress = sources or Sources(), progress or Progress()
-    data = load_data(made.data, sources, at_least=made.batch_size)
-    if made.trackio:
-        trackio()
-    weights = locate_base(made, sources)
-    world = join(choose_device(made.device))
-    objective = OBJECTIVES[made.objective]
-    objective.check(made, data, processes=world.size)
+
+    data = load_data(config.data, sources, at_least=config.batch_size)
+    weights = locate_base(config, sources)
+    world = join(choose_device(config.device))
+    objective.check(config, data, processes=world.size)
     run = RunDir(Path(out), is_main=world.is_main)
-    _prepare(run, made, data, resume=resume, world=world)
-    if world.is_main and data.skipped:
-        progress.say(f"{len(data.skipped)} row(s) skipped; see {run.path / 'skipped.jsonl'}")
-    trained = load_trainable(made, weights, keep_base=made.retain_weight > 0 or made.grace.beta > 0)
-    session = Session(config=made, run=run, trained=trained, data=data, world=world, progress=progress)
-    finished = _loop_of(objective)(session, resume=resume)
+    _prepare(run, config, world, resume=resume)
+    _note_beginnings(run, data, progress)
+
+    trained = load_trainable(config, weights, keep_base=config.needs_base)
+    session = Session(config=config, run=run, trained=trained, data=data, world=world, progress=progress)
+    finished = objective.train(session, resume=resume)
     if not finished.is_interrupted:
-        facts = {
-            "steps": finished.steps,
-            "seconds": round(finished.seconds, 1),
-            "cpu_seconds": round(finished.cpu_seconds, 1),
-            "processes": world.size,
-            **finished.facts,
-        }
-        write_candidate(run, made, trained, data, facts=facts)
+        write_candidate(run, config, trained, data, facts=_facts(finished, world))
     return Trained(path=run.path, finished=finished)
 
 
-def _config(config: TrainConfig | Path | str | Mapping[str, Any]) -> TrainConfig:
+def _checked(config: TrainConfig | Path | str | Mapping[str, Any]) -> TrainConfig:
+    """Return the configuration, with what needs several fields checked, and the package that it logs to."""
     if isinstance(config, TrainConfig):
-        return config_of(config.model_dump(mode="json", exclude_unset=True))  # checks what needs several fields
-    return load_config(config).config if isinstance(config, Path | str) else config_of(config)
+        config = config.model_dump(mode="json", exclude_unset=True)
+    checked = load_config(config).config if isinstance(config, Path | str) else config_of(config)
+    if checked.trackio:
+        trackio()
+    return checked
 
 
-def _loop_of(objective: Objective) -> Callable[..., Finished]:
-    module, _, name = objective.train.partition(":")
-    loop: Callable[..., Finished] = getattr(import_module(module), name)
-    return loop
-
-
-def _prepare(run: RunDir, config: TrainConfig, data: TrainingData, *, resume: bool, world: World) -> None:
+def _prepare(run: RunDir, config: TrainConfig, world: World, *, resume: bool) -> None:
+    """Make the run's directory on the main process, and stop all of them where that cannot be."""
     problem: InputError | EnvironmentGapError | None = None
     try:
         if world.is_main:  # the others would take what it has just written for somebody else's run
@@ -133,5 +128,22 @@ def _prepare(run: RunDir, config: TrainConfig, data: TrainingData, *, resume: bo
         raise problem
     if failed:
         raise InputError([f"{run.path}: the main process could not prepare it"])
+
+
+def _note_beginnings(run: RunDir, data: TrainingData, progress: Progress) -> None:
+    """Write what was left out of the data, and what the run runs on."""
     run.write_rows("skipped.jsonl", [one._asdict() for one in data.skipped])
     run.write_json("environment.json", {"git": git_revision(), "versions": versions(), "hardware": hardware()})
+    if run.is_main and data.skipped:
+        progress.say(f"{len(data.skipped)} row(s) skipped; see {run.path / 'skipped.jsonl'}")
+
+
+def _facts(finished: Finished, world: World) -> dict[str, Any]:
+    """Return how the training went, for `candidate.yaml`."""
+    return {
+        "steps": finished.steps,
+        "seconds": round(finished.seconds, 1),
+        "cpu_seconds": round(finished.cpu_seconds, 1),
+        "processes": world.size,
+        **finished.facts,
+    }

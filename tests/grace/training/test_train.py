@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,11 +14,12 @@ from grace_support import Quiet, chat_model, jsonl, plain_config, session_of, tr
 from suites_support import write
 
 import harness
+from grace.config.schema import Objective
 from grace.errors import TrainingFailedError
 from grace.training.contrastive.inputs import make_inputs
 from grace.training.contrastive.packed import packed_attention_on
 from grace.training.contrastive.step import ContrastiveStep
-from grace.training.train import train
+from grace.training.train import OBJECTIVES, train
 from harness.encoders.rationale.generate import Sampling, generate, run_prefix
 from harness.encoders.rationale.prefix_attention import prefix_attention_on
 from harness.encoders.rationale.template import end_tokens, render_template, tokenise
@@ -33,6 +36,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     jsonl(root / "triplets.jsonl", triplets())
     write(root / "texts.txt", "".join(f"{row['query']}\n" for row in triplets()))
     return root
+
+
+def test_every_objective_of_the_configuration_has_a_row():
+    """And each row's loop is where it says."""
+    assert tuple(OBJECTIVES) == get_args(Objective)
+    for one in OBJECTIVES.values():
+        module, _, name = one.loop.partition(":")
+        assert callable(getattr(import_module(module), name))
 
 
 VARIANTS = {
