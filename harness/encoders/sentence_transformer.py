@@ -107,7 +107,7 @@ class SentenceTransformerEncoder:
 
         self._budget = for_each_batch(lengths, self._budget, encode_batch, self._counters)
         if not parts:
-            return np.zeros((0, 1), dtype=np.float32)
+            return np.zeros((0, int(self.model.get_embedding_dimension() or 0)), dtype=np.float32)
         return np.stack([parts[index] for index in range(len(texts))]).astype(np.float32, copy=False)
 
     def _count_tokens(self, _module: Any, arguments: tuple[Any, ...]) -> None:

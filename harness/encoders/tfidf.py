@@ -72,6 +72,8 @@ class TfIdfEncoder:
         """Return (n, dimension + 1) float32, rows of length about 1; raises RuntimeError before `fit`."""
         if self._weighting is None:
             raise RuntimeError("tf-idf is fitted on a task's texts, and no task was given")
+        if not texts:
+            return np.zeros((0, self.spec.dimension + 1), dtype=np.float32)
         weighted = self._weighting.transform(self._hashing.transform([f"{prompt or ''}{text}" for text in texts]))
         constant = np.full((len(texts), 1), CONSTANT_FEATURE, dtype=np.float32)
         return np.hstack([weighted.toarray().astype(np.float32), constant])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -190,6 +191,26 @@ def save_tiny_model(folder: Any, family: str = "llama", *, adds_bos: bool = Fals
     tiny_model(family, len(tokenizer)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def save_tiny_sentence_transformer(
+    folder: Path,
+    *,
+    similarity: str = "cosine",
+    prompts: Mapping[str, str] | None = None,
+    adds_bos: bool = False,
+) -> Path:
+    """Save a SentenceTransformer over a tiny random model: mean pooling, `prompts` in its configuration."""
+    from sentence_transformers import SentenceTransformer, models
+
+    save_tiny_model(folder / "plain", adds_bos=adds_bos)
+    transformer = models.Transformer(str(folder / "plain"), max_seq_length=CONTEXT)
+    pooling = models.Pooling(HIDDEN, "mean")
+    model = SentenceTransformer(
+        modules=[transformer, pooling], similarity_fn_name=similarity, prompts=dict(prompts or {}), device="cpu"
+    )
+    model.save_pretrained(str(folder / "whole"))
+    return folder / "whole"
 
 
 def located(folder: Any) -> Any:

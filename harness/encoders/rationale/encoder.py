@@ -122,9 +122,13 @@ class RationaleEncoder(LanguageModelEncoder):
         """Return the vector of each text with its rationale, (n, d) float32; `prompt` stands before the text."""
         plain = self._plain(texts, prompt)
         if self.spec.ablation != "shuffled-rationale":
-            return np.stack([entry.vector for entry in plain]) if plain else np.zeros((0, 1), dtype=np.float32)
+            return self.stacked(plain)
         partners = self.partners(texts, prompt)
         return self._mixed([f"{prompt or ''}{text}" for text in texts], [plain[one].about["ids"] for one in partners])
+
+    def stacked(self, entries: Sequence[Entry]) -> Vectors:
+        """Return the vectors of entries, (n, d) float32; of none, (0, d)."""
+        return np.stack([entry.vector for entry in entries]) if entries else np.zeros((0, self.dimension), np.float32)
 
     def partners(self, texts: Sequence[str], prompt: str | None) -> list[int]:
         """Return whose rationale each text gets under `shuffled-rationale`: what is left when only the length is right.

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from harness.encoders.base import Vectors
 from harness.encoders.cache import Entry
 from harness.encoders.checked import CheckedEncoder
@@ -49,7 +47,7 @@ def encode_with_rationales(encoder: CheckedEncoder, texts: Sequence[str], *, pro
     def encode(unique: list[str]) -> Vectors:
         entries = inner.write(unique, prompt=prompt)
         written.update(zip(unique, entries, strict=True))
-        return np.stack([entry.vector for entry in entries]) if entries else np.zeros((0, 1), dtype=np.float32)
+        return inner.stacked(entries)
 
     vectors = encoder.checked(texts, encode)
     decoded = {text: inner.tokenizer.decode(entry.about["ids"]) for text, entry in written.items()}

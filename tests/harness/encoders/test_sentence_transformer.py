@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cells_support import CONTEXT, HIDDEN, SENTENCES, located, save_tiny_model
+from cells_support import CONTEXT, HIDDEN, SENTENCES, located, save_tiny_sentence_transformer
 
 from harness.encoders.sentence_transformer import SentenceTransformerEncoder
 from harness.errors import EncoderOutputError
@@ -19,24 +19,10 @@ TEXTS = [*SENTENCES, "cat", "x " * 20, "שלום 🦊"]
 PROMPTS = {"query": "find: ", "document": ""}
 
 
-def build(folder: Path, similarity: str) -> Path:
-    """Save a SentenceTransformer over a tiny random model into `folder`."""
-    from sentence_transformers import SentenceTransformer, models
-
-    save_tiny_model(folder / "plain")
-    transformer = models.Transformer(str(folder / "plain"), max_seq_length=CONTEXT)
-    pooling = models.Pooling(HIDDEN, "mean")
-    model = SentenceTransformer(
-        modules=[transformer, pooling], similarity_fn_name=similarity, prompts=PROMPTS, device="cpu"
-    )
-    model.save_pretrained(str(folder / "whole"))
-    return folder / "whole"
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model whose configuration says dot product and has a query prompt."""
-    return build(tmp_path_factory.mktemp("st"), "dot")
+    return save_tiny_sentence_transformer(tmp_path_factory.mktemp("st"), similarity="dot", prompts=PROMPTS)
 
 
 def load(folder: Path | str, **options: Any) -> SentenceTransformerEncoder:
