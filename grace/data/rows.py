@@ -39,7 +39,9 @@ class Skipped(NamedTuple):
     """A row that was left out."""
 
     place: str
+    """As of a row."""
     reason: str
+    """For people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,7 @@ class TrainingData:
     rows: tuple[Row, ...]
     skipped: tuple[Skipped, ...]
     is_supervised: bool
+    """Whether rows are (query, positive, negatives) and not single texts."""
     source: str
     """For people."""
     identity: dict[str, str]

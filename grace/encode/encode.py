@@ -33,10 +33,13 @@ class Job:
     """What is encoded, and how."""
 
     texts: Sequence[str]
+    """In the order of the file's rows."""
     out: Path
+    """The parquet file."""
     about: dict[str, Any]
     """Candidate, fingerprint, settings, seed, prompt: goes into the file's metadata; no clock, no host."""
     prompt: str | None = None
+    """Stands before every text; None: nothing does."""
     part_texts: int = 512
     """Texts a part: what a killed run loses at most."""
 

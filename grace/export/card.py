@@ -20,9 +20,13 @@ class Card:
     """What a card says beside the candidate's own facts."""
 
     candidate: Candidate
+    """As it was before the export."""
     load_line: str
+    """The line of Python that loads the export."""
     seed: int
+    """Of sampled rationales."""
     is_merged: bool
+    """Whether an adapter was merged into the weights."""
 
 
 def card(about: Card, results: Path | None) -> str:

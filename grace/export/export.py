@@ -35,7 +35,7 @@ HERE_ONLY = {"name", "note", "device", "batch_tokens", "ability"}
 OF_THE_BASE = {"encoder", "model", "revision", "sha256", "adapter"}
 """What `candidate.yaml` says elsewhere."""
 TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2, "float16": 2e-3}
-"""Largest difference of normalised vectors between the export and the harness."""
+"""Largest difference of normalised vectors between the export and the harness, by the dtype of the weights."""
 PROBES = (
     "The quick brown fox jumps over the lazy dog.",
     "two men play chess 👩‍👩‍👧‍👦 שלום",
@@ -49,6 +49,7 @@ class Exported:
     """What was written."""
 
     folder: Path
+    """The export."""
     modules: Modules
     """Whose modules `modules.json` names."""
     is_merged: bool

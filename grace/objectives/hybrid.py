@@ -25,7 +25,9 @@ class Place(NamedTuple):
 
     role: Role
     triplet: int
+    """Among those of all processes."""
     number: int
+    """Of the rollout; 0 for a text's only rationale."""
 
 
 def with_live(states: States, live: Tensor, places: Sequence[Place]) -> States:

@@ -18,8 +18,11 @@ class PolicyGradient:
     scale_rewards: str
     """By which standard deviation centred rewards are divided: group, batch, none."""
     importance_sampling_level: str = "token"
+    """Whose probability ratio is clipped: token, or sequence."""
     epsilon: float = 0.2
+    """Clipping range of the ratio below 1."""
     epsilon_high: float = 0.2
+    """The same above 1."""
     num_iterations: int = 1
     """Passes over a batch of rollouts."""
     steps_per_generation: int = 1
@@ -60,6 +63,7 @@ ALGORITHMS: dict[Algorithm, PolicyGradient] = {
     "reinforce++": PolicyGradient(loss_type="dapo", scale_rewards="batch"),
     "rloo": PolicyGradient(loss_type="dr_grpo", scale_rewards="none", is_leave_one_out=True),
 }
+"""docs/algorithms.md has the paper of each."""
 CHANGEABLE = (
     "loss_type",
     "scale_rewards",
@@ -69,6 +73,7 @@ CHANGEABLE = (
     "num_iterations",
     "steps_per_generation",
 )
+"""Options that a configuration may set over those of its algorithm."""
 
 
 def policy_gradient(settings: Grace) -> PolicyGradient:

@@ -34,10 +34,13 @@ class RewardSettings:
     """How the terms are weighted."""
 
     credit: Credit = "corrected"
+    """Which formulas; see the head of this file."""
     temperature: float = 0.1
     """tau: similarities are divided by it."""
     contrastive: float = 1.0
+    """Of the cosine with the partner text."""
     hard_negative: float = 1.0
+    """Of the cosine with the negative, taken off."""
     consistency: float = 0.2
     """lambda 1."""
     cross_group: float = 0.2
@@ -47,6 +50,7 @@ class RewardSettings:
     infonce_temperature: float = 0.05
     """Of the InfoNCE reward alone."""
     truncation: Truncation = "minimum"
+    """What becomes of rollouts that the length limit ended; see `truncate`."""
     is_supervised: bool = True
     """False: the query is one more rationale of the same text."""
 
@@ -58,7 +62,9 @@ class States:
     query: Tensor
     """Unsupervised: one more rationale of the same text (the anchor)."""
     positive: Tensor
+    """Unsupervised: rationales of the text."""
     negative: Tensor | None = None
+    """None where rows have none."""
 
     def of(self, role: Role) -> Tensor:
         """Return the states of one text of the triplets.
@@ -235,7 +241,14 @@ def inert_terms(scored: Scored) -> list[str]:
 
 
 def why_inert(name: str, settings: RewardSettings, *, triplets: int, rollouts: int) -> str:
-    """Return, in words for the log, why a term is the same for all rollouts of a group."""
+    """Return, in words for the log, why a term is the same for all rollouts of a group.
+
+    Args:
+        name: of the term.
+        settings: credit, and whether the data are supervised.
+        triplets: of the step.
+        rollouts: of each text.
+    """
     if settings.credit == "paper" and settings.is_supervised and name in ("hard_negative", "cross_group"):
         return (
             "query and negative have one rationale each, shared by all rollouts of the positive, and the group's mean "

@@ -29,7 +29,14 @@ class Progress:
         self._stream.flush()
 
     def row(self, row: Mapping[str, Any], *, share: float, seconds: float, steps: int | None) -> None:
-        """Show a step's metrics, the time spent and the time left at this pace, if it is time to."""
+        """Show a step's metrics, the time spent and the time left at this pace, if it is time to.
+
+        Args:
+            row: of metrics.jsonl.
+            share: of the run that is done, 0 to 1.
+            seconds: spent so far.
+            steps: in all; None where a budget ends the run.
+        """
         now = time.monotonic()
         if now - self._last < (REWRITE_EVERY_SECONDS if self._is_terminal else LINE_EVERY_SECONDS) and share < 1:
             return

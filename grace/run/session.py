@@ -19,10 +19,14 @@ class Session:
 
     config: TrainConfig
     run: RunDir
+    """Where everything is written."""
     trained: Trainable
+    """The model, and which of its weights are trained."""
     data: TrainingData
     world: World = field(default_factory=World)
+    """The processes that share the work."""
     progress: Progress = field(default_factory=Progress)
+    """What is told of the steps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +38,7 @@ class Finished:
     seconds: float
     """Wall-clock, over all resumptions."""
     cpu_seconds: float
+    """Processor time of this process, all threads, over all resumptions."""
     is_interrupted: bool = False
     """True: a signal ended it; a checkpoint stands in the run's directory, and no candidate is written."""
     facts: dict[str, Any] = field(default_factory=dict)

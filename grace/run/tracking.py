@@ -38,7 +38,7 @@ class Tracker:
 
 
 def trackio() -> Any:
-    """Return the package; raises EnvironmentGapError where it is not installed."""
+    """Return the package trackio; raises EnvironmentGapError where it is not installed."""
     try:
         import trackio as package  # type: ignore[import-not-found,unused-ignore]
     except ImportError as error:

@@ -42,8 +42,11 @@ class Trainable:
     """A copy of the base in full training, where one was asked for; None else."""
     tokenizer: Any
     device: str
+    """This process's own."""
     dtype: Dtype
+    """Of the base weights, as training and the candidate use them."""
     context_length: int
+    """Tokens that the model can take in."""
     weights: Located
     """Where the base's weights were found."""
 
@@ -131,7 +134,17 @@ def load_trainable(config: TrainConfig, weights: Located, *, keep_base: bool = F
 
 
 def attach_lora(model: Any, adapter: Adapter, seed: int, *, task: str | None = "CAUSAL_LM") -> Any:
-    """Inject a LoRA adapter into `model`'s layers, float32, initialised by `seed`; returns the PEFT wrapper."""
+    """Inject a LoRA adapter into `model`'s layers, float32; returns the PEFT wrapper.
+
+    Args:
+        model: a transformers model, its weights frozen.
+        adapter: rank, scale, dropout, which layers.
+        seed: of the adapter's first weights.
+        task: as PEFT calls what the model is for; None: anything.
+
+    Raises:
+        InputError: no layer has a name that `adapter` asks for.
+    """
     import torch
     from peft import LoraConfig, get_peft_model
 

@@ -19,7 +19,9 @@ class World:
     """This process among those of the run."""
 
     rank: int = 0
+    """0 is the main one."""
     size: int = 1
+    """How many there are."""
 
     @property
     def is_main(self) -> bool:

@@ -18,6 +18,7 @@ from harness.digests import sha256_text, write_atomically
 from harness.environment import git_revision, versions
 
 ADAPTER, MODEL = "adapter", "model"
+"""Folders of the run's directory: of an adapter, of full weights."""
 
 
 def write_candidate(
@@ -44,7 +45,14 @@ def write_candidate(
 
 
 def describe(config: TrainConfig, trained: Trainable, data: TrainingData, *, facts: Mapping[str, Any]) -> CandidateFile:
-    """Return what candidate.yaml says."""
+    """Return what candidate.yaml says.
+
+    Args:
+        config: of the run.
+        trained: what was trained, and over which base.
+        data: what it was trained on.
+        facts: further provenance.
+    """
     return CandidateFile(
         version=1,
         kind=config.candidate_kind,

@@ -61,6 +61,7 @@ class Trained:
     path: Path
     """The run's directory; a candidate unless interrupted."""
     finished: Finished
+    """How the loop ended."""
 
 
 def train(

@@ -1,4 +1,4 @@
-"""Candidate, MissingCandidate: identity and fingerprint."""
+"""A model entry of a suite as something that can be loaded, or as what is missing; and the identity that names it."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ _NOT_IN_IDENTITY = {
 _PER_TASK = {"prompts", "instruction"}
 """They go into the key of each cell."""
 _LANGUAGE_MODEL_OPTIONS = ("dtype", "attn_implementation", "trust_remote_code")
+"""Options that change answers on the ability axis."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,15 +38,21 @@ class Candidate:
     """A model entry of a suite, resolved as far as can be without loading it."""
 
     name: str
+    """Of the suite; in no identity."""
     kind: str
     """Encoder kind: one of `encoder_kinds.KINDS`, or a registered name."""
     spec: LoadedModel | FittedModel | OtherEncoderSpec
+    """The entry; of a candidate directory, one with what its `candidate.yaml` says."""
     weights: Located | None = None
     """None for encoders that have none, and for those of other packages, which find their own."""
     adapter: Located | None = None
+    """None where there is none."""
     note: str | None = None
+    """A remark shown beside the model in reports."""
     selected_on: str | None = None
+    """The data that settings and checkpoint were chosen on; None: nothing was, or nobody said."""
     training: dict[str, Any] = field(default_factory=dict)
+    """How a candidate directory was trained; empty for stock models."""
     directory: Path | None = None
     """The candidate directory, where it is one."""
     seeds: int | None = None
@@ -113,13 +120,17 @@ class MissingCandidate:
 
     name: str
     gaps: tuple[Gap, ...]
+    """What is lacking."""
     untrained: bool = False
     """True: a candidate directory that no training has written yet."""
     has_language_model: bool = True
+    """Whether the ability axis could be run on it."""
     note: str | None = None
+    """A remark shown beside the model in reports."""
 
 
 def _provider(kind: str) -> str:
+    """Return distribution and version of the package that registers an encoder."""
     for point in entry_points(group=ENTRY_POINT_GROUP, name=kind):
         return f"{point.dist.name}=={point.dist.version}" if point.dist else point.value
     return "unknown"

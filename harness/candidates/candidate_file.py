@@ -1,4 +1,4 @@
-"""Candidate.yaml: what training hands over."""
+"""`candidate.yaml`: what training hands over, and how mistakes in it are said."""
 
 from __future__ import annotations
 
@@ -29,14 +29,18 @@ class CandidateBase(Strict):
     """The base model a candidate was trained from."""
 
     model: str
+    """A hub repository, a folder, or a wheel, as in a suite."""
     revision: str | None = None
+    """Commit of a hub repository; None where it is none, or was not pinned."""
     sha256: str | None = None
+    """Of a wheel file; None else."""
 
 
 class CandidateFile(Strict):
     """`candidate.yaml`: how to load a trained candidate, and what it was trained and selected on."""
 
     version: Literal[1]
+    """Of the format."""
     kind: Annotated[str, BeforeValidator(_of_weights)]
     """Encoder kind."""
     base: CandidateBase

@@ -1,4 +1,4 @@
-"""A candidate: what to load, and the identity that names it in keys and reports.
+"""From a model entry of a suite to a candidate, or to what is missing.
 
 A stock model is described by its entry in the suite; a trained one by the directory that `grace train` wrote, whose
 `candidate.yaml` says how to load it. Nothing is downloaded or loaded here.

@@ -32,6 +32,7 @@ class Counters:
     out_of_memory: int = 0
     """How often the batch budget was halved."""
     encode_seconds: float = 0.0
+    """Wall-clock time of the calls."""
     on_batch: Callable[[int], None] | None = None
     """Called by encoders that work in batches with the texts of each, so that long calls show progress."""
 

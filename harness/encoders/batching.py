@@ -41,6 +41,12 @@ def for_each_batch(
 
     On `torch.OutOfMemoryError` (CUDA) the budget is halved for what is left, and the error is raised only when a
     single text does not fit.
+
+    Args:
+        lengths: tokens of each text.
+        budget: padded tokens of a batch.
+        encode_batch: is given indices into `lengths`.
+        counters: where halvings are counted; its `on_batch` hears of each batch.
     """
     import torch
 

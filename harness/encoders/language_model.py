@@ -35,6 +35,7 @@ class LoadedCausal:
     """transformers causal language model in eval mode; a PEFT adapter is injected into its layers and active."""
     tokenizer: Any
     device: str
+    """Where the model is."""
     context_length: int
     """Tokens that it can take in."""
 

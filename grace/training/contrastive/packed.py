@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.errors import EnvironmentGapError
 
@@ -101,9 +101,16 @@ def packed_attention(
     return torch.cat([of_prefix[0].transpose(0, 1), packing.packed(own.transpose(1, 2))])[None], None
 
 
-class _Settings:
-    def __init__(self, dropout: float, scaling: float | None, softcap: float | None, window: int | None) -> None:
-        self.dropout, self.scaling, self.softcap, self.window = dropout, scaling, softcap, window
+class _Settings(NamedTuple):
+    """What a model asks of its attention."""
+
+    dropout: float
+    scaling: float | None
+    """None: 1 / sqrt(size)."""
+    softcap: float | None
+    """Of the scores; None: there is none."""
+    window: int | None
+    """Keys that a query sees, itself among them; None: all before it."""
 
 
 def _attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, settings: _Settings) -> torch.Tensor:

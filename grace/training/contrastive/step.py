@@ -36,6 +36,7 @@ class Part(NamedTuple):
     places: list[int]
     """Which texts of the batch they are."""
     packing: Packing
+    """Their tokens."""
     seed: int
     """Of dropout, so that a second run of the part drops the same."""
 

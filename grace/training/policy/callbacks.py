@@ -16,6 +16,7 @@ from grace.run.tracking import Tracker
 from harness.digests import write_atomically
 
 CLOCK = "clock.json"
+"""Of a checkpoint: steps and seconds so far; written last, so that what has it is whole."""
 LOGGED = {
     "loss": "loss",
     "grad_norm": "grad_norm",
@@ -123,7 +124,14 @@ def clock_of(checkpoint: Path | None) -> dict[str, float]:
 
 
 def metrics_row(logs: Mapping[str, Any], *, step: int, seconds: float, took: float) -> dict[str, Any]:
-    """Return a row of metrics.jsonl from what trl logs."""
+    """Return a row of metrics.jsonl.
+
+    Args:
+        logs: what trl logs of a step.
+        step: 1-based.
+        seconds: since the training began, over all resumptions.
+        took: seconds of this step.
+    """
     row: dict[str, Any] = {"step": step, "seconds": round(seconds, 3), "step_seconds": round(took, 3)}
     row |= {name: float(logs[theirs]) for theirs, name in LOGGED.items() if logs.get(theirs) is not None}
     row |= {key: float(value) for key, value in logs.items() if key.startswith("reward_terms")}

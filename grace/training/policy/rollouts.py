@@ -30,9 +30,11 @@ class Draw(NamedTuple):
     """One rationale that is to be written."""
 
     text: str
+    """What it is about."""
     number: int
     """Rollout index of the text: part of its random numbers."""
     temperature: float
+    """0 is greedy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +42,11 @@ class Roles:
     """Whose rationales a triplet has: `k` of each role that is paid, one of each that is only looked at."""
 
     paid: tuple[Role, ...]
+    """Those whose rollouts are rewarded and trained."""
     anchors: tuple[Role, ...]
+    """The others."""
     k: int
+    """Rollouts of each paid text: the group."""
 
     @property
     def block(self) -> int:
@@ -50,7 +55,13 @@ class Roles:
 
 
 def roles_of(credit: Credit, *, has_negative: bool, k: int) -> Roles:
-    """Return the roles of supervised (query, positive, perhaps negative) or unsupervised (anchor, positive) rows."""
+    """Return the roles of supervised (query, positive, perhaps negative) or unsupervised (anchor, positive) rows.
+
+    Args:
+        credit: who is paid.
+        has_negative: whether the rows have one.
+        k: rollouts of each paid text.
+    """
     paid = rewarded_roles(credit, has_negative=has_negative)
     everyone: tuple[Role, ...] = ("query", "positive", "negative") if has_negative else ("query", "positive")
     return Roles(paid=paid, anchors=tuple(role for role in everyone if role not in paid), k=k)
@@ -71,6 +82,13 @@ def draws(
     """Return what is written: the paid rollouts, triplet by triplet and role by role, and then the anchors.
 
     Roles of one triplet have different rollout indices: in unsupervised data they have the same text.
+
+    Args:
+        triplets: of this process.
+        roles: who is paid, and how often.
+        generation: index of the batch of rollouts; of several negatives each takes the next.
+        temperature: of paid rollouts.
+        anchor_temperature: of the others' single rationales.
     """
     paid, anchors = [], []
     for triplet in triplets:
@@ -94,10 +112,15 @@ class Writer:
 
     tokenizer: Any
     template: Template
+    """The prompt around every text."""
     ends: frozenset[int]
+    """Ids that end a rationale."""
     max_text_tokens: int
+    """Longer texts are cut."""
     max_new_tokens: int
+    """Longer rationales are cut."""
     batch_tokens: int | None = None
+    """Padded tokens of an encoder's batch; None takes what suits the device."""
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Return each text's ids, cut to the limit."""

@@ -20,8 +20,11 @@ class PolicyTask:
     triplets: Sequence[Triplet]
     """All rows of the data."""
     roles: Roles
+    """Who writes how many rationales a row."""
     writer: Writer
+    """What it takes to write them."""
     settings: rewards.RewardSettings
+    """What they are worth."""
     temperature: float
     """Of the rollouts."""
     anchor_temperature: float
@@ -29,7 +32,9 @@ class PolicyTask:
     infonce_weight: float
     """Of the InfoNCE term of the loss; 0: there is none."""
     infonce_temperature: float
+    """Of that term."""
     mask_false_negatives: bool
+    """Whether a document with the text of a query or its positive is no negative of it."""
     is_staged: bool
     """Whether the loss runs over a packed tree, not over trl's padded rows."""
     seed: int

@@ -47,9 +47,11 @@ class Sampling:
     """How rationales are drawn."""
 
     max_new_tokens: int
+    """Longer rationales are cut."""
     temperature: float = 0.0
     """0: greedy."""
     seed: int = 0
+    """Part of every text's random numbers."""
 
 
 def generate(
