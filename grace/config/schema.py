@@ -305,8 +305,8 @@ class TrainConfig(Strict):
 
     @property
     def needs_base(self) -> bool:
-        """Whether the loss looks at the base model."""
-        return self.retain_weight > 0 or self.grace.beta > 0
+        """Whether training looks at the base model: in its loss, or to write rationales."""
+        return self.retain_weight > 0 or self.grace.beta > 0 or self.objective == "infonce-rationale"
 
     @property
     def candidate_kind(self) -> Literal["mean-pool", "rationale"]:

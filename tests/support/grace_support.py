@@ -106,5 +106,5 @@ def session_of(folder: Path, out: Path, **changes: Any) -> Session:
     run = RunDir(out)
     run.prepare(config, resume=False)
     data = load_data(config.data, Sources(), at_least=config.batch_size)
-    trained = load_trainable(config, locate_base(config, Sources()), keep_base=config.retain_weight > 0)
+    trained = load_trainable(config, locate_base(config, Sources()), keep_base=config.needs_base)
     return Session(config=config, run=run, trained=trained, data=data, progress=Quiet())

@@ -20,7 +20,7 @@ from grace.training.contrastive.inputs import make_inputs
 from grace.training.contrastive.packed import packed_attention_on
 from grace.training.contrastive.step import ContrastiveStep
 from grace.training.train import OBJECTIVES, train
-from harness.encoders.rationale.generate import Sampling, generate, run_prefix
+from harness.encoders.rationale.generate import Sampling, generate, with_prompt
 from harness.encoders.rationale.prefix_attention import prefix_attention_on
 from harness.encoders.rationale.template import end_tokens, render_template, tokenise
 from harness.errors import InputError
@@ -61,6 +61,17 @@ def changes_of(folder: Path, variant: str) -> dict:
     return VARIANTS[variant] | data
 
 
+def test_full_training_keeps_the_base_that_writes_its_rationales(folder, tmp_path):
+    """What is written about a text is the same after the weights have moved."""
+    from grace.training.contrastive.loop import train_contrastive
+
+    changes = VARIANTS["rationale"] | {"adapter": "full", "optimiser": {"lr": 0.01}}
+    session = session_of(folder, tmp_path / "out", **changes)
+    before = make_inputs(session.config, session.trained).rows(TEXTS, 0)
+    assert train_contrastive(session, resume=False).steps == 2
+    assert make_inputs(session.config, session.trained).rows(TEXTS, 0) == before
+
+
 @pytest.mark.parametrize("variant", list(VARIANTS))
 def test_the_candidate_embeds_as_the_model_did_in_training(folder, tmp_path, variant):
     """Trained weights move and no other does; the exported candidate's vectors are those of the training pass."""
@@ -84,11 +95,11 @@ def test_the_candidate_embeds_as_the_model_did_in_training(folder, tmp_path, var
 
         template = render_template(trained.tokenizer)
         with prefix_attention_on(trained.model):
-            prefix = run_prefix(trained.model, template)
             own = tokenise(trained.tokenizer, TEXTS)
             sampling = Sampling(max_new_tokens=6)
             ends = end_tokens(trained.model, trained.tokenizer, template)
-            written = generate(trained.model, prefix, list(zip(TEXTS, own, strict=True)), template, ends, sampling)
+            prompted = with_prompt(trained.model, template, ends)
+            written = generate(prompted, list(zip(TEXTS, own, strict=True)), sampling)
         rows = [[*ids, *template.suffix, *one.ids] for ids, one in zip(own, written, strict=True)]
     else:
         rows = inputs.rows(TEXTS, 0)
