@@ -28,7 +28,7 @@ import torch
 from harness.encoders.batching import plan_batches
 from harness.encoders.language_model import load_causal
 from harness.encoders.rationale.encoder import CPU_BATCH_TOKENS
-from harness.encoders.rationale.generate import Sampling, generate, run_prefix
+from harness.encoders.rationale.generate import Sampling, generate, with_prompt
 from harness.encoders.rationale.prefix_attention import prefix_attention_on
 from harness.encoders.rationale.template import SYSTEM_PROMPT, render_template, tokenise
 from harness.sources.locate import locate_dataset, locate_model
@@ -143,10 +143,10 @@ def ours(model: Any, tokenizer: Any, texts: list[str], new: int) -> np.ndarray:
     sampling = Sampling(max_new_tokens=new, temperature=1.0, seed=0)
     vectors = np.zeros((len(texts), model.config.hidden_size), dtype=np.float32)
     with prefix_attention_on(model):
-        prefix = run_prefix(model, template)
+        prompted = with_prompt(model, template, frozenset())
         for batch in plan_batches([len(one) + len(template.suffix) + new for one in ids], CPU_BATCH_TOKENS):
             rows = [(texts[index], ids[index]) for index in batch]
-            made = generate(model, prefix, rows, template, frozenset(), sampling)
+            made = generate(prompted, rows, sampling)
             assert all(len(one.ids) == new for one in made)
             vectors[batch] = np.stack([one.vector for one in made])
     return vectors

@@ -10,7 +10,7 @@ from grace.run.trainable import Trainable
 from harness.encoders.base import Counters
 from harness.encoders.batching import default_budget, plan_batches
 from harness.encoders.dense import prefix_ids, text_ids
-from harness.encoders.rationale.generate import Sampling, generate, run_prefix
+from harness.encoders.rationale.generate import Sampling, generate, with_prompt
 from harness.encoders.rationale.prefix_attention import prefix_attention_on
 from harness.encoders.rationale.template import end_tokens, render_template, tokenise
 from harness.errors import InputError
@@ -63,7 +63,7 @@ class RationaleInputs:
         self._template = render_template(trained.tokenizer)
         self.prefix = self._template.prefix
         self.counters = Counters()
-        self._ends = end_tokens(trained.model, trained.tokenizer, self._template)
+        ends = end_tokens(trained.model, trained.tokenizer, self._template)
         around = len(self.prefix) + len(self._template.suffix) + config.max_new_tokens
         self._most = min(config.max_text_tokens, trained.context_length - around)
         if self._most < 1:
@@ -75,7 +75,7 @@ class RationaleInputs:
         )
         self._budget = config.batch_tokens or default_budget(trained.device)
         with trained.base() as base, prefix_attention_on(base):
-            self._shared = run_prefix(base, self._template)
+            self._prompted = with_prompt(base, self._template, ends)
         self._facts: dict[str, float] = {}
 
     def rows(self, texts: Sequence[str], epoch: int) -> list[list[int]]:
@@ -88,11 +88,8 @@ class RationaleInputs:
         with self._trained.base() as base, prefix_attention_on(base):
             for batch in plan_batches(lengths, self._budget):
                 rollouts = generate(
-                    base,
-                    self._shared,
+                    self._prompted,
                     [(texts[index], ids[index]) for index in batch],
-                    self._template,
-                    self._ends,
                     self._sampling,
                     rollouts=[epoch] * len(batch),
                 )

@@ -14,7 +14,7 @@ from grace.config.schema import Credit
 from grace.data.rows import Row as Triplet
 from grace.objectives.rewards import Role, rewarded_roles
 from harness.encoders.batching import default_budget, plan_batches
-from harness.encoders.rationale.generate import Rollout, Sampling, generate, run_prefix
+from harness.encoders.rationale.generate import Rollout, Sampling, generate, with_prompt
 from harness.encoders.rationale.prefix_attention import prefix_attention_on
 from harness.encoders.rationale.template import Template, tokenise
 
@@ -143,17 +143,14 @@ class Writer:
         causal.eval()
         try:
             with prefix_attention_on(causal):
-                prefix = run_prefix(causal, self.template)
+                prompted = with_prompt(causal, self.template, self.ends)
                 for batch in _batches(lengths, [one.temperature == 0 for one in wanted], budget):
                     rows = [(wanted[index].text, ids[index]) for index in batch]
                     heat = [wanted[index].temperature for index in batch]
                     settings = Sampling(max_new_tokens=self.max_new_tokens, temperature=heat[0], seed=seed)
                     written = generate(
-                        causal,
-                        prefix,
+                        prompted,
                         rows,
-                        self.template,
-                        self.ends,
                         settings,
                         rollouts=[wanted[index].number for index in batch],
                         temperatures=heat if heat[0] > 0 else None,

@@ -16,7 +16,7 @@ from harness.encoders.cache import ContentCache, Entry
 from harness.encoders.language_model import LanguageModelEncoder, LoadedCausal, load_causal
 from harness.encoders.rationale import describe as rationale_stats
 from harness.encoders.rationale import vllm_writer
-from harness.encoders.rationale.generate import Rollout, Sampling, generate, pool, run_prefix
+from harness.encoders.rationale.generate import Prompted, Rollout, Sampling, generate, pool, with_prompt
 from harness.encoders.rationale.prefix_attention import SharedPrefix, prefix_attention_on
 from harness.encoders.rationale.template import Template, end_tokens, render_template, tokenise
 from harness.encoders.weights import weights_of
@@ -66,7 +66,7 @@ class RationaleEncoder(LanguageModelEncoder):
         self._ends = end_tokens(self.model, self.tokenizer, self.template)
         self._cache, self._seed = cache, seed
         self._name = f"{fingerprint}\0{seed}"
-        self._prefix = self._run_prefix()
+        self._prompted = self._with_prompt()
         self._seen: list[tuple[str, str, int, bool]] = []
         self._from_cache = self._written = 0
 
@@ -104,12 +104,12 @@ class RationaleEncoder(LanguageModelEncoder):
     @property
     def shared_prefix(self) -> SharedPrefix:
         """Keys and values of the prompt's prefix."""
-        return self._prefix
+        return self._prompted.prefix
 
     def follow(self, device: str) -> None:
         """Go on where another has moved the model to: the prefix's keys and values are made there."""
         super().follow(device)
-        self._prefix = self._run_prefix()
+        self._prompted = self._with_prompt()
 
     def write(self, texts: Sequence[str], *, prompt: str | None) -> list[Entry]:
         """Return each text's rationale (`about`: its `ids`, whether it was `cut`) with its vector, in order.
@@ -145,9 +145,9 @@ class RationaleEncoder(LanguageModelEncoder):
         partner = {index: order[(place + 1) % len(order)] for place, index in enumerate(order)}
         return [partner[index] for index in range(len(texts))]
 
-    def _run_prefix(self) -> SharedPrefix:
+    def _with_prompt(self) -> Prompted:
         with prefix_attention_on(self.model):
-            return run_prefix(self.model, self.template)
+            return with_prompt(self.model, self.template, self._ends)
 
     def _plain(self, texts: Sequence[str], prompt: str | None) -> list[Entry]:
         """Return each text's rationale and vector, from the cache or written now.
@@ -199,7 +199,7 @@ class RationaleEncoder(LanguageModelEncoder):
         vectors = np.zeros((len(rows), self.dimension), dtype=np.float32)
 
         def pool_batch(batch: list[int]) -> None:
-            vectors[batch] = pool(self.model, self._prefix, [rows[index] for index in batch])
+            vectors[batch] = pool(self.model, self.shared_prefix, [rows[index] for index in batch])
 
         with prefix_attention_on(self.model):
             for_each_batch([len(row) for row in rows], self._budget, pool_batch, Counters())
@@ -234,9 +234,8 @@ class RationaleEncoder(LanguageModelEncoder):
     def _rollouts(self, rows: list[tuple[str, list[int]]], sampling: Sampling) -> list[Rollout]:
         """Write about one batch of (text, its ids) and pool, inside `prefix_attention_on(model)`."""
         if self._vllm is None or not sampling.max_new_tokens:
-            return generate(self.model, self._prefix, rows, self.template, self._ends, sampling)
-        pooled = vllm_writer.Pooling(model=self.model, prefix=self._prefix, template=self.template, ends=self._ends)
-        return vllm_writer.rollouts(self._vllm, pooled, rows, sampling)
+            return generate(self._prompted, rows, sampling)
+        return vllm_writer.rollouts(self._vllm, self._prompted, rows, sampling)
 
 
 def _entry(one: Rollout) -> Entry:

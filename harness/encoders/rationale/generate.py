@@ -54,27 +54,40 @@ class Sampling:
     """Part of every text's random numbers."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompted:
+    """A model and the prompt around every text: what it takes to write and to pool."""
+
+    model: Any
+    """A causal language model in eval mode, adapters active."""
+    prefix: SharedPrefix
+    """Keys and values of the template's prefix under this model."""
+    template: Template
+    """Whose suffix follows each text."""
+    ends: frozenset[int]
+    """Ids that end a rationale."""
+
+
+def with_prompt(model: Any, template: Template, ends: frozenset[int]) -> Prompted:
+    """Run the template's prefix through `model` once; inside `prefix_attention_on(model)`."""
+    return Prompted(model=model, prefix=run_prefix(model, template), template=template, ends=ends)
+
+
 def generate(
-    model: Any,
-    prefix: SharedPrefix,
+    prompted: Prompted,
     rows: Sequence[tuple[str, list[int]]],
-    template: Template,
-    ends: frozenset[int],
     sampling: Sampling,
     *,
     rollouts: Sequence[int] | None = None,
     temperatures: Sequence[float] | None = None,
 ) -> list[Rollout]:
-    """Write a rationale for each row and pool the states on the way; inside `prefix_attention_on(model)`.
+    """Write a rationale for each row and pool the states on the way; inside `prefix_attention_on` of the model.
 
     Rows with the same text share its prefill.
 
     Args:
-        model: a causal language model in eval mode, adapters active.
-        prefix: from `make_prefix` with this model and template.
+        prompted: from `with_prompt`.
         rows: (text, its ids), one batch.
-        template: whose suffix follows each text.
-        ends: ids that end a rationale.
         sampling: length, temperature, seed.
         rollouts: each row's rollout index; all 0 where None.
         temperatures: each row's, all above 0, in place of the one of `sampling`.
@@ -84,7 +97,8 @@ def generate(
     """
     import torch
 
-    state = _Batch(model, prefix, [[*ids, *template.suffix] for _, ids in rows], sampling.max_new_tokens)
+    own = [[*ids, *prompted.template.suffix] for _, ids in rows]
+    state = _Batch(prompted.model, prompted.prefix, own, sampling.max_new_tokens)
     numbers = rollouts or [0] * len(rows)
     heat = None if temperatures is None else np.array(temperatures)
     is_sampled = heat is not None or sampling.temperature > 0
@@ -96,7 +110,7 @@ def generate(
         for position in range(sampling.max_new_tokens):
             temperature = sampling.temperature if heat is None else heat[state.places]
             chosen = pick(logits, temperature, None if draws is None else draws.next(state.places))
-            if not state.accept(chosen, ends):
+            if not state.accept(chosen, prompted.ends):
                 break
             logits = state.feed(want_logits=position + 1 < sampling.max_new_tokens)
         return state.rollouts()

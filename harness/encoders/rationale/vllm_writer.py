@@ -13,9 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from harness.encoders.rationale.generate import Rollout, Sampling, pool
-from harness.encoders.rationale.prefix_attention import SharedPrefix
-from harness.encoders.rationale.template import Template
+from harness.encoders.rationale.generate import Prompted, Rollout, Sampling, pool
 from harness.encoders.weights import loadable
 from harness.errors import EnvironmentGapError, HarnessError, InputError
 from harness.sources.places import Located
@@ -42,18 +40,6 @@ class Engine:
     llm: Any
     sampling_params: Any
     """`vllm.SamplingParams`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pooling:
-    """What the forward pass over text, header and rationale needs."""
-
-    model: Any
-    """The same weights in transformers, inside `prefix_attention_on`."""
-    prefix: SharedPrefix
-    template: Template
-    ends: frozenset[int]
-    """Ids that end a rationale."""
 
 
 def start(spec: RationaleSpec, weights: Located, adapter: Located | None) -> Engine:
@@ -86,22 +72,22 @@ def start(spec: RationaleSpec, weights: Located, adapter: Located | None) -> Eng
 
 
 def rollouts(
-    engine: Engine, pooling: Pooling, rows: Sequence[tuple[str, list[int]]], sampling: Sampling
+    engine: Engine, prompted: Prompted, rows: Sequence[tuple[str, list[int]]], sampling: Sampling
 ) -> list[Rollout]:
     """Write about each text and pool by a forward pass over the ids; as `rationale.generate` gives it.
 
     Args:
         engine: from `start`.
-        pooling: the model that pools.
+        prompted: the same weights in transformers, which pool; inside `prefix_attention_on`.
         rows: (text, its ids), one batch.
         sampling: length, temperature, seed.
     """
-    template = pooling.template
+    template = prompted.template
     texts = [[*ids, *template.suffix] for _, ids in rows]
     prompts = [[*template.prefix, *own] for own in texts]
-    written = write(engine, prompts, [text for text, _ in rows], pooling.ends, sampling)
+    written = write(engine, prompts, [text for text, _ in rows], ends=prompted.ends, sampling=sampling)
     whole = [[*own, *one.ids] for own, one in zip(texts, written, strict=True)]
-    vectors = pool(pooling.model, pooling.prefix, whole)
+    vectors = pool(prompted.model, prompted.prefix, whole)
     return [Rollout(one.ids, one.is_truncated, vector) for one, vector in zip(written, vectors, strict=True)]
 
 
@@ -109,9 +95,9 @@ def write(
     engine: Engine,
     prompts: Sequence[list[int]],
     texts: Sequence[str],
+    *,
     ends: frozenset[int],
     sampling: Sampling,
-    *,
     rollouts: Sequence[int] | None = None,
 ) -> list[Written]:
     """Write a rationale for each prompt.

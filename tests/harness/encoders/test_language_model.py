@@ -10,7 +10,7 @@ from cells_support import nested_model, tiny_model
 
 from harness.encoders.language_model import capped_logits
 from harness.encoders.rationale.draws import Draws, pick
-from harness.encoders.rationale.generate import Sampling, generate, run_prefix
+from harness.encoders.rationale.generate import Sampling, generate, with_prompt
 from harness.encoders.rationale.prefix_attention import prefix_attention_on
 from harness.encoders.rationale.template import Template
 
@@ -42,18 +42,9 @@ def test_a_rationale_is_drawn_from_capped_logits(model: Any) -> None:
     """Each first token is the one that its random numbers choose with the cap; most would be others without it."""
     seeds = range(40)
     with prefix_attention_on(model):
-        prefix = run_prefix(model, TEMPLATE)
-        written = [
-            generate(
-                model,
-                prefix,
-                [("a", TEXT)],
-                TEMPLATE,
-                frozenset(),
-                Sampling(max_new_tokens=1, temperature=1.0, seed=seed),
-            )
-            for seed in seeds
-        ]
+        prompted = with_prompt(model, TEMPLATE, frozenset())
+        samplings = [Sampling(max_new_tokens=1, temperature=1.0, seed=seed) for seed in seeds]
+        written = [generate(prompted, [("a", TEXT)], sampling) for sampling in samplings]
     found = [rollouts[0].ids[0] for rollouts in written]
     states = last_states(model)[-1:]
     draws = [Draws(seed, ["a"], [0], VOCABULARY).next() for seed in seeds]

@@ -17,7 +17,7 @@ from harness.encoders.cache import ContentCache, Entry
 from harness.encoders.rationale.describe import describe
 from harness.encoders.rationale.draws import Draws, pick
 from harness.encoders.rationale.encoder import RationaleEncoder
-from harness.encoders.rationale.generate import PREFILL_TOKENS, Sampling, generate, run_prefix
+from harness.encoders.rationale.generate import PREFILL_TOKENS, Sampling, generate, with_prompt
 from harness.encoders.rationale.prefix_attention import prefix_attention_on
 from harness.encoders.rationale.template import (
     PINNED_TEMPLATE_VARIABLES,
@@ -68,8 +68,7 @@ def write(model: Any, tokenizer: Any, template: Template, texts: list[str], **sa
     ends = end_tokens(model, tokenizer, template)
     rows = list(zip(texts, tokenise(tokenizer, texts), strict=True))
     with prefix_attention_on(model):
-        prefix = run_prefix(model, template)
-        return generate(model, prefix, rows, template, ends, settings)
+        return generate(with_prompt(model, template, ends), rows, settings)
 
 
 def second_pass(model: Any, tokenizer: Any, template: Template, text: str, written: list[int]) -> np.ndarray:
@@ -126,12 +125,12 @@ def test_rollouts_of_a_text_share_its_prefill_and_stay_themselves() -> None:
     numbers, heat = [0, 0, 1, 2, 1], [1.0, 0.5, 1.0, 0.5, 1.0]
     ends = end_tokens(model, tokenizer, template)
     with prefix_attention_on(model):
-        prefix = run_prefix(model, template)
+        prompted = with_prompt(model, template, ends)
         settings = Sampling(max_new_tokens=12, temperature=1.0, seed=3)
-        together = generate(model, prefix, rows, template, ends, settings, rollouts=numbers, temperatures=heat)
+        together = generate(prompted, rows, settings, rollouts=numbers, temperatures=heat)
         for row, number, temperature, one in zip(rows, numbers, heat, together, strict=True):
             single = Sampling(max_new_tokens=12, temperature=temperature, seed=3)
-            alone = generate(model, prefix, [row], template, ends, single, rollouts=[number])[0]
+            alone = generate(prompted, [row], single, rollouts=[number])[0]
             assert one.ids == alone.ids
             assert one.end == alone.end
             assert np.abs(unit(one.vector) - unit(alone.vector)).max() < 1e-5
@@ -282,8 +281,7 @@ def test_an_end_at_once_is_an_empty_rationale() -> None:
     rows = list(zip(TEXTS, tokenise(tokenizer, TEXTS), strict=True))
     sampling = Sampling(max_new_tokens=5)
     with prefix_attention_on(model):
-        prefix = run_prefix(model, template)
-        written = generate(model, prefix, rows, template, everything, sampling)
+        written = generate(with_prompt(model, template, everything), rows, sampling)
     for text, one in zip(TEXTS, written, strict=True):
         assert one.ids == []
         assert not one.is_truncated
@@ -295,9 +293,7 @@ def test_length_limit_is_counted_as_truncation() -> None:
     model, tokenizer, template = parts()
     rows = list(zip(TEXTS, tokenise(tokenizer, TEXTS), strict=True))
     with prefix_attention_on(model):
-        prefix = run_prefix(model, template)
-        sampling = Sampling(max_new_tokens=3)
-        written = generate(model, prefix, rows, template, frozenset(), sampling)
+        written = generate(with_prompt(model, template, frozenset()), rows, Sampling(max_new_tokens=3))
     for text, one in zip(TEXTS, written, strict=True):
         assert one.is_truncated
         assert len(one.ids) == 3

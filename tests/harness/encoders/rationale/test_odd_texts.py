@@ -81,11 +81,11 @@ def test_prompt_ids_around_every_text_are_the_templates(smollm2: RationaleEncode
     fed: dict[str, list[int]] = {}
     generate = rationale.generate
 
-    def spy(model, prefix, rows, template, ends, sampling, **more):
-        assert prefix is smollm2.shared_prefix
-        assert template is smollm2.template
+    def spy(prompted, rows, sampling, **more):
+        assert prompted.prefix is smollm2.shared_prefix
+        assert prompted.template is smollm2.template
         fed.update(dict(rows))
-        return generate(model, prefix, rows, template, ends, sampling, **more)
+        return generate(prompted, rows, sampling, **more)
 
     before = (smollm2.template.prefix, smollm2.template.suffix)
     monkeypatch.setattr(rationale, "generate", spy)

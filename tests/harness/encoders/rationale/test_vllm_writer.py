@@ -142,7 +142,8 @@ def write(answers: list[Any], prompts: list[list[int]]) -> list[vllm_writer.Writ
     """Return what is made of given answers."""
     llm = SimpleNamespace(generate=lambda *_, **__: answers)
     engine = vllm_writer.Engine(llm=llm, sampling_params=Params)
-    return vllm_writer.write(engine, prompts, ["t"] * len(prompts), frozenset({2}), Sampling(max_new_tokens=3))
+    sampling = Sampling(max_new_tokens=3)
+    return vllm_writer.write(engine, prompts, ["t"] * len(prompts), ends=frozenset({2}), sampling=sampling)
 
 
 def test_ends_are_taken_off_and_cuts_are_known() -> None:
