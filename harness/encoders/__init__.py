@@ -1,5 +1,1 @@
-"""Encoders behind one interface: `load(candidate)` gives a `CheckedEncoder` whatever the model is made of."""
-
-from __future__ import annotations
-
-__all__ = ["CausalLM", "CheckedEncoder", "Counters", "Encoder", "Vectors", "load"]
+"""Texts to vectors behind one protocol: `loading.load(candidate)` gives a `CheckedEncoder` whatever is inside."""

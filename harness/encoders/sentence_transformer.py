@@ -31,7 +31,8 @@ class SentenceTransformerEncoder:
 
         self.spec = spec
         self.device = choose_device(spec.device)
-        self._counters = Counters()
+        self.counters = Counters()
+        """Tokens where the first module takes an attention mask; cut texts are not counted by the library."""
         source, revision = loadable(weights, spec.sha256)
         self.model = SentenceTransformer(
             source,
@@ -67,11 +68,6 @@ class SentenceTransformerEncoder:
         """The prompts of the model's configuration."""
         return {name: prompt for name, prompt in self.model.prompts.items() if prompt}
 
-    @property
-    def counters(self) -> Counters:
-        """Tokens where the first module takes an attention mask; cut texts are not counted by the library."""
-        return self._counters
-
     def causal_lm(self) -> CausalLM | None:
         """None: only the encoder body is there."""
         return None
@@ -105,7 +101,7 @@ class SentenceTransformerEncoder:
             )
             parts.update(zip(batch, encoded, strict=True))
 
-        self._budget = for_each_batch(lengths, self._budget, encode_batch, self._counters)
+        self._budget = for_each_batch(lengths, self._budget, encode_batch, self.counters)
         if not parts:
             return np.zeros((0, int(self.model.get_embedding_dimension() or 0)), dtype=np.float32)
         return np.stack([parts[index] for index in range(len(texts))]).astype(np.float32, copy=False)
@@ -114,4 +110,4 @@ class SentenceTransformerEncoder:
         features = arguments[0] if arguments else {}
         mask = features.get("attention_mask") if isinstance(features, Mapping) else None
         if mask is not None:
-            self._counters.tokens += int(mask.sum())
+            self.counters.tokens += int(mask.sum())

@@ -29,7 +29,8 @@ class TfIdfEncoder:
         from sklearn.feature_extraction.text import HashingVectorizer
 
         self.spec = spec
-        self._counters = Counters()
+        self.counters = Counters()
+        """Texts and seconds; there are no tokens of a model."""
         self._hashing = HashingVectorizer(n_features=spec.dimension, norm=None, alternate_sign=True, dtype=np.float32)
         self._weighting: Any = None
 
@@ -48,11 +49,6 @@ class TfIdfEncoder:
     def own_prompts(self) -> Mapping[str, str]:
         """None."""
         return {}
-
-    @property
-    def counters(self) -> Counters:
-        """Texts and seconds; there are no tokens of a model."""
-        return self._counters
 
     def causal_lm(self) -> CausalLM | None:
         """None."""
