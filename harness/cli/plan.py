@@ -149,7 +149,7 @@ def paces_of(
 def plan_row(cell: Cell, store: Store, cost: CellCost) -> dict[str, Any]:
     """Return one cell as `plan --json` and `ls --json` show it."""
     stored = store.get(cell.task.name, cell.key)
-    status = stored.status if stored else {"cell": "to run", "n/a": "n/a", "missing": "missing"}[cell.state]
+    status = stored.status if stored else cell.state
     return {
         "model": cell.model,
         "axis": cell.task.axis,

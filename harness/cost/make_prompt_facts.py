@@ -60,7 +60,7 @@ def measure(reference: AbilityRef, sources: Sources, tokenizer: Any) -> dict[str
     if not there:
         return {}
     (planned,) = _planned(reference.model_copy(update={"subtasks": list(there)}))
-    cell = Cell(model="", task=planned, state="cell", key=None)
+    cell = Cell(model="", task=planned, state="to run", key=None)
     place = next(iter(there.values()))
     job = Job(cell=cell, data={planned.info.name: place}, seed=0, fingerprint="", native_folder=Path())
     with quiet():

@@ -25,7 +25,7 @@ def withheld(plan: Plan, store: Store) -> list[Withheld]:
     wanting = {
         cell.task.name: cell.task
         for cell in plan.cells
-        if cell.task.name in TASKS and cell.state == "cell" and not store.has_score(cell.task.name, cell.key)
+        if cell.task.name in TASKS and cell.state == "to run" and not store.has_score(cell.task.name, cell.key)
     }
 
     found = []
@@ -46,7 +46,7 @@ def without(plan: Plan, kept_back: list[Withheld]) -> Plan:
     reasons = {one.task: one.reason for one in kept_back}
     cells = tuple(
         replace(cell, state="missing", key=None, reason=reasons[cell.task.name])
-        if cell.state == "cell" and cell.task.name in reasons
+        if cell.state == "to run" and cell.task.name in reasons
         else cell
         for cell in plan.cells
     )

@@ -112,7 +112,7 @@ def _fetch_wheels(plan: Plan, options: RunOptions) -> list[str]:
 def _without_backend(plan: Plan) -> list[str]:
     """Return a line for each engine that this release cannot run."""
     lines = []
-    for engine in sorted({cell.task.engine for cell in plan.cells if cell.state == "cell"} - set(ENGINES)):
+    for engine in sorted({cell.task.engine for cell in plan.cells if cell.state == "to run"} - set(ENGINES)):
         names = sorted({cell.task.label for cell in plan.cells if cell.task.engine == engine})
         lines.append(f"backend {engine} (wanted by {', '.join(names)}): not part of this release; see CHANGELOG.md")
     return lines
@@ -129,7 +129,7 @@ def _from_hub(plan: Plan, store: Store) -> dict[tuple[Kind, str, str | None], li
                 names.append(name)
 
     for cell in plan.cells:
-        if cell.state == "cell" and not store.has_score(cell.task.name, cell.key):
+        if cell.state == "to run" and not store.has_score(cell.task.name, cell.key):
             for info in infos_of(cell.task):
                 want("datasets", plan.datasets.get(dataset_name(info)), cell.task.label)
     for candidate in plan.candidates:

@@ -12,7 +12,7 @@ from harness.suite.task_entries import AbilityRef, CustomRef
 from harness.tasks.catalogue import TaskInfo, catalogue
 from harness.tasks.types import Axis
 
-Applicability = Literal["cell", "n/a", "missing"]
+Applicability = Literal["to run", "n/a", "missing"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,7 +96,7 @@ def _cell(
     key = None if identity is None else key_of(_key_parts(identity, task, prompts, dataset, seed))
     unknown = None if key else "a revision or a wheel's sha256 is not known before the network was asked"
     return Cell(
-        model=candidate.name, task=task, state="cell", key=key, reason=unknown, prompts=prompts, dataset=dataset
+        model=candidate.name, task=task, state="to run", key=key, reason=unknown, prompts=prompts, dataset=dataset
     )
 
 

@@ -34,7 +34,7 @@ def outcome_of(plan: Plan, store: Store, *, ran: int = 0) -> RunOutcome:
     codes: list[ExitCode] = []
     if any(isinstance(one, Failure) for one in results.values()):
         codes.append(ExitCode.CELLS_FAILED)
-    if any(cell.state == "missing" or (cell.state == "cell" and cell.key is None) for cell in plan.cells):
+    if any(cell.state == "missing" or (cell.state == "to run" and cell.key is None) for cell in plan.cells):
         codes.append(ExitCode.ENVIRONMENT)
     plan, results = fold(plan, results, store)
     return RunOutcome(plan=plan, results=results, exit_code=worst(codes), ran=ran)

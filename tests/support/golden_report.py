@@ -109,9 +109,9 @@ def make_plan(limit: int | None = None) -> Plan:
         for task in tasks:
             not_applicable = model == "minilm" and task.axis == "ability"
             missing = (model, task.name) == ("other", "STS13")
-            state = "n/a" if not_applicable else "missing" if missing else "cell"
+            state = "n/a" if not_applicable else "missing" if missing else "to run"
             reason = "no language model" if not_applicable else "dataset mteb/sts13-sts: not there" if missing else None
-            key = None if state != "cell" else key_of(model, task.name)
+            key = None if state != "to run" else key_of(model, task.name)
             cells.append(Cell(model=model, task=task, state=state, key=key, reason=reason))  # type: ignore[arg-type]
     return Plan(suite=suite, cells=tuple(cells), candidates=candidates, tasks=tasks, datasets={}, gaps=())
 

@@ -37,7 +37,7 @@ def invented_parts(
     candidates = tuple(_candidate(name, note) for name in called)
     suite = suite.model_copy(update={"models": [one.spec for one in candidates]})
     cells = tuple(
-        Cell(model=name, task=task, state="cell", key=f"{number:04d}{place:04d}".ljust(20, "0"))
+        Cell(model=name, task=task, state="to run", key=f"{number:04d}{place:04d}".ljust(20, "0"))
         for number, name in enumerate(called)
         for place, task in enumerate(planned)
     )

@@ -297,7 +297,7 @@ def test_available_runs_the_rest_and_still_ends_with_4(tmp_path: Path, hub: Path
     assert outcome.ran == 1
     assert list(outcome.results) == ["tiny/BIOSSES"]
     states = {cell.task.name: cell.state for cell in outcome.plan.cells}
-    assert states == {"SciFact": "missing", "BIOSSES": "cell"}
+    assert states == {"SciFact": "missing", "BIOSSES": "to run"}
     again = run_in(tmp_path / "results", partial, model, tasks, available=True)
     assert (again.ran, again.exit_code) == (0, ExitCode.ENVIRONMENT)
 

@@ -282,7 +282,7 @@ def test_data_in_the_local_hub_makes_a_cell(tmp_path):
     """A folder that no lock vouches for is keyed by its content."""
     hub = biosses(tmp_path / "hub").parents[2]
     (cell,) = planned(tmp_path, f"models: [{MEAN_POOL}]\n" + named("BIOSSES"), hub=hub).cells
-    assert cell.state == "cell"
+    assert cell.state == "to run"
     assert list(cell.dataset) == ["BIOSSES"]
     assert list(cell.dataset["BIOSSES"]) == ["files_sha256"]
     assert len(cell.key) == 20
@@ -293,7 +293,7 @@ def test_data_on_the_hub_is_keyed_by_the_pinned_revision(tmp_path):
     (cell,) = planned(tmp_path, f"models: [{MEAN_POOL}]\n" + named("BIOSSES"), offline=False).cells
     info = catalogue().tasks["BIOSSES"]
     assert cell.dataset == {"BIOSSES": {"repo": info.dataset, "commit": info.revision}}
-    assert cell.state == "cell"
+    assert cell.state == "to run"
 
 
 def test_data_that_is_missing_offline_is_a_gap_with_its_command(tmp_path):
@@ -301,9 +301,9 @@ def test_data_that_is_missing_offline_is_a_gap_with_its_command(tmp_path):
     hub = biosses(tmp_path / "hub").parents[2]
     plan = planned(tmp_path, f"models: [{MEAN_POOL}, {ENCODER_ONLY}]\n" + named("BIOSSES, STS12"), hub=hub)
     assert [(str(cell), cell.state) for cell in plan.cells] == [
-        ("base/BIOSSES", "cell"),
+        ("base/BIOSSES", "to run"),
         ("base/STS12", "missing"),
-        ("minilm/BIOSSES", "cell"),
+        ("minilm/BIOSSES", "to run"),
         ("minilm/STS12", "missing"),
     ]
     ((gap, wanted),) = plan.gaps
@@ -337,7 +337,7 @@ def test_missing_weights_are_a_gap_of_their_model_alone(tmp_path):
     hub = biosses(tmp_path / "hub").parents[2]
     gone = "{name: gone, encoder: mean-pool, model: some-org/gone}"
     plan = planned(tmp_path, f"models: [{gone}, {MEAN_POOL}]\n" + named("BIOSSES"), hub=hub)
-    assert [(cell.model, cell.state) for cell in plan.cells] == [("gone", "missing"), ("base", "cell")]
+    assert [(cell.model, cell.state) for cell in plan.cells] == [("gone", "missing"), ("base", "to run")]
     ((gap, wanted),) = plan.gaps
     assert (gap.command, wanted) == (f"hf download some-org/gone --local-dir {hub}/models/some-org/gone", ("gone",))
 
@@ -349,7 +349,7 @@ def test_own_data_is_keyed_by_content_and_its_absence_is_a_gap(tmp_path):
     entries = "{name: own, type: STS, path: own}, {name: gone, type: STS, path: gone.jsonl}"
     plan = planned(tmp_path, f"models: [{MEAN_POOL}]\ntasks: {{custom: [{entries}]}}\n")
     there, gone = plan.cells
-    assert (there.state, list(there.dataset["own"])) == ("cell", ["files_sha256"])
+    assert (there.state, list(there.dataset["own"])) == ("to run", ["files_sha256"])
     assert (gone.state, gone.key) == ("missing", None)
     assert gone.reason == "data of custom task 'gone': no such file or folder: gone.jsonl"
 

@@ -32,7 +32,7 @@ def report_of(values: dict[str, float]) -> Any:
     one = candidate("base")
     suite = Suite.model_validate({"version": 1, "name": "averages"}).model_copy(update={"models": [one.spec]})
     tasks = tuple(planned(name) for name in values)
-    cells = tuple(Cell(model="base", task=task, state="cell", key=f"{task.name:0<20}"[:20]) for task in tasks)
+    cells = tuple(Cell(model="base", task=task, state="to run", key=f"{task.name:0<20}"[:20]) for task in tasks)
     results: dict[str, Result] = {
         str(cell): make_score(model="base", task=cell.task.name, type=cell.task.type, score=values[cell.task.name])
         for cell in cells

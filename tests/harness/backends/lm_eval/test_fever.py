@@ -260,7 +260,7 @@ def test_without_pages_the_evidence_variant_is_a_gap_and_the_others_run(root, tm
     path.write_text(suite_text(root / "lm", ["fever", "fever_evidence"]), encoding="utf-8")
     suite = load_suite(path).suite
     states = [cell.state for cell in make_plan(suite, Sources(hub=hub, offline=True)).cells if cell.model == "lm"]
-    assert states == ["cell", "missing"]
+    assert states == ["to run", "missing"]
     with pytest.raises(EnvironmentGapError, match="has no subset 'wiki_pages'"):
         run(suite, RunOptions(results=tmp_path / "results", sources=Sources(hub=hub, offline=True)))
 

@@ -85,7 +85,7 @@ def make_job(
     """Return the job of one cell over the hub."""
     task = planned_task(name, limit)
     resolved = {role or NO_ROLE: resolve(task.info, role, prompts or {}, instruction) for role in roles_of(task.type)}
-    cell = Cell(model="hash", task=task, state="cell", key="k" * 20, prompts=resolved)
+    cell = Cell(model="hash", task=task, state="to run", key="k" * 20, prompts=resolved)
     data: dict[str, Located] = {}
     for info in infos_of(task):
         place = locate_dataset(
