@@ -163,7 +163,7 @@ def plan_row(cell: Cell, store: Store, cost: CellCost) -> dict[str, Any]:
         "splits": list(cell.task.splits),
         "subsets": list(cell.task.subsets),
         "prompts": cell.prompts,
-        "settings": cell.task.settings,
+        "settings": cell.task.plain_settings(),
         "reason": cell.reason,
     }
 

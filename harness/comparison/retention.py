@@ -29,7 +29,6 @@ from harness.comparison.losses import (
     p_lost,
     upper,
 )
-
 from harness.statistics.conventions import POINTS
 
 Decision = Literal["retained", "lost", "undecided"]

@@ -17,8 +17,7 @@ from pathlib import Path
 
 from harness.candidates.candidate import Candidate
 from harness.cost.calibrate_language import language_pace
-from harness.cost.own_prompts import CHARACTERS_PER_TOKEN
-from harness.cost.pace import LanguagePace, Pace
+from harness.cost.pace import MEAN_CHARACTERS_PER_TOKEN, LanguagePace, Pace
 from harness.cost.work import Habits
 from harness.digests import sha256_text, user_cache, write_atomically
 from harness.encoders.batching import CPU_BATCH_TOKENS
@@ -110,7 +109,7 @@ def _timed(encoder: object, texts: Sequence[str], *, rounds: int) -> tuple[int, 
         started = time.perf_counter()
         encoder.encode(texts)
         best = min(best, time.perf_counter() - started)
-    tokens = sum(len(text) for text in texts) / CHARACTERS_PER_TOKEN + 2 * len(texts)
+    tokens = sum(len(text) for text in texts) / MEAN_CHARACTERS_PER_TOKEN + 2 * len(texts)
     return len(texts), tokens, best
 
 

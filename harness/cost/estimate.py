@@ -15,13 +15,11 @@ from typing import Any
 
 from harness.candidates.candidate import Candidate
 from harness.cost.ability import work_of
-from harness.cost.own_prompts import CHARACTERS_PER_TOKEN
-from harness.cost.pace import LanguagePace, Pace
+from harness.cost.pace import MEAN_CHARACTERS_PER_TOKEN, LanguagePace, Pace
 from harness.cost.work import AbilityWork, Habits, batches_of, total
-from harness.plan.cells import Cell, Plan, PlannedTask, infos_of
+from harness.plan.cells import Cell, Plan, PlannedTask
 from harness.suite.model_entries import CandidateSpec, RationaleSpec
 from harness.tasks.catalogue import Counts
-from harness.tasks.limits import limited_counts
 
 FLOAT_BYTES = 4
 CELL_SECONDS = 1.5
@@ -85,27 +83,31 @@ def cost_of(cell: Cell, pace: Pace | None, *, writes: int | None = 0) -> CellCos
         writes: tokens of the rationale that the model writes about each text, at most (`writes_of`); None: unknown.
     """
     if cell.state == "n/a":
-        return CellCost(items=cell.task.items(), note=cell.reason)
+        return CellCost(items=_items(cell), note=cell.reason)
     if cell.task.axis == "ability":
         return _ability_cost(cell, pace)
-    counts = counts_of(cell.task)
+    counts = cell.task.counts()
     if counts is None:
-        return CellCost(items=cell.task.items(), note="the catalogue has no counts of these splits or subsets")
-    texts = counts.texts + counts.training_texts
+        return CellCost(items=None, note="the catalogue has no counts of these splits or subsets")
     unique = counts.unique_texts + counts.training_texts
     prompt = sum(len(text) for text in cell.prompts.values() if text) / max(len(cell.prompts), 1)
-    per_text = (counts.characters / max(counts.texts, 1) + prompt) / CHARACTERS_PER_TOKEN + 2
+    per_text = (counts.characters / max(counts.texts, 1) + prompt) / MEAN_CHARACTERS_PER_TOKEN + 2
     if pace and pace.max_text_tokens:
         per_text = min(per_text, pace.max_text_tokens)
     tokens = round(unique * per_text)
     return CellCost(
         items=counts.items,
-        texts=texts,
+        texts=counts.encoded,
         unique_texts=unique,
         tokens_in=tokens,
         vector_bytes=unique * pace.dimension * FLOAT_BYTES if pace and pace.dimension else None,
         **_written(pace, unique, tokens, writes),
     )
+
+
+def _items(cell: Cell) -> int | None:
+    counts = cell.task.counts()
+    return None if counts is None else counts.items
 
 
 def _written(pace: Pace | None, unique: int, tokens: int, writes: int | None) -> dict[str, Any]:
@@ -147,7 +149,7 @@ def _ability_cost(cell: Cell, pace: Pace | None) -> CellCost:
     language = pace.language if pace else None
     work = work_of(cell.task, language.habits if language else Habits())
     if not work.piles:
-        return CellCost(items=cell.task.items(), note=work.note)
+        return CellCost(items=_items(cell), note=work.note)
     return CellCost(
         items=round(total(work.piles, "items")),
         requests=round(total(work.piles, "requests")),
@@ -201,25 +203,6 @@ def totals(costs: Sequence[tuple[Cell, CellCost]], paces: Mapping[str, Pace | No
     )
 
 
-def counts_of(task: PlannedTask) -> Counts | None:
-    """Return the task's counts over its splits, subsets and parts after the limit; None where any is unknown."""
-    found: list[Counts] = []
-    for info in infos_of(task):
-        for split in task.splits:
-            for subset in task.subsets:
-                counts = info.counts.get(split, {}).get(subset)
-                if counts is None:
-                    return None
-                found.append(limited_counts(task.type, counts, task.limit) if task.limit else counts)
-    return Counts(
-        items=sum(one.items for one in found),
-        texts=sum(one.texts for one in found),
-        unique_texts=sum(one.unique_texts for one in found),
-        characters=sum(one.characters for one in found),
-        training_texts=sum(one.training_texts for one in found),
-    )
-
-
 def most_expensive(costs: Sequence[tuple[Cell, CellCost]]) -> tuple[list[tuple[str, float]], str]:
     """Return the tasks that cost most over all models, most first, with their cost, and its unit.
 
@@ -236,8 +219,8 @@ def most_expensive(costs: Sequence[tuple[Cell, CellCost]]) -> tuple[list[tuple[s
 
 def estimated_tokens(tasks: Sequence[PlannedTask]) -> int:
     """Return the estimated tokens, in and to generate, of all tasks with known sizes: of one stock language model."""
-    counts = [found for task in tasks if task.axis == "embedding" and (found := counts_of(task)) is not None]
-    embedding = sum(_unique_characters(one) for one in counts) / CHARACTERS_PER_TOKEN
+    counts = [found for task in tasks if task.axis == "embedding" and (found := task.counts()) is not None]
+    embedding = sum(_unique_characters(one) for one in counts) / MEAN_CHARACTERS_PER_TOKEN
     works = [work_of(task, Habits()) for task in tasks if task.axis == "ability"]
     ability = sum(total(work.piles, "tokens_in") + total(work.piles, "to_generate") for work in works)
     return round(embedding + ability)

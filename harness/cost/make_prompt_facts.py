@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from harness.plan.tasks import resolve_tasks
 from harness.sources.places import Located, Sources
 from harness.suite.load import load_suite
 from harness.suite.schema import Suite
-from harness.suite.task_entries import AbilityRef, Tasks
+from harness.suite.task_entries import CatalogueRef, Tasks
 
 MODEL = "smollm2-from-q4_1"
 """Of the suite `demo`: whose tokenizer."""
@@ -45,6 +46,8 @@ def main() -> None:
     tasks: dict[str, dict[str, list[Any]]] = {}
     tokenizer = _tokenizer()
     for reference in load_suite("ability").suite.tasks.ability:
+        if not isinstance(reference, CatalogueRef):
+            continue
         measured = measure(reference, sources, tokenizer)
         tasks[reference.name] = {part: row_of(facts) for part, facts in measured.items()}
     written = {"tokenizer": TOKENIZER, "columns": COLUMNS, "tasks": {name: own for name, own in tasks.items() if own}}
@@ -52,10 +55,10 @@ def main() -> None:
     Path(__file__).with_name("prompt_facts.json").write_text(text + "\n", encoding="utf-8")
 
 
-def measure(reference: AbilityRef, sources: Sources, tokenizer: Any) -> dict[str, PromptFacts]:
+def measure(reference: CatalogueRef, sources: Sources, tokenizer: Any) -> dict[str, PromptFacts]:
     """Return part -> facts of a task of the catalogue, for the parts whose data are there."""
     (whole,) = _planned(reference)
-    places = {part: ability.locate(reference, _resolved(whole, part), sources) for part in whole.subsets}
+    places = {part: ability.locate(replace(whole, subsets=(part,)), sources) for part in whole.subsets}
     there = {part: place for part, place in places.items() if isinstance(place, Located)}
     if not there:
         return {}
@@ -70,12 +73,8 @@ def measure(reference: AbilityRef, sources: Sources, tokenizer: Any) -> dict[str
         return {part: facts_of_task(task, tokenizer) for part, task in named.items()}
 
 
-def _planned(reference: AbilityRef) -> list[PlannedTask]:
+def _planned(reference: CatalogueRef) -> list[PlannedTask]:
     return resolve_tasks(Suite(version=1, name="facts", tasks=Tasks(ability=[reference])))
-
-
-def _resolved(task: PlannedTask, part: str) -> ability.Resolved:
-    return ability.Resolved(task.info, (part,), task.settings)
 
 
 def facts_of_task(task: Any, tokenizer: Any) -> PromptFacts:

@@ -14,12 +14,12 @@ from typing import Any
 
 from harness.cost.prompt_facts import PromptFacts
 from harness.cost.work import AbilityWork, Habits, Pile, pile_of
+from harness.plan.asked import ReadWith
 from harness.plan.cells import PlannedTask
 from harness.plan.lm_eval_files import own_data_files, own_task
 from harness.row_files import json_rows
+from harness.suite.task_entries import FileRef, NllRef
 
-CHARACTERS_PER_TOKEN = 4.2
-"""English with the tokenizers of MiniLM (4.1 on the demo data) and SmolLM2 (4.4); for counts of characters alone."""
 LONG = 0.95
 """Quantile of the answers that a batch is taken to run for."""
 PIECES = re.compile(r"[^\W\d_]+|\d|\n+|[^\w\s]|_")
@@ -34,18 +34,22 @@ class UnknownError(ValueError):
 
 def own_work(task: PlannedTask, habits: Habits) -> AbilityWork:
     """Return the work of a task over own files; no piles and the reason where that cannot be told."""
-    assert task.ability is not None  # noqa: S101 - the caller asked
     try:
-        if task.ability.is_nll:
-            return AbilityWork(piles=(_nll_pile(task, habits.context),), note=None)
-        path = Path(str(task.ability.file))
-        if not path.is_file():
-            raise UnknownError("its file is not there")
-        facts, items = measure(path, own_task(path))
+        if isinstance(task.settings, ReadWith):
+            pile = _nll_pile(task, task.settings, habits.context)
+        else:
+            pile = _file_pile(task, habits)
     except UnknownError as unknown:
         return AbilityWork(piles=(), note=f"lengths unknown: {unknown}")
-    items = min(items, task.limit) if task.limit else items
-    return AbilityWork(piles=(pile_of(facts, items, task.settings, habits),), note=None)
+    return AbilityWork(piles=(pile,), note=None)
+
+
+def _file_pile(task: PlannedTask, habits: Habits) -> Pile:
+    path = Path(task.ability.file) if isinstance(task.ability, FileRef) else None
+    if path is None or not path.is_file():
+        raise UnknownError("its file is not there")
+    facts, items = measure(path, own_task(path))
+    return pile_of(facts, min(items, task.limit) if task.limit else items, task.asked, habits)
 
 
 def measure(path: Path, config: Mapping[str, Any]) -> tuple[PromptFacts, int]:
@@ -183,17 +187,15 @@ def json_lines(path: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _nll_pile(task: PlannedTask, context: int | None) -> Pile:
+def _nll_pile(task: PlannedTask, settings: ReadWith, context: int | None) -> Pile:
     reference = task.ability
-    assert reference is not None  # noqa: S101 - the caller asked
-    if reference.file is None:
-        raise UnknownError(f"dataset {reference.dataset} was not measured")
-    column = str(task.settings["column"])
+    if not isinstance(reference, NllRef) or reference.file is None:
+        raise UnknownError(f"dataset {task.info.dataset} was not measured")
     rows = json_lines(Path(reference.file))[: task.limit]
-    texts = [row.get(column) for row in rows]
+    texts = [row.get(settings.column) for row in rows]
     if not texts or not all(isinstance(one, str) for one in texts):
-        raise UnknownError(f"not every row has a text in {column!r}")
-    most = min(int(task.settings["max_text_tokens"]), context or int(task.settings["max_text_tokens"]))
+        raise UnknownError(f"not every row has a text in {settings.column!r}")
+    most = min(settings.max_text_tokens, context or settings.max_text_tokens)
     lengths = [min(text_tokens(str(one)), most) for one in texts]
     return Pile(
         items=len(texts), requests=len(texts), tokens_in=sum(lengths), row_tokens=_mean(lengths), answer=0.0,

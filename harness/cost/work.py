@@ -1,13 +1,14 @@
-"""Pile, AbilityWork, Habits: tokens of one part of an ability task."""
+"""Pile, AbilityWork, Habits: what one part of an ability task asks of a model, in tokens; pure."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.backends.lm_eval.prefixes import LEAST_SHARED_TOKENS
 from harness.cost.prompt_facts import PromptFacts
+from harness.plan.asked import AskedWith
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,20 +57,18 @@ class Habits:
     """The same of the 95th percentiles."""
 
 
-def pile_of(facts: PromptFacts, items: int, settings: Mapping[str, object], habits: Habits) -> Pile:
+def pile_of(facts: PromptFacts, items: int, asked: AskedWith, habits: Habits) -> Pile:
     """Return the work of one part.
 
     Args:
         facts: lengths of its prompts.
         items: how many are asked.
-        settings: of the task; `num_fewshot` and `max_gen_toks` are read.
+        asked: how: its examples, the limit of an answer and the number of answers count.
         habits: of the model; prompts longer than it can read are cut on the left and share nothing.
     """
-    shots = int(str(settings.get("num_fewshot") or 0))
-    most = int(str(settings.get("max_gen_toks") or 0))
-    repeats = int(str(settings.get("repeats") or 1))
+    most = asked.max_gen_toks or 0
     generates = facts.answer > 0
-    before = facts.lead + shots * facts.example
+    before = facts.lead + asked.num_fewshot * facts.example
     shared = before if facts.fixed else facts.lead
     whole = before + facts.question + facts.options / max(facts.rows, 1)
     room = math.inf if habits.context is None else habits.context - (most if generates else 0)
@@ -79,13 +78,13 @@ def pile_of(facts: PromptFacts, items: int, settings: Mapping[str, object], habi
         computed = _computed(facts, items, before=before, shared=shared)
     return Pile(
         items=items,
-        requests=items * facts.requests * repeats,
-        tokens_in=computed * repeats + items * facts.gold,
+        requests=items * facts.requests * asked.repeats,
+        tokens_in=computed * asked.repeats + items * facts.gold,
         row_tokens=min(whole, room),
         answer=min(facts.answer * habits.answer_factor, most) if generates else 0.0,
         longest_answer=min(facts.long_answer * habits.long_answer_factor, most) if generates else 0.0,
         most=most if generates else 0,
-        repeats=repeats,
+        repeats=asked.repeats,
     )
 
 

@@ -69,8 +69,9 @@ class Clock:
     def advance(self, cell: Cell, texts: int) -> None:
         """So many more texts of `cell` are encoded."""
         self.texts += texts
-        if (expected := cell.task.texts()) and str(cell) in self._shares:
-            self._shares[str(cell)] = min(ALMOST, self._shares[str(cell)] + texts / expected)
+        counts = cell.task.counts()
+        if counts and counts.encoded and str(cell) in self._shares:
+            self._shares[str(cell)] = min(ALMOST, self._shares[str(cell)] + texts / counts.encoded)
 
     def finish(self, cell: Cell, *, failed: bool, elsewhere: bool = False) -> None:
         """`cell` has its result, or another process has made it."""
@@ -117,9 +118,10 @@ class Clock:
 
 def _characters(cell: Cell) -> float | None:
     """Return about how many characters a cell's texts have; None where they are not known."""
-    task = cell.task
-    texts, characters = task.texts(), task.characters()
-    if not texts or characters is None:
+    counts = cell.task.counts()
+    if counts is None or not counts.encoded:
         return None
-    others = texts - (task.training_texts() or 0)  # of training texts no characters are counted: as long as the others
-    return max(characters, 1) * texts / others if others > 0 else float(texts)
+    if not counts.texts:
+        return float(counts.encoded)
+    # of training texts no characters are counted: as long as the others
+    return max(counts.characters, 1) * counts.encoded / counts.texts

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from harness import sandbox
 from harness.plan.cells import Plan
 from harness.results.store import Store
-from harness.tasks.humaneval import ALLOW, TASKS
+from harness.suite.task_entries import CodeRef
+from harness.tasks.humaneval import ALLOW
 
 
 class Withheld(NamedTuple):
@@ -25,12 +26,12 @@ def withheld(plan: Plan, store: Store) -> list[Withheld]:
     wanting = {
         cell.task.name: cell.task
         for cell in plan.cells
-        if cell.task.name in TASKS and cell.state == "to run" and not store.has_score(cell.task.name, cell.key)
+        if cell.task.runs_code and cell.state == "to run" and not store.has_score(cell.task.name, cell.key)
     }
 
     found = []
     for name, task in wanting.items():
-        if task.ability is None or not task.ability.allow_code_execution:
+        if not isinstance(task.ability, CodeRef) or not task.ability.allow_code_execution:
             reason = (
                 f"it runs programs that the model writes, and the suite does not allow that: write `{ALLOW}: true` "
                 "beside its name (they run in a bubblewrap sandbox, docs/sandbox.md), or leave it out with --tasks"

@@ -10,7 +10,7 @@ from harness.candidates.candidate import Candidate
 from harness.errors import EnvironmentGapError, HarnessError, InputError
 from harness.evaluation.options import RunOptions
 from harness.evaluation.permission import withheld, without
-from harness.plan.cells import Plan, dataset_name, infos_of
+from harness.plan.cells import Plan, dataset_name
 from harness.plan.planner import make_plan
 from harness.plan.tasks import resolve_tasks
 from harness.results.outcome import needs_work
@@ -21,8 +21,8 @@ from harness.sources.hub_errors import FetchError
 from harness.sources.places import Gap, Kind, Located, Sources, commit_name, hub_gap
 from harness.suite.model_entries import LoadedModel
 from harness.suite.schema import Suite
-from harness.wording import first_few
 from harness.tasks.engines import ENGINES
+from harness.wording import first_few
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ def _from_hub(plan: Plan, store: Store) -> dict[tuple[Kind, str, str | None], li
 
     for cell in plan.cells:
         if cell.state == "to run" and not store.has_score(cell.task.name, cell.key):
-            for info in infos_of(cell.task):
+            for info in cell.task.parts:
                 want("datasets", plan.datasets.get(dataset_name(info)), cell.task.label)
     for candidate in plan.candidates:
         if isinstance(candidate, Candidate):

@@ -63,8 +63,8 @@ class PlainReporter:
         if time.monotonic() - self._last <= LINE_EVERY_SECONDS:
             return None
         self._last = time.monotonic()
-        expected = cell.task.texts()
-        of = f" of about {expected}" if expected else ""
+        counts = cell.task.counts()
+        of = f" of about {counts.encoded}" if counts and counts.encoded else ""
         return f"{cell}: {self._of_cell}{of} texts, {self._clock.rate()}, ETA {self._clock.eta()}"
 
 

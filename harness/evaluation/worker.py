@@ -17,7 +17,7 @@ from harness.encoders.checked import CheckedEncoder
 from harness.evaluation import rationale_samples
 from harness.evaluation.events import Finished, Phase, Progress, Reporter, Started
 from harness.evaluation.record import described, failure_of, note_names, provenance_of, score_of
-from harness.plan.cells import Cell, Plan, dataset_name, infos_of
+from harness.plan.cells import Cell, Plan, dataset_name
 from harness.results import rationale_file
 from harness.results.records import Result, Score
 from harness.results.store import Store
@@ -117,7 +117,7 @@ class Worker:
         """Return the cell as a backend takes it, with the place of each of its tasks' data."""
         return Job(
             cell=cell,
-            data={info.name: self.plan.datasets[dataset_name(info)] for info in infos_of(cell.task)},
+            data={info.name: self.plan.datasets[dataset_name(info)] for info in cell.task.parts},
             seed=self.plan.suite.seed,
             fingerprint=str(candidate.fingerprint()),
             native_folder=self.store.root / cell.task.engine,

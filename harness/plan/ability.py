@@ -1,31 +1,32 @@
 """Ability tasks of a suite, resolved without importing lm-eval: every setting with its value, and where the data is.
 
-Three kinds: a task of the catalogue, an lm-eval YAML file of the user's, and `lm_nll`, nats per token over texts that
-the suite names. What is not in the suite comes from the catalogue, so that key and provenance of a cell name every
-value.
+Four kinds: a task of the catalogue, one of these whose answers are programs (HumanEval), an lm-eval YAML file of the
+user's, and `lm_nll`, nats per token over texts that the suite names. What is not in the suite comes from the catalogue,
+so that key and provenance of a cell name every value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.errors import InputError
-from harness.plan.humaneval import locate_problems, settings_of
-from harness.plan.lm_eval_files import BUILDERS, Loader, locate_file, own_task
+from harness.plan.asked import AskedWith, CodeRun, ReadWith
+from harness.plan.cells import PlannedTask
+from harness.plan.humaneval import code_run, locate_problems
+from harness.plan.lm_eval_files import BUILDERS, locate_file, locate_texts, own_task
 from harness.sources.locate import locate_dataset
 from harness.sources.places import Gap, Located, Sources
-from harness.suite.task_entries import AbilityRef, AbilitySettings
-from harness.tasks import humaneval
+from harness.suite.task_entries import AbilityRef, AbilitySettings, CodeRef, FileRef, NllRef
 from harness.tasks.catalogue import TaskInfo
 from harness.tasks.types import LIKELIHOOD_TYPE, OWN_TYPE
 from harness.wording import display_path
 
 NLL_MAX_TEXT_TOKENS = 1024
-SAMPLING_VERSION = 1
-"""In the key of sampled answers: how they are drawn (backends/lm_eval_sampling.py)."""
-FORMAT_DEFAULTS = {"chat_template": False, "fewshot_as_multiturn": True, "system_instruction": None}
+DEFAULT_MAX_GEN_TOKS = 256
+"""Of lm-eval, where a task file says nothing."""
 
 
 class Resolved(NamedTuple):
@@ -33,57 +34,81 @@ class Resolved(NamedTuple):
 
     info: TaskInfo
     subsets: tuple[str, ...]
-    settings: dict[str, Any]
-    """Goes into the key: no path of this machine."""
+    settings: AskedWith | ReadWith | None
+    """None while its task file is not there."""
 
 
 def resolve(reference: AbilityRef, tasks: Mapping[str, TaskInfo]) -> Resolved:
     """Return the task that `reference` names, with every setting; raises InputError for a broken task file."""
-    if reference.is_nll:
+    if isinstance(reference, NllRef):
         return _resolve_nll(reference)
-    if reference.file is not None:
+    if isinstance(reference, FileRef):
         return _resolve_file(reference, Path(reference.file))
     info = tasks[reference.name]
-    settings = _settings(info.ability or {"defaults": {}}, reference)
-    if reference.name in humaneval.TASKS:
-        settings |= settings_of(reference)
-    return Resolved(info, tuple(reference.subtasks or info.subsets), settings)
+    facts = info.ability or {}
+    asked = {name: facts["defaults"][name] for name in AbilitySettings.model_fields if name in facts["defaults"]}
+    code = code_run(reference) if isinstance(reference, CodeRef) else None
+    return Resolved(info, tuple(reference.subtasks or info.subsets), _asked(facts, asked, reference, code=code))
 
 
-def overridden(settings: Mapping[str, Any], override: AbilitySettings | None) -> dict[str, Any]:
+def overridden(settings: AskedWith | ReadWith, override: AbilitySettings) -> AskedWith | ReadWith:
     """Return `settings` with what a model entry says differently."""
-    merged = {**settings, **_said(override)} if override else dict(settings)
-    if (merged.get("generation") or {}).get("do_sample"):
-        merged["sampling_version"] = SAMPLING_VERSION
-    return merged
+    said = _said(override)
+    return replace(settings, also=said) if isinstance(settings, ReadWith) else replace(settings, **said)
 
 
-def locate(reference: AbilityRef, resolved: Resolved, sources: Sources) -> Located | Gap:
-    """Find the data of a task; files of the user's are keyed by their content, task file included."""
-    info = resolved.info
-    if reference.file is not None:
-        return locate_file(reference, Path(reference.file), info, sources)
-    if info.name in humaneval.TASKS:
+def locate(task: PlannedTask, sources: Sources) -> Located | Gap:
+    """Find the data of an ability task; files of the user's are keyed by their content, task file included."""
+    reference, info = task.ability, task.info
+    if isinstance(reference, FileRef):
+        return locate_file(reference, info, sources)
+    if isinstance(reference, NllRef) and reference.file is not None:
+        return locate_texts(reference.name, Path(reference.file))
+    if info.runs_code:
         return locate_problems(sources)
     if info.dataset is None:
         return Gap(what=f"data of {info.name}", why="the suite names none", command="give `file` or `dataset`")
-    shots = info.ability.get("fewshot_split") if info.ability and resolved.settings.get("num_fewshot") else None
-    splits = (*info.splits, shots) if shots else info.splits
     for subset, split in (info.ability or {}).get("also_reads", ()):
         place = locate_dataset(sources, info.dataset, info.revision, subsets=(subset,), splits=(split,))
         if isinstance(place, Gap):
             return place
-    return locate_dataset(sources, info.dataset, info.revision, subsets=resolved.subsets, splits=splits)
+    return locate_dataset(sources, info.dataset, info.revision, subsets=task.subsets, splits=splits_read(task))
 
 
-def reads_own_files(reference: AbilityRef, info: TaskInfo) -> bool:
-    """Whether the data are files of the user's, and no hub dataset."""
-    return reference.file is not None and (reference.is_nll or info.dataset in (*BUILDERS, reference.file))
+def splits_read(task: PlannedTask) -> tuple[str, ...]:
+    """Return the splits a task reads, the one its examples come from among them."""
+    has_shots = isinstance(task.settings, AskedWith) and task.settings.num_fewshot > 0
+    shots = (task.info.ability or {}).get("fewshot_split") if has_shots else None
+    return tuple(dict.fromkeys([*task.splits, shots])) if shots else task.splits
 
 
-def _settings(ability: Mapping[str, Any], reference: AbilityRef) -> dict[str, Any]:
-    fixed = {name: ability[name] for name in ("output_type", "filters", "version") if name in ability}
-    return fixed | FORMAT_DEFAULTS | dict(ability["defaults"]) | _said(reference)
+def reads_own_files(task: PlannedTask) -> bool:
+    """Whether the data of an ability task are files of the user's, and no hub dataset."""
+    reference = task.ability
+    if isinstance(reference, FileRef):
+        return task.info.dataset in (*BUILDERS, reference.file)
+    return isinstance(reference, NllRef) and reference.file is not None
+
+
+def _asked(
+    facts: Mapping[str, Any],
+    defaults: Mapping[str, Any],
+    said: AbilitySettings,
+    *,
+    code: CodeRun | None = None,
+    own_task: str | None = None,
+) -> AskedWith:
+    """Return how a task is asked.
+
+    Args:
+        facts: of the task: its output type, filters and version.
+        defaults: its own settings, by the names that a suite gives them.
+        said: what the suite says, which wins.
+        code: what programs are run with; None where answers are no programs.
+        own_task: the task's name in a file of the user's; None for tasks of the catalogue.
+    """
+    fixed = {name: facts[name] for name in ("output_type", "filters", "version")}
+    return AskedWith(**(fixed | dict(defaults) | _said(said)), code=code, own_task=own_task)
 
 
 def _said(settings: AbilitySettings) -> dict[str, Any]:
@@ -109,7 +134,7 @@ def _info(reference: AbilityRef, kind: str, main_score: str, **given: Any) -> Ta
     return TaskInfo(**(fields | given))
 
 
-def _resolve_nll(reference: AbilityRef) -> Resolved:
+def _resolve_nll(reference: NllRef) -> Resolved:
     subset = reference.config or "default"
     info = _info(
         reference,
@@ -119,53 +144,63 @@ def _resolve_nll(reference: AbilityRef) -> Resolved:
         splits=(reference.split or "test",),
         subsets={subset: ()},
     )
-    settings = {
-        "kind": "lm_nll",
-        "column": reference.column,
-        "max_text_tokens": reference.max_text_tokens or NLL_MAX_TEXT_TOKENS,
-    }
-    return Resolved(info, (subset,), settings)
+    most = reference.max_text_tokens or NLL_MAX_TEXT_TOKENS
+    return Resolved(info, (subset,), ReadWith(column=reference.column, max_text_tokens=most))
 
 
-def _resolve_file(reference: AbilityRef, path: Path) -> Resolved:
+def _resolve_file(reference: FileRef, path: Path) -> Resolved:
+    kind = reference.type or OWN_TYPE
     if not path.is_file():  # a gap, named with the others
-        return Resolved(_info(reference, reference.type or OWN_TYPE, "unknown", dataset=str(path)), ("default",), {})
+        return Resolved(_info(reference, kind, "unknown", dataset=str(path)), ("default",), None)
     config = own_task(path)
     if config.get("unsafe_code"):
         what = "`unsafe_code`: it runs model-written programs in this process, which is never done here"
         raise InputError([f"{display_path(path)}: {what}; HumanEval in a sandbox is the task `humaneval`"])
-    metrics = [str(one.get("metric")) for one in config.get("metric_list") or [] if isinstance(one, dict)]
-    generates = config.get("output_type", "generate_until") == "generate_until"
-    if reference.metric is not None and metrics and reference.metric not in metrics:
-        raise InputError([f"{display_path(path)}: no metric {reference.metric!r}; it has: {', '.join(metrics)}"])
-    filters = [str(one.get("name")) for one in config.get("filter_list") or [] if isinstance(one, dict)] or ["none"]
-    if reference.filter is not None and reference.filter not in filters:
-        raise InputError([f"{display_path(path)}: no filter {reference.filter!r}; it has: {', '.join(filters)}"])
-    subset = str(config.get("dataset_name") or "default")
+    metrics = _names(config.get("metric_list"), "metric")
+    filters = _names(config.get("filter_list"), "name") or ["none"]
+    if metrics:
+        _check_choice("metric", reference.metric, metrics, path)
+    _check_choice("filter", reference.filter, filters, path)
+    output_type = config.get("output_type", "generate_until")
+    defaults = {"num_fewshot": config.get("num_fewshot") or 0, "filter": filters[0], **_answers(config, output_type)}
     ability = {
-        "output_type": config.get("output_type", "generate_until"),
+        "output_type": output_type,
         "filters": filters,
         "version": (config.get("metadata") or {}).get("version"),
-        "defaults": {"num_fewshot": config.get("num_fewshot") or 0, "filter": filters[0]},
+        "defaults": defaults,
     }
-    if generates:
-        generation = dict(config.get("generation_kwargs") or {"do_sample": False, "temperature": 0.0})
-        until = generation.pop("until", [str(config.get("fewshot_delimiter", "\n\n"))])
-        ability["defaults"] |= {
-            "until": [until] if isinstance(until, str) else until,
-            "max_gen_toks": generation.pop("max_gen_toks", 256),
-            "generation": generation,
-        }
+    subset = str(config.get("dataset_name") or "default")
+    first = metrics[0] if metrics else "exact_match" if output_type == "generate_until" else "acc"
     info = _info(
         reference,
-        reference.type or OWN_TYPE,
-        reference.metric or (metrics[0] if metrics else ("exact_match" if generates else "acc")),
+        kind,
+        reference.metric or first,
         dataset=str(config.get("dataset_path") or path),
         splits=(str(config.get("test_split") or config.get("validation_split") or "test"),),
         subsets={subset: ()},
         ability=ability,
     )
-    return Resolved(info, (subset,), {"kind": "file", "task": config["task"], **_settings(ability, reference)})
+    return Resolved(info, (subset,), _asked(ability, defaults, reference, own_task=config["task"]))
 
 
-Loader.add_multi_constructor("!", lambda loader, _, node: loader.construct_scalar(node))
+def _names(entries: Sequence[Any] | None, key: str) -> list[str]:
+    """Return what `key` says in each entry of a list of a task file."""
+    return [str(one.get(key)) for one in entries or [] if isinstance(one, dict)]
+
+
+def _check_choice(noun: str, chosen: str | None, choices: Sequence[str], path: Path) -> None:
+    if chosen is not None and chosen not in choices:
+        raise InputError([f"{display_path(path)}: no {noun} {chosen!r}; it has: {', '.join(choices)}"])
+
+
+def _answers(config: Mapping[str, Any], output_type: str) -> dict[str, Any]:
+    """Return how answers are generated, as a task file says; nothing where none are."""
+    if output_type != "generate_until":
+        return {}
+    generation = dict(config.get("generation_kwargs") or {"do_sample": False, "temperature": 0.0})
+    until = generation.pop("until", [str(config.get("fewshot_delimiter", "\n\n"))])
+    return {
+        "until": [until] if isinstance(until, str) else until,
+        "max_gen_toks": generation.pop("max_gen_toks", DEFAULT_MAX_GEN_TOKS),
+        "generation": generation,
+    }

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from harness.candidates.candidate import Candidate, MissingCandidate
+from harness.plan.asked import AskedWith, ReadWith
 from harness.sources.places import Gap, Located
 from harness.suite.schema import Suite
 from harness.suite.task_entries import AbilityRef, CustomRef
-from harness.tasks.catalogue import TaskInfo, catalogue
+from harness.tasks.catalogue import Counts, TaskInfo
+from harness.tasks.limits import limited_counts
 from harness.tasks.types import Axis
 
 Applicability = Literal["to run", "n/a", "missing"]
@@ -20,6 +22,11 @@ class PlannedTask:
     """A task as this suite uses it."""
 
     name: str
+    label: str
+    """The name with what differs from the default task, such as `STS17[en-en,es-en]` or `mmlu[10/57]`.
+
+    A part of a task is never taken for the whole: the two names differ wherever they are shown.
+    """
     axis: Axis
     type: str
     engine: str
@@ -27,61 +34,50 @@ class PlannedTask:
     subsets: tuple[str, ...]
     limit: int | None
     info: TaskInfo
+    parts: tuple[TaskInfo, ...]
+    """The tasks that an aggregate is made of; of any other, the task itself."""
     custom: CustomRef | None = None
     """The user's own task, where it is one."""
     ability: AbilityRef | None = None
     """The suite's entry, where it is an ability task."""
-    settings: dict[str, Any] = field(default_factory=dict)
-    """Ability tasks: shots, template, filters, stop strings, ..., each with the value that is used."""
+    settings: AskedWith | ReadWith | None = None
+    """Ability tasks: how it is put to the model; None elsewhere, and while its task file is not there."""
     is_official_split: bool = True
     """False when a split is not one the task's authors evaluate on: no published figure compares."""
 
     @property
-    def label(self) -> str:
-        """The name with what differs from the default task, such as `STS17[en-en,es-en]` or `mmlu[10/57]`.
+    def runs_code(self) -> bool:
+        """Whether programs that the model writes are run to score it."""
+        return self.info.runs_code
 
-        A part of a task is never taken for the whole: the two names differ wherever they are shown.
-        """
-        if self.axis == "ability":
-            of, have = len(self.info.subsets), len(self.subsets)
-            return self.name if have == of else f"{self.name}[{have}/{of}]"
-        if self.custom is not None:
-            return self.name
-        default = catalogue().default_member(self.name)
-        splits = "" if set(self.splits) == set(default.splits) else f"@{','.join(self.splits)}"
-        subsets = "" if set(self.subsets) == set(default.subsets) else f"[{','.join(self.subsets)}]"
-        return f"{self.name}{splits}{subsets}"
+    @property
+    def asked(self) -> AskedWith:
+        """How its questions are asked; TypeError for a task that asks none."""
+        if not isinstance(self.settings, AskedWith):
+            raise TypeError(f"task {self.name!r} asks no questions")
+        return self.settings
 
-    def items(self) -> int | None:
-        """Return the scored items, after the limit; None while unknown."""
-        return self._total("items")
+    def plain_settings(self) -> dict[str, Any]:
+        """Return the settings as plain data, as they go into the key; empty where there are none."""
+        return self.settings.plain() if self.settings else {}
 
-    def texts(self) -> int | None:
-        """Return the texts to encode, repeats and training texts included, before any limit; None while unknown."""
-        return self._total("texts")
-
-    def characters(self) -> int | None:
-        """Return the characters of those texts, training texts apart; None while unknown."""
-        return self._total("characters")
-
-    def training_texts(self) -> int | None:
-        """Return the training texts among the texts; None while unknown."""
-        return self._total("training_texts")
-
-    def _total(self, what: str) -> int | None:
-        infos = [catalogue().tasks[name] for name in self.info.parts] or [self.info]
-        total = 0
-        for info in infos:
+    def counts(self) -> Counts | None:
+        """Return how much is left after the limit, over splits, subsets and parts; None where any is unknown."""
+        found: list[Counts] = []
+        for info in self.parts:
             for split in self.splits:
                 for subset in self.subsets:
                     counts = info.counts.get(split, {}).get(subset)
                     if counts is None:
                         return None
-                    of_subset = getattr(counts, what) + (counts.training_texts if what == "texts" else 0)
-                    if self.limit and self.axis == "ability":  # lm-eval limits each part
-                        of_subset = min(of_subset, self.limit)
-                    total += of_subset
-        return min(total, self.limit) if what == "items" and self.limit and self.axis == "embedding" else total
+                    found.append(limited_counts(self.type, counts, self.limit) if self.limit else counts)
+        return Counts(
+            items=sum(one.items for one in found),
+            texts=sum(one.texts for one in found),
+            unique_texts=sum(one.unique_texts for one in found),
+            characters=sum(one.characters for one in found),
+            training_texts=sum(one.training_texts for one in found),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,11 +112,6 @@ class Plan:
     """Dataset name -> where it is; those not found are in `gaps`."""
     gaps: tuple[tuple[Gap, tuple[str, ...]], ...]
     """What is not there, and the cells that want it."""
-
-
-def infos_of(task: PlannedTask) -> list[TaskInfo]:
-    """Return the task itself, or the parts it is an aggregate of."""
-    return [catalogue().tasks[name] for name in task.info.parts] or [task.info]
 
 
 def dataset_name(info: TaskInfo) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.digests import sha256_files, visible_files
 from harness.plan import ability
-from harness.plan.cells import PlannedTask, dataset_name, infos_of
+from harness.plan.cells import PlannedTask, dataset_name
 from harness.sources.locate import locate_dataset
 from harness.sources.places import Gap, Located, Sources
 from harness.suite.task_entries import CustomRef
@@ -18,10 +18,11 @@ from harness.wording import display_path
 def locate_datasets(
     tasks: Sequence[PlannedTask], sources: Sources
 ) -> tuple[dict[str, Located], list[tuple[Gap, list[PlannedTask]]]]:
+    """Return dataset name -> where it is, and what is not there, each once, with the tasks that want it."""
     found: dict[str, Located] = {}
     wanting: dict[str, tuple[Gap, list[PlannedTask]]] = {}
     for task in tasks:
-        for info in infos_of(task):
+        for info in task.parts:
             place = _locate(task, info, sources)
             if isinstance(place, Located):
                 found[dataset_name(info)] = place
@@ -34,7 +35,7 @@ def _locate(task: PlannedTask, info: TaskInfo, sources: Sources) -> Located | Ga
     if task.custom is not None:
         return _locate_custom(task.custom)
     if task.ability is not None:
-        return ability.locate(task.ability, ability.Resolved(task.info, task.subsets, task.settings), sources)
+        return ability.locate(task, sources)
     return locate_dataset(sources, str(info.dataset), info.revision, subsets=task.subsets, splits=task.splits)
 
 

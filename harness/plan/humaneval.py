@@ -1,19 +1,19 @@
-"""HumanEval in a plan: its settings, its problems."""
+"""HumanEval in a plan: what its programs are run with, and where its problems are."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from typing import Any
 
+from harness.plan.asked import CodeRun
 from harness.sources.locate import locate_dataset, locate_model
 from harness.sources.places import Gap, Located, Sources
-from harness.suite.task_entries import AbilityRef
+from harness.suite.task_entries import CodeRef
 from harness.tasks.humaneval import CODE_VERSION, DATASET, DEFAULTS, SUBSET, WHEEL, WHEEL_SHA256
 
 
-def settings_of(reference: AbilityRef) -> dict[str, Any]:
-    """Return what a suite says of sampling and limits, with the interpreter the programs run in.
+def code_run(reference: CodeRef) -> CodeRun:
+    """Return what a suite says of answers and limits, with the interpreter the programs run in.
 
     The permission is not among it: it changes no score.
     """
@@ -21,7 +21,7 @@ def settings_of(reference: AbilityRef) -> dict[str, Any]:
     if "pass_at" in said:
         said["pass_at"] = sorted({1, *said["pass_at"]})
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return said | {"python": python, "code_version": CODE_VERSION}
+    return CodeRun(**{**DEFAULTS, **said}, python=python, code_version=CODE_VERSION)
 
 
 def locate_problems(sources: Sources) -> Located | Gap:

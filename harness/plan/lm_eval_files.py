@@ -1,4 +1,4 @@
-"""Lm-eval task files of the user's: read, resolved, located."""
+"""lm-eval task files of the user's: read without lm-eval, and found with the data they name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.digests import sha256_file, sha256_files, visible_files
 from harness.errors import InputError
 from harness.sources.locate import locate_dataset
 from harness.sources.places import Gap, Located, Sources
-from harness.suite.task_entries import AbilityRef
+from harness.suite.task_entries import FileRef
 from harness.tasks.catalogue import TaskInfo
 from harness.wording import display_path
 
@@ -47,15 +47,18 @@ def own_data_files(path: Path, config: Mapping[str, Any]) -> Any:
     return None if named is None else absolute(named)
 
 
-def locate_file(reference: AbilityRef, path: Path, info: TaskInfo, sources: Sources) -> Located | Gap:
-    mend = "mend `file` in the suite (relative paths are taken from the suite's own folder)"
+def locate_texts(name: str, path: Path) -> Located | Gap:
+    """Find the JSON lines of the `lm_nll` task `name`."""
+    return _own_data(path, {"file": sha256_file(path)}) if path.is_file() else _no_file(name, path)
+
+
+def locate_file(reference: FileRef, info: TaskInfo, sources: Sources) -> Located | Gap:
+    """Find a task file with the code beside it and the data it names; all of them are in its identity."""
+    path = Path(reference.file)
     if not path.is_file():
-        return Gap(what=f"task {reference.name!r}", why=f"no such file: {display_path(path)}", command=mend)
-    if reference.is_nll:
-        return _own_data(path, {"file": sha256_file(path)})
+        return _no_file(reference.name, path)
     config = own_task(path)
-    named = own_data_files(path, config)
-    files = [Path(one) for one in _leaves(named)]
+    files = [Path(one) for one in _leaves(own_data_files(path, config))]
     absent = [display_path(one) for one in files if "*" not in one.name and not one.is_file()]
     empty = [display_path(one) for one in files if one.is_file() and one.stat().st_size == 0]
     if absent or empty:
@@ -63,10 +66,7 @@ def locate_file(reference: AbilityRef, path: Path, info: TaskInfo, sources: Sour
         return Gap(
             what=f"data of task {reference.name!r}", why=why, command=f"mend `data_files` in {display_path(path)}"
         )
-    # functions that a task file names live in Python files beside it
-    beside = [one for one in visible_files(path.parent) if one.suffix in (".py", ".yaml", ".yml")]
-    code = [one for one in beside if one.suffix == ".py" or one.resolve() == path.resolve() or config.get("include")]
-    identity = {"task_sha256": sha256_files(path.parent, code)}
+    identity = {"task_sha256": sha256_files(path.parent, _code_of(path, config))}
     if str(config.get("dataset_path")) in BUILDERS:
         for one in files:
             found = [one] if "*" not in one.name else sorted(one.parent.glob(one.name))
@@ -76,6 +76,17 @@ def locate_file(reference: AbilityRef, path: Path, info: TaskInfo, sources: Sour
     if isinstance(data, Gap) or data.identity is None:
         return data
     return replace(data, identity=identity | data.identity)
+
+
+def _code_of(path: Path, config: Mapping[str, Any]) -> list[Path]:
+    """Return the task file, the Python files beside it, where its functions live, and what it may include."""
+    beside = [one for one in visible_files(path.parent) if one.suffix in (".py", ".yaml", ".yml")]
+    return [one for one in beside if one.suffix == ".py" or one.resolve() == path.resolve() or config.get("include")]
+
+
+def _no_file(name: str, path: Path) -> Gap:
+    mend = "mend `file` in the suite (relative paths are taken from the suite's own folder)"
+    return Gap(what=f"task {name!r}", why=f"no such file: {display_path(path)}", command=mend)
 
 
 def _own_data(path: Path, identity: dict[str, str]) -> Located:
@@ -99,6 +110,9 @@ def _leaves(value: Any) -> list[str]:
 
 class Loader(yaml.SafeLoader):
     """Reads `!function module.name` as its text."""
+
+
+Loader.add_multi_constructor("!", lambda loader, _, node: loader.construct_scalar(node))
 
 
 def _read(path: Path, chain: tuple[Path, ...] = ()) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from harness.candidates.candidate import Candidate, MissingCandidate
 from harness.candidates.identify import identify
 from harness.errors import InputError
 from harness.plan import ability
-from harness.plan.cells import Cell, Plan, PlannedTask, dataset_name, infos_of
+from harness.plan.cells import Cell, Plan, PlannedTask, dataset_name
 from harness.plan.data import locate_datasets
 from harness.plan.keys import KeyParts, key_of
 from harness.plan.seeds import expand
@@ -87,7 +87,7 @@ def _cell(
     if task.axis == "ability":
         task = _as_asked(task, candidate)
     prompts = _prompts(candidate, task)
-    places = {info.name: datasets.get(dataset_name(info)) for info in infos_of(task)}
+    places = {info.name: datasets.get(dataset_name(info)) for info in task.parts}
     dataset = {name: place.identity if place else None for name, place in places.items()}
     if gap is not None:
         lacking = f"{gap.what}: {gap.why}"
@@ -102,7 +102,10 @@ def _cell(
 
 def _as_asked(task: PlannedTask, candidate: Candidate) -> PlannedTask:
     """Return the task with what the model's own entry says differently."""
-    return replace(task, settings=ability.overridden(task.settings, candidate.ability.get(task.name)))
+    override = candidate.ability.get(task.name)
+    if override is None or task.settings is None:
+        return task
+    return replace(task, settings=ability.overridden(task.settings, override))
 
 
 def _prompts(candidate: Candidate, task: PlannedTask) -> dict[str, str | None]:
@@ -130,5 +133,5 @@ def _key_parts(
         limit=task.limit,
         engine=f"{task.engine}=={installed_version(task.engine)}",
         scoring_version=ENGINES[task.engine].scoring_version,
-        settings=task.settings | ({"type": task.type} if task.custom else {}),
+        settings=task.plain_settings() | ({"type": task.type} if task.custom else {}),
     )

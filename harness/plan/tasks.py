@@ -1,8 +1,8 @@
-"""Suite -> planned tasks, each once."""
+"""Suite -> planned tasks, each once: what a suite says of them, over what the catalogue knows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.plan import ability
@@ -23,14 +23,12 @@ def resolve_tasks(suite: Suite, limit: int | None = None) -> list[PlannedTask]:
     known = catalogue()
     chosen: dict[str, PlannedTask] = {}
     for member in _members(suite, known):
-        chosen[member.name] = _embedding_task(known.tasks[member.name], member, None, limit or suite.limit)
+        chosen[member.name] = _embedding_task(known, member, None, limit or suite.limit)
     embedding = suite.tasks.embedding
     references = [*(task for group in embedding.by_type.values() for task in group), *embedding.names]
     for reference in references:
-        info = known.tasks[reference.name]
-        default = known.default_member(reference.name)
         of_task = limit or reference.limit or suite.limit
-        chosen[reference.name] = _embedding_task(info, default, reference, of_task)
+        chosen[reference.name] = _embedding_task(known, known.default_member(reference.name), reference, of_task)
     for custom in suite.tasks.custom:
         chosen[custom.name] = _custom_task(custom, limit or custom.limit or suite.limit)
     for entry in suite.tasks.ability:
@@ -48,35 +46,56 @@ def _members(suite: Suite, known: Catalogue) -> Iterable[Member]:
     return [member for member in members if known.tasks[member.name].type in embedding.types]
 
 
-def _embedding_task(info: TaskInfo, default: Member, reference: TaskRef | None, limit: int | None) -> PlannedTask:
-    splits = tuple(reference.splits) if reference and reference.splits else default.splits
-    subsets = tuple(reference.subsets) if reference and reference.subsets else default.subsets
+def embedding_label(default: Member, splits: Sequence[str], subsets: Sequence[str]) -> str:
+    """Return how an embedding task is named: with its splits and subsets, where they are not the `default` ones."""
+    of_splits = "" if set(splits) == set(default.splits) else f"@{','.join(splits)}"
+    of_subsets = "" if set(subsets) == set(default.subsets) else f"[{','.join(subsets)}]"
+    return f"{default.name}{of_splits}{of_subsets}"
+
+
+def _embedding_task(known: Catalogue, member: Member, reference: TaskRef | None, limit: int | None) -> PlannedTask:
+    """Plan a task of the catalogue.
+
+    Args:
+        known: the catalogue.
+        member: the task as its benchmark uses it.
+        reference: what the suite says differently; None: nothing.
+        limit: scored items; None: all.
+    """
+    info = known.tasks[member.name]
+    splits = tuple(reference.splits) if reference and reference.splits else member.splits
+    subsets = tuple(reference.subsets) if reference and reference.subsets else member.subsets
     return PlannedTask(
         name=info.name,
+        label=embedding_label(known.default_member(info.name), splits, subsets),
         axis="embedding",
         type=info.type,
-        engine="mteb",
+        engine=info.engine,
         splits=splits,
         subsets=subsets,
         limit=limit,
         info=info,
+        parts=tuple(known.tasks[name] for name in info.parts) or (info,),
         is_official_split=set(splits) <= set(info.splits),
     )
 
 
 def _ability_task(reference: AbilityRef, known: Catalogue, limit: int | None) -> PlannedTask:
-    resolved = ability.resolve(reference, known.tasks)
+    info, subsets, settings = ability.resolve(reference, known.tasks)
+    of, have = len(info.subsets), len(subsets)
     return PlannedTask(
         name=reference.name,
+        label=reference.name if have == of else f"{reference.name}[{have}/{of}]",
         axis="ability",
-        type=resolved.info.type,
-        engine="lm-eval",
-        splits=resolved.info.splits,
-        subsets=resolved.subsets,
+        type=info.type,
+        engine=info.engine,
+        splits=info.splits,
+        subsets=subsets,
         limit=limit,
-        info=resolved.info,
+        info=info,
+        parts=(info,),
         ability=reference,
-        settings=resolved.settings,
+        settings=settings,
     )
 
 
@@ -107,12 +126,14 @@ def _custom_task(reference: CustomRef, limit: int | None) -> PlannedTask:
     )
     return PlannedTask(
         name=reference.name,
+        label=reference.name,
         axis="embedding",
-        type=reference.type,
-        engine="mteb",
-        splits=("test",),
-        subsets=("default",),
+        type=info.type,
+        engine=info.engine,
+        splits=info.splits,
+        subsets=tuple(info.subsets),
         limit=limit,
         info=info,
+        parts=(info,),
         custom=reference,
     )

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
 from harness.candidates.candidate import Candidate, MissingCandidate
-from harness.plan.ability import reads_own_files
-from harness.plan.cells import Plan, PlannedTask, infos_of
+from harness.plan.ability import reads_own_files, splits_read
+from harness.plan.cells import Plan, PlannedTask
 from harness.sources import wheels
 from harness.sources.places import Gap
 from harness.suite.model_entries import LoadedModel
+from harness.suite.task_entries import FileRef, NllRef
 from harness.tasks import humaneval
 
 Kind = Literal["datasets", "models", "wheels"]
@@ -82,7 +83,7 @@ def needs_of(plan: Plan) -> Needs:
     gaps = {str(gap): gap for gap, wanted_by in plan.gaps if not _is_candidate(plan, wanted_by)}
     notes: list[str] = []
     for task in plan.tasks:
-        if task.custom is None and not (task.ability and reads_own_files(task.ability, task.info)):
+        if task.custom is None and not reads_own_files(task):
             for wanted in _of_task(task):
                 _add(found, wanted)
     for candidate in plan.candidates:
@@ -90,7 +91,7 @@ def needs_of(plan: Plan) -> Needs:
             _add(found, wanted)
     own = tuple(one for one in found.values() if one.is_own)
     repositories = tuple(one for one in found.values() if not one.is_own)
-    code = tuple(task.label for task in plan.tasks if task.name in humaneval.TASKS)
+    code = tuple(task.label for task in plan.tasks if task.runs_code)
     return Needs(
         repositories=repositories, own_models=own, gaps=tuple(gaps.values()), notes=tuple(notes), runs_code=code
     )
@@ -125,7 +126,7 @@ def _joined(first: Sequence[T], second: Sequence[T]) -> tuple[T, ...]:
 
 def _of_task(task: PlannedTask) -> list[Wanted]:
     """Return the repositories of a task; of MMLU and BBH the subtasks that the suite names, a subset each."""
-    if task.name in humaneval.TASKS:
+    if task.runs_code:
         return [
             Wanted(
                 kind="wheels",
@@ -144,11 +145,11 @@ def _of_task(task: PlannedTask) -> list[Wanted]:
             repo=info.dataset,
             revision=info.revision,
             subsets=None if subsets is None else (*subsets, *(subset for subset, _ in also)),
-            reads=(Reads(subsets or (), _splits_read(task)), *(Reads((subset,), (split,)) for subset, split in also)),
+            reads=(Reads(subsets or (), splits_read(task)), *(Reads((subset,), (split,)) for subset, split in also)),
             known_subsets=tuple(info.subsets) if subsets else (),
             wanted_by=(task.label,),
         )
-        for info in infos_of(task)
+        for info in task.parts
         if info.dataset
     ]
 
@@ -157,14 +158,8 @@ def _subsets_read(task: PlannedTask) -> tuple[str, ...] | None:
     """Return the subsets a task reads; None where it names no configuration, so that all files are wanted."""
     if task.ability is None:
         return task.subsets
-    names_none = task.ability.file is not None or task.ability.is_nll
+    names_none = isinstance(task.ability, FileRef | NllRef)
     return None if names_none and task.subsets == (NO_SUBSET,) else task.subsets
-
-
-def _splits_read(task: PlannedTask) -> tuple[str, ...]:
-    """Return the splits a task reads, the one its examples come from among them."""
-    shots = (task.info.ability or {}).get("fewshot_split") if task.settings.get("num_fewshot") else None
-    return tuple(dict.fromkeys([*task.splits, shots])) if shots else task.splits
 
 
 def _of_candidate(candidate: Candidate | MissingCandidate, notes: list[str]) -> list[Wanted]:

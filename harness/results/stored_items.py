@@ -11,7 +11,6 @@ from harness.results.store import Store
 from harness.statistics.decisions import Decisions, decisions_of
 from harness.statistics.items import ItemStatistic, mean_of, of_columns
 
-
 Statistics = dict[tuple[Any, ...], ItemStatistic]
 """(part, split, subset) -> the statistic over its items."""
 

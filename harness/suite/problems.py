@@ -58,7 +58,9 @@ def problem(node: Node, message: str, *, at_key: bool = False) -> Problem:
     return Problem(where.file, where.line, where.column, message)
 
 
-def worded(one: dict[str, Any], node: Node, *, label: str, above: str, keys: Collection[str]) -> Problem:
+def worded(
+    one: dict[str, Any], node: Node, *, label: str, above: str, keys: Collection[str], meaning: str | None = None
+) -> Problem:
     """Return one of pydantic's complaints as a problem at `node`.
 
     Args:
@@ -67,6 +69,7 @@ def worded(one: dict[str, Any], node: Node, *, label: str, above: str, keys: Col
         label: how the value is called.
         above: how the mapping that holds it is called.
         keys: what that mapping may hold.
+        meaning: what the key complained of stands for; None where its name says it.
     """
     kind: str = one["type"]
     value = one.get("input")
@@ -76,7 +79,7 @@ def worded(one: dict[str, Any], node: Node, *, label: str, above: str, keys: Col
             node, f"unknown key {key!r}; valid: {listing(keys, most=40)}{did_you_mean(key, keys)}", at_key=True
         )
     if kind == "missing":
-        return problem(node, f"{above}: missing key {one['loc'][-1]!r}")
+        return problem(node, f"{above}: missing key {one['loc'][-1]!r}{f', {meaning}' if meaning else ''}")
     if kind == "literal_error":
         choices = [part.strip(" '") for part in one["ctx"]["expected"].replace(" or ", ", ").split(", ")]
         return problem(node, f"{label}: {value!r} is not one of {listing(choices)}{did_you_mean(value, choices)}")

@@ -1,6 +1,6 @@
 """What a suite says: frozen pydantic models, every unknown key refused; imports nothing heavy.
 
-`suite_load.py` turns files into these models and reports problems with their positions; `suite_checks.py` holds what
+`load.py` turns files into these models, `validation.py` puts problems at their positions, and `checks/` holds what
 needs more than one field or the catalogue.
 """
 

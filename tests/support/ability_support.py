@@ -11,6 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from harness.plan.asked import AskedWith
+
 CONTEXT = 1024
 SUBJECTS = ("abstract_algebra", "anatomy", "astronomy")
 SUBTASKS = ("navigate", "snarks")
@@ -19,6 +21,12 @@ TEMPLATE = (
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 WORDS = "apple pear plum cart road shop child coin hill lamp seven twelve takes gives left more Question Answer So the"
+
+
+def asked_with(**changes: Any) -> AskedWith:
+    """Return how a task without examples is asked, with `changes`."""
+    asked = {"output_type": "generate_until", "filters": ["none"], "version": 1.0, "num_fewshot": 0, "filter": "none"}
+    return AskedWith(**(asked | changes))  # type: ignore[arg-type]
 
 
 def save_tiny_lm(folder: Path, *, seed: int = 0, adds_bos: bool = True) -> Path:

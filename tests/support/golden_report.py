@@ -57,6 +57,7 @@ def planned(name: str, limit: int | None) -> PlannedTask:
     info = info_of(name)
     return PlannedTask(
         name=name,
+        label=name,
         axis=info.axis,
         type=info.type,
         engine=info.engine,
@@ -64,6 +65,7 @@ def planned(name: str, limit: int | None) -> PlannedTask:
         subsets=("default",),
         limit=limit,
         info=info,
+        parts=(info,),
     )
 
 

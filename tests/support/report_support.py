@@ -72,6 +72,7 @@ def _tasks(count: int) -> list[PlannedTask]:
     return [
         PlannedTask(
             name=info.name,
+            label=info.name,
             axis=info.axis,
             type=info.type,
             engine=info.engine,
@@ -79,6 +80,7 @@ def _tasks(count: int) -> list[PlannedTask]:
             subsets=("default",),
             limit=None,
             info=info,
+            parts=(info,),
         )
         for info in infos
     ]

@@ -1,4 +1,4 @@
-"""Lm-eval run over the loaded tasks, on the weights in memory."""
+"""lm-eval run over the loaded tasks, on the weights that the encoder has in memory."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from harness.errors import HarnessError
 
 def language_model(encoder: CheckedEncoder, tasks: dict[str, Any], *, chat_template: bool) -> Any:
     """Return the encoder's language model as lm-eval wants one.
+
+    Args:
+        encoder: of the cell's candidate.
+        tasks: part -> lm-eval task, whose gold answers are scored beside; none for texts alone.
+        chat_template: whether prompts go through the model's chat template.
 
     Raises:
         HarnessError: it has none, or no chat template where one is asked for.
@@ -41,7 +46,7 @@ def ask(lm: Any, tasks: dict[str, Any], job: Job) -> dict[str, Any]:
     import torch
     from lm_eval.evaluator import evaluate as run_lm_eval
 
-    settings = job.cell.task.settings
+    asked = job.cell.task.asked
     lm.seed = job.seed
     with torch.random.fork_rng():
         torch.manual_seed(job.seed)  # for whatever draws beside the answers, which have numbers of their own
@@ -51,8 +56,8 @@ def ask(lm: Any, tasks: dict[str, Any], job: Job) -> dict[str, Any]:
             limit=job.cell.task.limit,
             bootstrap_iters=0,
             log_samples=True,
-            system_instruction=settings["system_instruction"],
-            apply_chat_template=settings["chat_template"],
-            fewshot_as_multiturn=settings["fewshot_as_multiturn"],
+            system_instruction=asked.system_instruction,
+            apply_chat_template=asked.chat_template,
+            fewshot_as_multiturn=asked.fewshot_as_multiturn,
         )
     return answered

@@ -13,7 +13,6 @@ from typing import Any
 
 from harness.backends.lm_eval import humaneval
 from harness.suite.shipped import shipped_folder
-from harness.tasks.humaneval import TASKS as CODE_TASKS
 
 FOLDERS = {"gsm8k": "gsm8k", "mmlu": "mmlu/default", "bbh": "bbh/cot_fewshot", "triviaqa": "triviaqa"}
 """Task -> its folder below `lm_eval/tasks`: reading all of them takes twelve seconds."""
@@ -63,7 +62,7 @@ ALSO_READS = {"fever_evidence": [["wiki_pages", "wikipedia_pages"]]}
 def lm_eval_tasks() -> dict[str, Any]:
     """Return `{"version", "tasks"}` as plain JSON."""
     tasks = {name: describe(name) for name in [*FOLDERS, *OWN_FOLDERS]}
-    tasks |= {name: humaneval.describe(name) for name in CODE_TASKS}
+    tasks |= {name: humaneval.describe(name) for name in humaneval.TASKS}
     return {"version": version("lm-eval"), "tasks": tasks}
 
 

@@ -18,8 +18,8 @@ from harness.backends.lm_eval.tasks import FEWSHOT_SEED, load_tasks, quiet
 from harness.digests import sha256_text
 from harness.encoders.checked import CheckedEncoder
 from harness.errors import HarnessError
+from harness.plan.asked import AskedWith, ReadWith
 from harness.statistics.conventions import POINTS
-from harness.tasks.humaneval import TASKS as CODE_TASKS
 
 
 def evaluate(job: Job, encoder: CheckedEncoder) -> Outcome:
@@ -38,15 +38,15 @@ def evaluate(job: Job, encoder: CheckedEncoder) -> Outcome:
         NotRecomputedError: the per-item results do not recompute lm-eval's figure.
     """
     planned = job.cell.task
-    if planned.settings.get("kind") == "lm_nll":
-        return evaluate_nll(job, encoder)
+    if isinstance(planned.settings, ReadWith):
+        return evaluate_nll(job, encoder, planned.settings)
     started = time.perf_counter()
     with quiet():
         tasks = load_tasks(job)
-        lm = language_model(encoder, tasks, chat_template=planned.settings["chat_template"])
+        lm = language_model(encoder, tasks, chat_template=planned.asked.chat_template)
         loaded = time.perf_counter()
         answered = ask(lm, tasks, job)
-    parts, code_facts = _score(answered, tasks, lm, planned.settings)
+    parts, code_facts = _score(answered, tasks, lm, planned.asked)
     seconds = {"load_data": round(loaded - started, 3), "ask": round(time.perf_counter() - loaded, 3)}
     outcome = _outcome(job, parts, tasks, lm, seconds)
     if code_facts:
@@ -55,11 +55,11 @@ def evaluate(job: Job, encoder: CheckedEncoder) -> Outcome:
 
 
 def _score(
-    answered: dict[str, Any], tasks: dict[str, Any], lm: Any, settings: dict[str, Any]
+    answered: dict[str, Any], tasks: dict[str, Any], lm: Any, asked: AskedWith
 ) -> tuple[list[items.PartItems], dict[str, Any]]:
     """Return the items of each part and, where answers are programs, how they ended."""
-    if set(tasks) <= set(CODE_TASKS):
-        scored = [humaneval.score(name, answered["samples"][name], lm.traces, settings) for name in tasks]
+    if asked.code is not None:
+        scored = [humaneval.score(name, answered["samples"][name], lm.traces, asked) for name in tasks]
         return [one.items for one in scored], scored[0].facts
     parts = [
         items.part_items(
@@ -74,7 +74,7 @@ def _outcome(
     job: Job, parts: list[items.PartItems], tasks: dict[str, Any], lm: Any, seconds: dict[str, float]
 ) -> Outcome:
     planned = job.cell.task
-    metric, chosen = planned.info.main_score, planned.settings["filter"]
+    metric, chosen = planned.info.main_score, planned.asked.filter
     key = f"{metric},{chosen}"
     if any(key not in part.metrics for part in parts):
         raise HarnessError(
@@ -96,19 +96,17 @@ def _outcome(
         unit="question",
         score_unit=unit,
         lower_is_better=not some.higher_is_better().get(metric, True),
-        facts={"ability": _facts(planned.settings, parts, tasks, lm, key), "phases": seconds},
+        facts={"ability": _facts(planned.asked, parts, tasks, lm, key), "phases": seconds},
     )
 
 
-def _facts(
-    settings: dict[str, Any], parts: list[items.PartItems], tasks: dict[str, Any], lm: Any, key: str
-) -> dict[str, Any]:
+def _facts(asked: AskedWith, parts: list[items.PartItems], tasks: dict[str, Any], lm: Any, key: str) -> dict[str, Any]:
     """Return what stands beside the score, and how the questions were asked."""
     p_value = items.below_chance(parts, key)
     labels = items.label_balance(parts, tasks)
-    template = lm.tokenizer.chat_template if settings["chat_template"] else None
+    template = lm.tokenizer.chat_template if asked.chat_template else None
     return {
-        "settings": settings,
+        "settings": asked.plain(),
         "chance": items.chance_level(parts) * POINTS,
         "labels": labels,
         "majority": max(labels.values()) / sum(labels.values()) * POINTS if labels else None,
@@ -116,7 +114,7 @@ def _facts(
         "is_below_chance": p_value is not None and p_value < items.BELOW_CHANCE_LEVEL,
         "unextractable": {
             name: found
-            for name in settings["filters"]
+            for name in asked.filters
             if (found := items.share(parts, f"extraction_failed,{name}")) is not None
         },
         "truncated": items.share(parts, "truncated"),

@@ -19,6 +19,7 @@ import yaml
 
 from harness.backends.lm_eval.items import PartItems
 from harness.errors import HarnessError
+from harness.plan.asked import AskedWith, CodeRun
 from harness.plan.lm_eval_files import own_task
 from harness.sandbox.pool import Limits
 from harness.sandbox.programs import Outcome, run_programs, version
@@ -26,6 +27,7 @@ from harness.sources.places import Located
 from harness.suite.shipped import shipped_folder
 from harness.tasks.humaneval import DATASET, DEFAULTS, FILTER, PROBLEMS, SUBSET, samples
 
+TASKS = ("humaneval", "humaneval_instruct")
 MIB = 1 << 20
 FENCE = "```"
 FENCED = ("humaneval_instruct",)
@@ -60,6 +62,7 @@ def describe(name: str) -> dict[str, Any]:
         "subsets": {SUBSET: ["eng-Latn"]},
         "dataset": DATASET,
         "revision": None,
+        "runs_code": True,
         "counts": {config["test_split"]: {SUBSET: [PROBLEMS, PROBLEMS, PROBLEMS, 0, 0]}},
         "ability": {
             "output_type": config["output_type"],
@@ -150,24 +153,26 @@ def outcome_kind(reason: str) -> str:
     return reason
 
 
-def score(
-    name: str, samples_of: Sequence[Mapping[str, Any]], traces: Mapping[Any, Any], settings: Mapping[str, Any]
-) -> Scored:
+def score(name: str, samples_of: Sequence[Mapping[str, Any]], traces: Mapping[Any, Any], asked: AskedWith) -> Scored:
     """Run every answer's program and return the items with pass@k.
 
     Args:
         name: the task, which is also the part.
         samples_of: lm-eval's samples, one a problem, each with its `repeats` answers.
         traces: (task, document, request) -> Trace.
-        settings: of the cell.
+        asked: how, with what the programs are run with.
 
     Raises:
+        TypeError: it does not say what programs are run with.
         HarnessError: more than one answer a problem was asked for, and all would be the same.
         EnvironmentGapError: no sandbox can be made; nothing was run.
     """
-    if settings["repeats"] > 1 and not samples(settings["generation"]):
+    code = asked.code
+    if code is None:
+        raise TypeError(f"{name}: nothing says what its programs are run with")
+    if code.repeats > 1 and not samples(asked.generation or {}):
         raise HarnessError(
-            f"{name}: {settings['repeats']} greedy answers a problem are the same; set do_sample: true and a "
+            f"{name}: {code.repeats} greedy answers a problem are the same; set do_sample: true and a "
             "temperature under `generation`, or repeats: 1"
         )
     ordered = sorted(samples_of, key=lambda sample: int(sample["doc_id"]))
@@ -175,17 +180,17 @@ def score(
         [completion_of(str(answer), is_fenced=name in FENCED) for answer in sample["resps"][0]] for sample in ordered
     ]
     programs = [program_of(sample["doc"], one) for sample, own in zip(ordered, completions, strict=True) for one in own]
-    limits = Limits(timeout_seconds=settings["timeout_seconds"], memory_bytes=settings["memory_mib"] * MIB)
+    limits = Limits(timeout_seconds=code.timeout_seconds, memory_bytes=code.memory_mib * MIB)
     outcomes, again = _run(programs, limits)
     remaining = iter(outcomes)
     rows = [
-        _row(sample, own, [next(remaining) for _ in own], traces[name, int(sample["doc_id"]), 0], settings["pass_at"])
+        _row(sample, own, [next(remaining) for _ in own], traces[name, int(sample["doc_id"]), 0], code.pass_at)
         for sample, own in zip(ordered, completions, strict=True)
     ]
     columns = {column: [row[column] for row in rows] for column in rows[0]}
-    keys = [f"pass@{k},{FILTER}" for k in settings["pass_at"]]
+    keys = [f"pass@{k},{FILTER}" for k in code.pass_at]
     metrics = {key: sum(columns[key]) / len(rows) for key in keys}
-    return Scored(PartItems(part=name, columns=columns, metrics=metrics), _facts(outcomes, again, settings))
+    return Scored(PartItems(part=name, columns=columns, metrics=metrics), _facts(outcomes, again, code))
 
 
 def _run(programs: list[str], limits: Limits) -> tuple[list[Outcome], int]:
@@ -224,15 +229,15 @@ def _row(
     }
 
 
-def _facts(outcomes: list[Outcome], again: int, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _facts(outcomes: list[Outcome], again: int, code: CodeRun) -> dict[str, Any]:
     """Return how the programs ended and what they were run with; goes into provenance."""
     return {
         "programs": len(outcomes),
         "outcomes": dict(Counter(outcome_kind(outcome.reason) for outcome in outcomes).most_common()),
         "run_again_alone": again,
         "seconds": round(sum(outcome.seconds for outcome in outcomes), 3),
-        "timeout_seconds": settings["timeout_seconds"],
-        "memory_mib": settings["memory_mib"],
+        "timeout_seconds": code.timeout_seconds,
+        "memory_mib": code.memory_mib,
         "python": platform.python_version(),
         "sandbox": version(),
     }

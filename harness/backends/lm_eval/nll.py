@@ -9,7 +9,7 @@ masked; every id of the text is scored, its first included. No template, no inst
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,84 +18,111 @@ from harness.backends.lm_eval.ask import language_model
 from harness.backends.lm_eval.tasks import quiet
 from harness.encoders.checked import CheckedEncoder
 from harness.errors import InputError
+from harness.plan.asked import ReadWith
+from harness.plan.cells import PlannedTask
 from harness.results.records import Metric
 from harness.row_files import json_rows
 from harness.statistics.resampling import bootstrap, ratio_statistic
+from harness.suite.task_entries import NllRef
 from harness.wording import did_you_mean, display_path, first_lines, listing
 
 MOST_PROBLEMS = 20
 """So many bad rows are named; the rest are counted."""
 
 
-def evaluate_nll(job: Job, encoder: CheckedEncoder) -> Outcome:
-    """Score one `lm_nll` cell: nats per token with a bootstrap interval over texts."""
-    import pyarrow as pa
+class _Scored(NamedTuple):
+    """The texts that have a token, item by item."""
 
-    planned = job.cell.task
-    settings = planned.settings
+    items: list[int]
+    """Their places among all texts."""
+    nats: np.ndarray
+    """Of each text, (n,) float64: -log p of its tokens together."""
+    tokens: np.ndarray
+    """Of each text, (n,) int64: those that were scored."""
+    is_cut: list[bool]
+    """Of each text, whether it has more tokens than were scored."""
+
+
+def evaluate_nll(job: Job, encoder: CheckedEncoder, settings: ReadWith) -> Outcome:
+    """Score one `lm_nll` cell: nats per token with a bootstrap interval over texts."""
     with quiet():
-        texts = read_texts(job)
+        texts = read_texts(job, settings.column)
         lm = language_model(encoder, {}, chat_template=False)
-        most = min(int(settings["max_text_tokens"]), lm.max_length)
-        whole = [lm.tok_encode(text, add_special_tokens=False) for text in texts]
-        ids = [one[:most] for one in whole]
-        kept = [index for index, one in enumerate(ids) if one]
-        answers = lm._loglikelihood_tokens([(None, [lm.prefix_token_id], ids[index]) for index in kept])
-    nats = np.array([-answer[0] for answer in answers])
-    tokens = np.array([len(ids[index]) for index in kept], dtype=np.float64)
-    is_cut = [len(whole[index]) > most for index in kept]
-    columns = {
-        "part": [planned.name] * len(kept),
-        "split": [planned.splits[0]] * len(kept),
-        "subset": [planned.subsets[0]] * len(kept),
-        "item": kept,
-        "score": nats / tokens,
-        "nll": nats,
-        "tokens": tokens.astype(np.int64),
-        "truncated": is_cut,
-    }
+        scored = _score(lm, texts, min(settings.max_text_tokens, lm.max_length))
+    nats, tokens, count = scored.nats, scored.tokens, len(scored.items)
+    split, subset = job.cell.task.splits[0], job.cell.task.subsets[0]
     value = float(nats.sum() / tokens.sum())
+    facts = {
+        "settings": settings.plain(),
+        "chance": None,
+        "is_below_chance": False,
+        "unextractable": {},
+        "truncated": sum(scored.is_cut) / count,
+        "texts": len(texts),
+        "empty_texts": len(texts) - count,
+        "tokens": int(tokens.sum()),
+        "masked": "the beginning-of-text token alone; every token of a text is scored",
+        "max_length": lm.max_length,
+    }
     return Outcome(
         metric="nll",
         score=value,
-        interval=bootstrap([(len(kept), ratio_statistic(nats, tokens))]),
-        n=len(kept),
-        metrics=(Metric(name="nll", value=value, split=planned.splits[0], subset=planned.subsets[0], unit="nats"),),
-        items=pa.table(columns),
+        interval=bootstrap([(count, ratio_statistic(nats, tokens.astype(np.float64)))]),
+        n=count,
+        metrics=(Metric(name="nll", value=value, split=split, subset=subset, unit="nats"),),
+        items=_table(job.cell.task, scored),
         items_missing=None,
         unit="text",
         score_unit="nats",
         lower_is_better=True,
-        facts={
-            "ability": {
-                "settings": settings,
-                "chance": None,
-                "is_below_chance": False,
-                "unextractable": {},
-                "truncated": sum(is_cut) / len(is_cut),
-                "texts": len(texts),
-                "empty_texts": len(texts) - len(kept),
-                "tokens": int(tokens.sum()),
-                "masked": "the beginning-of-text token alone; every token of a text is scored",
-                "max_length": lm.max_length,
-            }
-        },
+        facts={"ability": facts},
     )
 
 
-def read_texts(job: Job) -> list[str]:
+def _score(lm: Any, texts: list[str], most: int) -> _Scored:
+    """Return the nats of each text that has a token, of its first `most` tokens."""
+    whole = [lm.tok_encode(text, add_special_tokens=False) for text in texts]
+    kept = [index for index, ids in enumerate(whole) if ids]
+    answers = lm._loglikelihood_tokens([(None, [lm.prefix_token_id], whole[index][:most]) for index in kept])
+    return _Scored(
+        items=kept,
+        nats=np.array([-answer[0] for answer in answers]),
+        tokens=np.array([min(len(whole[index]), most) for index in kept], dtype=np.int64),
+        is_cut=[len(whole[index]) > most for index in kept],
+    )
+
+
+def _table(task: PlannedTask, scored: _Scored) -> Any:
+    """Return the per-item results as a pyarrow table."""
+    import pyarrow as pa
+
+    count = len(scored.items)
+    return pa.table(
+        {
+            "part": [task.name] * count,
+            "split": [task.splits[0]] * count,
+            "subset": [task.subsets[0]] * count,
+            "item": scored.items,
+            "score": scored.nats / scored.tokens,
+            "nll": scored.nats,
+            "tokens": scored.tokens,
+            "truncated": scored.is_cut,
+        }
+    )
+
+
+def read_texts(job: Job, column: str) -> list[str]:
     """Return the cell's texts, the first `limit` of them; raises InputError where a row lacks the column."""
     planned = job.cell.task
-    place = job.data[planned.info.name]
-    column = str(planned.settings["column"])
-    if planned.ability is not None and planned.ability.file is not None:
-        return _from_file(Path(planned.ability.file), column)[: planned.limit]
+    reference, place = planned.ability, job.data[planned.info.name]
+    if not isinstance(reference, NllRef):
+        raise TypeError(f"task {planned.name!r} reads no texts")
+    if reference.file is not None:
+        return _from_file(Path(reference.file), column)[: planned.limit]
     import datasets
 
-    subset = planned.subsets[0]
     revision = {"revision": place.revision} if place.revision else {}
-    config = subset if planned.ability is not None and planned.ability.config is not None else None
-    rows = datasets.load_dataset(place.load_from, config, split=planned.splits[0], **revision)
+    rows = datasets.load_dataset(place.load_from, reference.config, split=planned.splits[0], **revision)
     if column not in rows.column_names:
         raise InputError([f"{planned.info.dataset}: no column {column!r}; it has: {', '.join(rows.column_names)}"])
     return [_text(value) for value in rows[column][: planned.limit]]

@@ -21,9 +21,11 @@ import yaml
 from harness.backends.interface import Job
 from harness.backends.lm_eval import humaneval
 from harness.backends.lm_eval.catalogue import task_folder
+from harness.plan.asked import AskedWith
 from harness.plan.lm_eval_files import BUILDERS, own_data_files, own_task
 from harness.sources.places import Located
-from harness.tasks.humaneval import TASKS as CODE_TASKS
+from harness.suite.task_entries import FileRef
+from harness.tasks.catalogue import catalogue
 
 logger = logging.getLogger(__name__)
 
@@ -36,14 +38,15 @@ def load_tasks(job: Job) -> dict[str, Any]:
     planned = job.cell.task
     reference = planned.ability
     place = job.data[planned.info.name]
-    if reference is not None and reference.file is not None:
-        found = {planned.name: _own_task(Path(reference.file), str(planned.settings["task"]), place)}
-    elif planned.name in CODE_TASKS:
+    asked = planned.asked
+    if isinstance(reference, FileRef):
+        found = {planned.name: _own_task(Path(reference.file), str(asked.own_task), place)}
+    elif planned.runs_code:
         found = {planned.name: humaneval.load(planned.name, place)}
     else:
         found = _shipped_tasks(planned.name, planned.info.ability or {}, planned.subsets, place)
     for task in found.values():
-        _apply(task, planned.settings)
+        _apply(task, asked)
     return found
 
 
@@ -61,7 +64,8 @@ def gold_answer(task: Any, doc: Any, prompt: str, *, chat_template: bool) -> str
         target = target[0] if target else None
     if target is None or target == "":
         return None
-    if task.task_name in CODE_TASKS:
+    known = catalogue().tasks.get(task.task_name)
+    if known is not None and known.runs_code:
         return humaneval.gold_after(prompt, str(target))
     return str(target) if chat_template else f"{task.config.target_delimiter}{target}"
 
@@ -129,11 +133,11 @@ def _own_task(path: Path, name: str, place: Located) -> Any:
     return loaded[name]
 
 
-def _apply(task: Any, settings: dict[str, Any]) -> None:
-    task.set_config("num_fewshot", settings["num_fewshot"])
-    if settings["output_type"] == "generate_until":
-        generation = {"until": list(settings["until"]), "max_gen_toks": settings["max_gen_toks"]}
-        task.set_config("generation_kwargs", {**settings["generation"], **generation})
-    if "repeats" in settings:
-        task.set_config("repeats", settings["repeats"])
+def _apply(task: Any, asked: AskedWith) -> None:
+    task.set_config("num_fewshot", asked.num_fewshot)
+    if asked.output_type == "generate_until":
+        generation = {"until": list(asked.until or ()), "max_gen_toks": asked.max_gen_toks}
+        task.set_config("generation_kwargs", {**(asked.generation or {}), **generation})
+    if asked.code is not None:
+        task.set_config("repeats", asked.repeats)
     task.set_fewshot_seed(FEWSHOT_SEED)

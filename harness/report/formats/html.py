@@ -19,6 +19,7 @@ from markupsafe import Markup, escape
 from harness.report.numbers import figures, points
 from harness.report.sections.order import SECTIONS
 from harness.report.sections.section import Link, Report, Section
+from harness.wording import duration
 
 _WORDS_MEET = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[-_/])(?=[^-_/])")
 _DOCUMENT_TEXT = re.compile(r"\*\*(.+?)\*\*|`(.+?)`")

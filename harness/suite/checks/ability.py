@@ -1,19 +1,16 @@
-"""Checks of the ability tasks that need several fields or the catalogue; they read the tree, as `suite_checks` do."""
+"""Ability tasks, and the models' own settings for them: what needs several fields or the catalogue."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from harness.suite.problems import Problem, problem
-from harness.tasks import humaneval
+from harness.suite.task_entries import ability_kind
 from harness.tasks.catalogue import TaskInfo, catalogue
+from harness.tasks.humaneval import samples
 from harness.tasks.types import NLL
 from harness.wording import did_you_mean, listing
 from harness.yaml_source import Node
-
-OF_NLL = ("dataset", "config", "split", "column", "max_text_tokens")
-OF_FILES = ("type", "metric")
-OF_CODE = ("allow_code_execution", "repeats", "pass_at", "timeout_seconds", "memory_mib")
 
 
 def check(tree: Node) -> Iterator[Problem]:
@@ -35,44 +32,38 @@ def check(tree: Node) -> Iterator[Problem]:
 
 
 def _check_entry(entry: Node, name: Node) -> Iterator[Problem]:
-    kind = entry.get("task")
+    kind = ability_kind(entry.plain())
     known = catalogue().of_axis("ability")
-    if name.value == NLL or (kind is not None and kind.value == NLL):
-        yield from _check_nll(entry, name)
-    elif entry.get("file") is not None:
+    if kind == "nll":
+        given = [key for key in ("file", "dataset") if entry.get(key) is not None]
+        if len(given) != 1:
+            yield problem(name, f"task {name.value!r}: lm_nll reads one of `file` (JSON lines) and `dataset`; set one")
+    elif kind == "file":
         if name.value in known:
             yield problem(name, f"task {name.value!r} of the catalogue has no file; give your own another name")
-        yield from _refuse(entry, (*OF_NLL, *OF_CODE, "subtasks"), "an lm-eval task file")
     elif name.value not in known:
         near = did_you_mean(str(name.value), known, most=3)
         own = f"{listing([*known, NLL])}, or `file:` with an lm-eval task of your own"
         yield problem(name, f"unknown ability task {name.value!r}; valid: {own}{near}")
     else:
-        of_others = (*OF_NLL, *OF_FILES, *(() if name.value in humaneval.TASKS else OF_CODE))
-        yield from _refuse(entry, of_others, f"task {name.value!r}")
-        yield from _check_catalogue_task(entry, known[str(name.value)])
-        yield from _check_fewshot(entry, known[str(name.value)])
+        yield from _check_subtasks(entry, known[str(name.value)])
+        yield from _check_settings(entry, known[str(name.value)])
 
 
-def _check_nll(entry: Node, name: Node) -> Iterator[Problem]:
-    given = [key for key in ("file", "dataset") if entry.get(key) is not None]
-    if len(given) != 1:
-        yield problem(name, f"task {name.value!r}: lm_nll reads one of `file` (JSON lines) and `dataset`; set one")
-    if entry.get("column") is None:
-        yield problem(name, f"task {name.value!r}: lm_nll needs `column`, the one that holds the texts")
-    of_prompts = ("num_fewshot", "chat_template", "filter", "until", "max_gen_toks", "generation", "subtasks")
-    yield from _refuse(entry, (*of_prompts, *OF_FILES, *OF_CODE), "lm_nll")
-
-
-def _check_catalogue_task(entry: Node, task: TaskInfo) -> Iterator[Problem]:
+def _check_subtasks(entry: Node, task: TaskInfo) -> Iterator[Problem]:
     subtasks = entry.get("subtasks")
     for subtask in subtasks.items() if subtasks and isinstance(subtasks.value, list) else []:
         if subtask.value not in task.subsets:
             near = did_you_mean(str(subtask.value), task.subsets, most=3)
             has = f"valid: {listing(task.subsets)}" if len(task.subsets) > 1 else "it is no group"
             yield problem(subtask, f"task {task.name!r} has no subtask {subtask.value!r}; {has}{near}")
+
+
+def _check_settings(entry: Node, task: TaskInfo) -> Iterator[Problem]:
+    """Yield the problems of how a task of the catalogue is asked, in the suite's entry or in a model's own."""
     yield from _check_filter(entry, task)
-    if task.name in humaneval.TASKS:
+    yield from _check_fewshot(entry, task)
+    if task.runs_code:
         yield from _check_code_task(entry, task)
 
 
@@ -87,7 +78,7 @@ def _check_code_task(entry: Node, task: TaskInfo) -> Iterator[Problem]:
             yield problem(k, f"pass@{k.value} needs at least {k.value} answers a problem; `repeats` is {answers}")
     generation = entry.get("generation")
     how = generation.plain() if generation is not None else {}
-    if answers > 1 and repeats is not None and not humaneval.samples(how if isinstance(how, dict) else {}):
+    if answers > 1 and repeats is not None and not samples(how if isinstance(how, dict) else {}):
         sampled = "generation: {do_sample: true, temperature: 0.2, top_p: 0.95}"
         yield problem(repeats, f"{answers} greedy answers are {answers} times the same one; say {sampled}, for one")
 
@@ -117,14 +108,4 @@ def _check_model(model: Node, tasks: dict[str, Node]) -> Iterator[Problem]:
             near = did_you_mean(name, tasks, most=3)
             yield problem(node, f"no ability task {name!r} in the suite; it has: {listing(tasks)}{near}", at_key=True)
         elif name in known:
-            yield from _check_filter(node, known[name])
-            yield from _check_fewshot(node, known[name])
-            if name in humaneval.TASKS:
-                yield from _check_code_task(node, known[name])
-
-
-def _refuse(entry: Node, keys: tuple[str, ...], what: str) -> Iterator[Problem]:
-    for key in keys:
-        node = entry.get(key)
-        if node is not None:
-            yield problem(node, f"{key!r} means nothing for {what}; take it out", at_key=True)
+            yield from _check_settings(node, known[name])

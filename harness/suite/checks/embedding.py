@@ -1,4 +1,4 @@
-"""Embedding and custom tasks against the catalogue."""
+"""Embedding tasks against the catalogue, and the names of custom ones."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from harness.yaml_source import Node
 
 
 def check_tasks(tree: Node) -> Iterator[Problem]:
+    """Yield the problems of `tasks.embedding` and `tasks.custom`."""
     tasks = tree.get("tasks")
     if tasks is None:
         return

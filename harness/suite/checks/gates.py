@@ -1,4 +1,4 @@
-"""Checks of a suite's gates that need several fields or the catalogue; they read the tree, as `suite_checks` do."""
+"""Gates: what needs several fields, the suite's models and tasks, or the catalogue."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from harness.suite.problems import Problem, problem
+from harness.suite.task_entries import ability_kind
 from harness.tasks.catalogue import DEFAULT_BENCHMARK, catalogue
-from harness.tasks.types import LIKELIHOOD_TYPE, NLL, OWN_TYPE
+from harness.tasks.types import LIKELIHOOD_TYPE, OWN_TYPE
 from harness.wording import did_you_mean, listing
 from harness.yaml_source import Node
 
@@ -105,7 +106,7 @@ def _tasks(tree: Node) -> dict[str, _Task]:
             name, kind = _name(entry), entry.get("type")
             if name is None:
                 continue
-            is_nll = name == NLL or ((task := entry.get("task")) is not None and task.value == NLL)
+            is_nll = axis == "ability" and ability_kind(entry.plain()) == "nll"
             default = LIKELIHOOD_TYPE if is_nll else known.tasks[name].type if name in known.tasks else OWN_TYPE
             found[name] = _Task(axis, str(kind.value) if kind else default)
     return found

@@ -1,4 +1,4 @@
-"""Models: names, encoder kinds, seeds, prompts."""
+"""Models: names, encoder kinds, seeds and prompts; and the baseline among them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ ROLES = ("query", "document")
 
 
 def check_models(tree: Node) -> Iterator[Problem]:
+    """Yield the problems of `models` and `baseline`."""
     models = tree.get("models")
     seen: dict[str, Node] = {}
     for model in models.items() if models else []:

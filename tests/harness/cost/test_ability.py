@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ability_support import asked_with
 from suites_support import ENGINES, harness, isolate, loaded, python, write
 
 from harness.candidates.candidate import Candidate
@@ -26,6 +27,7 @@ from harness.cost.own_prompts import long_one, text_tokens
 from harness.cost.pace import LanguagePace, Pace
 from harness.cost.prompt_facts import PromptFacts, facts_of, mean_of, row_of, shipped
 from harness.cost.work import Habits, batches_of, pile_of
+from harness.plan.asked import CodeRun
 from harness.plan.planner import make_plan
 from harness.plan.tasks import resolve_tasks
 from harness.sources.places import Sources
@@ -52,7 +54,7 @@ PACE = Pace(
 
 def pile(facts: PromptFacts, items: int, *, shots: int = 0, most: int = 0, **habits: float):
     """Return the work of a part."""
-    return pile_of(facts, items, {"num_fewshot": shots, "max_gen_toks": most}, Habits(**habits))  # type: ignore[arg-type]
+    return pile_of(facts, items, asked_with(num_fewshot=shots, max_gen_toks=most), Habits(**habits))  # type: ignore[arg-type]
 
 
 def plan_of(folder: Path, body: str, models: str = MODEL):
@@ -107,7 +109,8 @@ def test_batches_are_cut_by_prompt_and_limit_together():
 
 def test_repeated_answers_cost_as_often():
     """Three answers to each of seven items: twenty-one rows, five a batch; the gold answer is scored once."""
-    one = pile_of(WRITTEN, 7, {"num_fewshot": 2, "max_gen_toks": 50, "repeats": 3}, Habits())
+    run = CodeRun(repeats=3, pass_at=[1], timeout_seconds=3.0, memory_mib=1024, python="3.11", code_version=1)
+    one = pile_of(WRITTEN, 7, asked_with(num_fewshot=2, max_gen_toks=50, code=run), Habits())
     assert (one.requests, one.to_generate, batches_of(one, 1000)) == (21, 21 * 20, (5, 4.2))
     assert one.tokens_in == 21 * 150 + 7 * 30
 
@@ -337,6 +340,7 @@ started = time.process_time()
 from pathlib import Path
 from harness.cli.plan import show
 from harness.sources.places import Sources
+from harness.plan.asked import CodeRun
 from harness.plan.planner import make_plan
 from harness.results.store import Store
 from harness.suite.load import load_suite

@@ -7,6 +7,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from harness.evaluation.clock import Clock
+from harness.plan import cells as plan_cells
+from harness.plan.tasks import resolve_tasks
+from harness.suite.schema import Suite
+from harness.tasks.catalogue import Counts
 
 
 class Task(NamedTuple):
@@ -16,17 +20,14 @@ class Task(NamedTuple):
     of_characters: int | None
     training: int = 0
 
-    def texts(self) -> int | None:
-        """Return what was given."""
-        return self.of_texts
-
-    def characters(self) -> int | None:
-        """Return what was given."""
-        return self.of_characters
-
-    def training_texts(self) -> int:
-        """Return what was given."""
-        return self.training
+    def counts(self) -> Counts | None:
+        """Return what was given; training texts are among the texts here."""
+        if self.of_texts is None or self.of_characters is None:
+            return None
+        texts = self.of_texts - self.training
+        return Counts(
+            items=texts, texts=texts, unique_texts=texts, characters=self.of_characters, training_texts=self.training
+        )
 
 
 class Cell(NamedTuple):
@@ -154,6 +155,18 @@ def test_more_texts_than_expected_do_not_end_a_cell(hand: Hand) -> None:
     clock.advance(cell, 30)
     hand.seconds = 99.0
     assert clock.eta() == "1.0s"
+
+
+def test_a_limited_cell_is_measured_against_what_the_limit_leaves(hand: Hand) -> None:
+    """SciFact with ten queries is about 130 texts: 65 of them after 10 s leave 10 s, not those of 5183 documents."""
+    suite = Suite.model_validate({"version": 1, "name": "s", "tasks": {"embedding": {"names": ["SciFact"]}}})
+    (task,) = resolve_tasks(suite, 10)
+    cell = plan_cells.Cell(model="a", task=task, state="to run", key=None)
+    clock = clock_of(hand, cell)
+    clock.begin(cell)
+    clock.advance(cell, 65)
+    hand.seconds = 10.0
+    assert clock.eta() == "10s"
 
 
 def test_slow_models_have_a_pace_too(hand: Hand) -> None:

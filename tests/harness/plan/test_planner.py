@@ -222,25 +222,33 @@ def test_the_limit_of_a_suite_holds_for_a_benchmark():
 def test_items_are_those_that_are_scored():
     """STSBenchmark: 1379 pairs, 2758 texts; a limit cuts the items, never adds any."""
     body = named("{name: STSBenchmark%s}")
-    whole = task_of(body % "")
-    assert (whole.items(), whole.texts(), whole.characters()) == (1379, 2758, 147886)
-    assert task_of(body % ", limit: 100").items() == 100
-    assert task_of(body % ", limit: 5000").items() == 1379
+    whole = task_of(body % "").counts()
+    assert (whole.items, whole.encoded, whole.characters) == (1379, 2758, 147886)
+    assert task_of(body % ", limit: 100").counts().items == 100
+    assert task_of(body % ", limit: 5000").counts().items == 1379
+
+
+def test_the_limit_leaves_about_a_dozen_documents_a_query():
+    """SciFact: ten of 300 queries, and not all of the 5183 documents; training texts of classification shrink too."""
+    limited = task_of(named("SciFact"), 10).counts()
+    assert (limited.items, limited.encoded) == (10, 10 + 10 * (10 + 2))
+    banking = "Banking77Classification"
+    assert task_of(named(banking), 10).counts().training_texts < task_of(named(banking)).counts().training_texts
 
 
 def test_items_add_up_over_splits_subsets_and_parts():
     """STS17: 250 pairs in each of three subsets; CQADupstack: the queries of its twelve parts."""
-    assert task_of(named("STS17")).items() == 250
-    assert task_of(named("{name: STS17, subsets: [en-en, es-es, es-en]}")).items() == 750
+    assert task_of(named("STS17")).counts().items == 250
+    assert task_of(named("{name: STS17, subsets: [en-en, es-es, es-en]}")).counts().items == 750
     parts = catalogue().tasks["CQADupstackRetrieval"].parts
     queries = sum(catalogue().tasks[name].counts["test"]["default"].items for name in parts)
-    assert task_of(named("CQADupstackRetrieval")).items() == queries == 13145
+    assert task_of(named("CQADupstackRetrieval")).counts().items == queries == 13145
 
 
 def test_what_is_not_counted_is_unknown_not_zero():
     """The catalogue has no counts of splits that no one evaluates on."""
     task = task_of(named("{name: STSBenchmark, splits: [train]}"))
-    assert (task.items(), task.texts(), task.characters()) == (None, None, None)
+    assert task.counts() is None
 
 
 # --- filters ---

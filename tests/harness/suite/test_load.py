@@ -16,7 +16,7 @@ from harness.suite.load import load_suite
 from harness.suite.model_entries import BUILT_IN_ENCODERS, CandidateSpec, MeanPoolSpec, SentenceTransformersSpec
 from harness.suite.schema import Suite
 from harness.suite.shipped import shipped_folder, shipped_suites
-from harness.suite.task_entries import AbilityRef, TaskRef
+from harness.suite.task_entries import CatalogueRef, TaskRef
 from harness.tasks.catalogue import catalogue
 
 MINILM = "{name: minilm, encoder: sentence-transformers, model: some/minilm}"
@@ -97,9 +97,9 @@ tasks:
         "STS": [TaskRef(name="STS14")],
     }
     assert tasks.ability == [
-        AbilityRef(name="fever", limit=8),
-        AbilityRef(name="gsm8k", num_fewshot=5),
-        AbilityRef(name="mmlu"),
+        CatalogueRef(name="fever", limit=8),
+        CatalogueRef(name="gsm8k", num_fewshot=5),
+        CatalogueRef(name="mmlu"),
     ]
     assert [(task.name, task.limit) for task in tasks.custom] == [("own", 9)]
 

@@ -22,8 +22,8 @@ def planned(name: str) -> PlannedTask:
     """Return a task of the benchmark as planned."""
     info = catalogue().tasks[name]
     return PlannedTask(
-        name=name, axis=info.axis, type=info.type, engine=info.engine, splits=("test",), subsets=("default",),
-        limit=None, info=info,
+        name=name, label=name, axis=info.axis, type=info.type, engine=info.engine, splits=("test",),
+        subsets=("default",), limit=None, info=info, parts=(info,),
     )  # fmt: skip
 
 

@@ -41,7 +41,7 @@ from harness.results.store import Store
 from harness.sources.places import Sources
 from harness.suite.load import load_suite
 from harness.suite.shipped import shipped_folder
-from harness.suite.task_entries import AbilityRef
+from harness.suite.task_entries import CatalogueRef
 from harness.summary.build import summarise
 from harness.tasks.catalogue import catalogue
 
@@ -220,7 +220,8 @@ def test_models_asked_different_parts_share_no_mean(ran):
     """Should a report ever hold mmlu of one model and mmlu[2/57] of another, neither mean nor difference has them."""
     outcome, _ = ran
     cell = next(cell for cell in outcome.plan.cells if str(cell) == "lm/mmlu[2/57]")
-    whole = replace(cell, model="other", task=replace(cell.task, subsets=tuple(cell.task.info.subsets)))
+    all_of_it = replace(cell.task, label="mmlu", subsets=tuple(cell.task.info.subsets))
+    whole = replace(cell, model="other", task=all_of_it)
     candidates = [replace(outcome.plan.candidates[0], name=name) for name in ("lm", "other")]
     plan = replace(outcome.plan, cells=(cell, whole), candidates=tuple(candidates), tasks=(cell.task,))
     score = score_of(outcome, "lm/mmlu[2/57]")
@@ -260,7 +261,7 @@ def test_a_model_entry_overrides_a_task_for_itself(root):
     """Its cell's settings and key change; its vectors' identity does not."""
     plain = plan_of(root, ["gsm8k"])
     own = plan_of(root, ["gsm8k"], of_model={"ability": {"gsm8k": {"chat_template": True}}})
-    assert own.cells[0].task.settings["chat_template"] is True
+    assert own.cells[0].task.asked.chat_template is True
     assert own.cells[0].key != plain.cells[0].key
     assert own.candidates[0].fingerprint() == plain.candidates[0].fingerprint()
 
@@ -312,10 +313,11 @@ def test_the_plan_counts_the_tokens_that_a_run_computes(root, ran, entry):
 
     outcome, _ = ran
     sources, tokenizer = Sources(hub=root / "hub", offline=True), AutoTokenizer.from_pretrained(root / "lm")
-    facts = make_prompt_facts.measure(AbilityRef(**entry), sources, tokenizer)
+    facts = make_prompt_facts.measure(CatalogueRef(**entry), sources, tokenizer)
     score = next(one for name, one in outcome.results.items() if name.startswith(f"lm/{entry['name']}"))
     about = score.provenance["ability"]
-    piles = [pile_of(facts[part], own["n"], about["settings"], Habits())
+    asked = next(cell.task.asked for cell in outcome.plan.cells if cell.task.name == entry["name"])
+    piles = [pile_of(facts[part], own["n"], asked, Habits())
              for part, own in zip(facts, about["parts"].values(), strict=True)]  # fmt: skip
     computed = about["computed_tokens"] - about["generated_tokens"]
     assert total(piles, "tokens_in") == pytest.approx(computed, rel=0.02 if entry["name"] == "mmlu" else 0.1)
@@ -363,7 +365,7 @@ def test_a_missing_own_file_is_a_gap(root):
         ({"name": "gsm8k", "filter": "strict"}, "no filter 'strict'.*strict-match"),
         ({"name": "gsm8l"}, "unknown ability task 'gsm8l'.*gsm8k"),
         ({"name": "gsm8k", "column": "x"}, "'column' means nothing"),
-        ({"name": "lm_nll", "file": "texts.jsonl"}, "needs `column`"),
+        ({"name": "lm_nll", "file": "texts.jsonl"}, "missing key 'column', the one that holds the texts"),
         ({"name": "lm_nll", "column": "text"}, "one of `file`"),
         ({"name": "mmlu", "file": "x.yaml"}, "of the catalogue has no file"),
     ],

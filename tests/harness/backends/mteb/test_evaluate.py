@@ -25,7 +25,7 @@ from harness.backends.mteb.evaluate import evaluate
 from harness.backends.mteb.pools import embedded_rows, pool_scores
 from harness.encoders.checked import CheckedEncoder
 from harness.errors import EncoderOutputError
-from harness.plan.cells import Cell, PlannedTask, infos_of
+from harness.plan.cells import Cell, PlannedTask
 from harness.plan.tasks import resolve_tasks
 from harness.sources.locate import locate_dataset
 from harness.sources.places import Located, Sources
@@ -87,7 +87,7 @@ def make_job(
     resolved = {role or NO_ROLE: resolve(task.info, role, prompts or {}, instruction) for role in roles_of(task.type)}
     cell = Cell(model="hash", task=task, state="to run", key="k" * 20, prompts=resolved)
     data: dict[str, Located] = {}
-    for info in infos_of(task):
+    for info in task.parts:
         place = locate_dataset(
             Sources(hub=hub, offline=True), str(info.dataset), info.revision, subsets=task.subsets, splits=task.splits
         )
@@ -128,7 +128,7 @@ def official_tasks(hub: Path, name: str) -> list[Any]:
 
     planned = planned_task(name)
     tasks = []
-    for info in infos_of(planned):
+    for info in planned.parts:
         task = mteb.get_task(info.name, eval_splits=list(planned.splits))
         path = str(hub / "datasets" / str(info.dataset))
         task.metadata = task.metadata.model_copy(update={"dataset": {**task.metadata.dataset, "path": path}})
