@@ -70,7 +70,12 @@ def _habits(lm: Any) -> Habits:
 
 
 def step_and_row(few: float, many: float, *, few_rows: int, many_rows: int) -> tuple[float, float]:
-    """Return (c, d) of seconds a step = c + rows x d through two measurements, neither below 0."""
+    """Return (c, d) of seconds a step = c + rows x d through two measurements, neither below 0.
+
+    Args:
+        few, many: seconds a step with few and with many rows.
+        few_rows, many_rows: how many these are.
+    """
     per_row = max((many - few) / (many_rows - few_rows), 0.0)
     return max(few - few_rows * per_row, 0.0), per_row if per_row * few_rows < few else many / many_rows
 

@@ -51,8 +51,10 @@ def resolve(reference: AbilityRef, tasks: Mapping[str, TaskInfo]) -> Resolved:
     return Resolved(info, tuple(reference.subtasks or info.subsets), _asked(facts, asked, reference, code=code))
 
 
-def overridden(settings: AskedWith | ReadWith, override: AbilitySettings) -> AskedWith | ReadWith:
+def overridden(settings: AskedWith | ReadWith | None, override: AbilitySettings | None) -> AskedWith | ReadWith | None:
     """Return `settings` with what a model entry says differently."""
+    if settings is None or override is None:
+        return settings
     said = _said(override)
     return replace(settings, also=said) if isinstance(settings, ReadWith) else replace(settings, **said)
 

@@ -1,4 +1,4 @@
-"""PlannedTask, Cell, Plan: the nouns of planning."""
+"""PlannedTask, Cell, Plan: the nouns of planning; records that read nothing but themselves."""
 
 from __future__ import annotations
 

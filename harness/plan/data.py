@@ -1,4 +1,4 @@
-"""Planned tasks -> where their data are, or gaps."""
+"""From planned tasks to where their data are, or to what is not there."""
 
 from __future__ import annotations
 

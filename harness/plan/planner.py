@@ -46,7 +46,7 @@ def make_plan(
     datasets, wanting = locate_datasets(planned, sources)
     missing_data = {task.name: gap for gap, wanted_by in wanting for task in wanted_by}
     cells = tuple(
-        _cell(candidate, task, datasets, missing_data.get(task.name), suite.seed)
+        _cell(candidate, task, datasets, gap=missing_data.get(task.name), seed=suite.seed)
         for candidate in candidates
         for task in planned
     )
@@ -76,9 +76,19 @@ def _cell(
     candidate: Candidate | MissingCandidate,
     task: PlannedTask,
     datasets: dict[str, Located],
+    *,
     gap: Gap | None,
     seed: int,
 ) -> Cell:
+    """Return one candidate on one task.
+
+    Args:
+        candidate: whose seed, where it has several, is part of its name.
+        task: as the suite asks it.
+        datasets: dataset name -> where it is.
+        gap: what is lacking of the task's data; None where all is there.
+        seed: the suite's.
+    """
     if task.axis == "ability" and not candidate.has_language_model:
         return Cell(model=candidate.name, task=task, state="n/a", key=None, reason="no language model")
     if isinstance(candidate, MissingCandidate):
@@ -93,7 +103,7 @@ def _cell(
         lacking = f"{gap.what}: {gap.why}"
         return Cell(model=candidate.name, task=task, state="missing", key=None, reason=lacking, prompts=prompts)
     identity = candidate.language_model_identity() if task.axis == "ability" else candidate.identity()
-    key = None if identity is None else key_of(_key_parts(identity, task, prompts, dataset, seed))
+    key = None if identity is None else key_of(_key_parts(identity, task, prompts=prompts, dataset=dataset, seed=seed))
     unknown = None if key else "a revision or a wheel's sha256 is not known before the network was asked"
     return Cell(
         model=candidate.name, task=task, state="to run", key=key, reason=unknown, prompts=prompts, dataset=dataset
@@ -102,10 +112,7 @@ def _cell(
 
 def _as_asked(task: PlannedTask, candidate: Candidate) -> PlannedTask:
     """Return the task with what the model's own entry says differently."""
-    override = candidate.ability.get(task.name)
-    if override is None or task.settings is None:
-        return task
-    return replace(task, settings=ability.overridden(task.settings, override))
+    return replace(task, settings=ability.overridden(task.settings, candidate.ability.get(task.name)))
 
 
 def _prompts(candidate: Candidate, task: PlannedTask) -> dict[str, str | None]:
@@ -118,6 +125,7 @@ def _prompts(candidate: Candidate, task: PlannedTask) -> dict[str, str | None]:
 def _key_parts(
     identity: dict[str, Any],
     task: PlannedTask,
+    *,
     prompts: dict[str, str | None],
     dataset: dict[str, Any],
     seed: int,

@@ -1,4 +1,4 @@
-"""Model@seed-k: one candidate a seed."""
+"""`model@seed-k`: a model with seeds is one candidate a seed, and its name says which."""
 
 from __future__ import annotations
 

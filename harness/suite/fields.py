@@ -1,4 +1,4 @@
-"""Field types that suites and training configs share: Name, Sha256, Dtype, Strict."""
+"""Field types that suites and training configs share: Name, Sha256, Dtype, Strict; imports pydantic alone."""
 
 from __future__ import annotations
 

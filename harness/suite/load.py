@@ -1,8 +1,4 @@
-"""From suite files to a `Suite`: extends, include, overrides, and every problem at once with its position.
-
-Merging: mappings merge key by key and the later file wins; lists of named things (models, tasks) merge by name, new
-names at the end; every other list is replaced.
-"""
+"""From suite files to a `Suite`: read, merged (`merge.py`), overridden, and checked, every problem at once."""
 
 from __future__ import annotations
 

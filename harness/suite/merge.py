@@ -1,4 +1,8 @@
-"""Extends and include: two trees to one."""
+"""`extends` and `include`: two trees of a suite to one.
+
+Mappings merge key by key and the later file wins; lists of named things (models, tasks) merge by name, new names at the
+end; every other list is replaced.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,9 @@ NAMED_LISTS = (
     ("tasks", "ability"),
     ("tasks", "custom"),
 )
+"""Where lists of named things stand; `*` is any key."""
 INCLUDED_KEYS = ("models", "tasks")
+"""What `include` takes of a file."""
 
 
 def merge(base: Node, top: Node, path: tuple[str, ...] = ()) -> Node:
@@ -27,16 +33,19 @@ def merge(base: Node, top: Node, path: tuple[str, ...] = ()) -> Node:
 
 
 def only_included(tree: Node) -> Node:
+    """Return what `include` takes of a suite: its models and tasks."""
     kept = {key: child for key, child in children_of(tree).items() if key in INCLUDED_KEYS}
     return Node(kept, tree.position, tree.key_position)
 
 
 def without_links(tree: Node) -> Node:
+    """Return a suite without its own `extends` and `include`, which hold for its file alone."""
     kept = {key: child for key, child in children_of(tree).items() if key not in ("extends", "include")}
     return Node(kept, tree.position, tree.key_position)
 
 
 def children_of(tree: Node) -> dict[str, Node]:
+    """Return the entries of a mapping; none where this is no mapping."""
     return tree.value if isinstance(tree.value, dict) else {}
 
 
@@ -66,6 +75,7 @@ def node_name(node: Node) -> object:
 
 
 def as_mapping(node: Node) -> Node:
+    """Return a list element as a mapping: plain text is the name of one."""
     if isinstance(node.value, str):
         return Node({"name": Node(node.value, node.position, node.position)}, node.position, node.key_position)
     return node

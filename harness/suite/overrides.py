@@ -1,4 +1,4 @@
-"""-o key=value into a tree."""
+"""Overrides of the command line, `-o key=value`, set into the tree of a suite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a suite says of tasks: embedding, ability, custom."""
+"""What a suite says of tasks: of embedding tasks, of four kinds of ability tasks, and of those over own files."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def evaluate(job: Job, encoder: CheckedEncoder) -> Outcome:
         answered = ask(lm, tasks, job)
     parts, code_facts = _score(answered, tasks, lm, planned.asked)
     seconds = {"load_data": round(loaded - started, 3), "ask": round(time.perf_counter() - loaded, 3)}
-    outcome = _outcome(job, parts, tasks, lm, seconds)
+    outcome = _outcome(job, parts, tasks, lm, seconds=seconds)
     if code_facts:
         outcome.facts["ability"]["code"] = code_facts
     return outcome
@@ -63,7 +63,7 @@ def _score(
         return [one.items for one in scored], scored[0].facts
     parts = [
         items.part_items(
-            part, task, answered["samples"][task.task_name], answered["results"][task.task_name], lm.traces
+            part, task, answered["samples"][task.task_name], answered["results"][task.task_name], traces=lm.traces
         )
         for part, task in tasks.items()
     ]
@@ -71,7 +71,7 @@ def _score(
 
 
 def _outcome(
-    job: Job, parts: list[items.PartItems], tasks: dict[str, Any], lm: Any, seconds: dict[str, float]
+    job: Job, parts: list[items.PartItems], tasks: dict[str, Any], lm: Any, *, seconds: dict[str, float]
 ) -> Outcome:
     planned = job.cell.task
     metric, chosen = planned.info.main_score, planned.asked.filter
@@ -96,11 +96,13 @@ def _outcome(
         unit="question",
         score_unit=unit,
         lower_is_better=not some.higher_is_better().get(metric, True),
-        facts={"ability": _facts(planned.asked, parts, tasks, lm, key), "phases": seconds},
+        facts={"ability": _facts(planned.asked, parts, tasks, lm, key=key), "phases": seconds},
     )
 
 
-def _facts(asked: AskedWith, parts: list[items.PartItems], tasks: dict[str, Any], lm: Any, key: str) -> dict[str, Any]:
+def _facts(
+    asked: AskedWith, parts: list[items.PartItems], tasks: dict[str, Any], lm: Any, *, key: str
+) -> dict[str, Any]:
     """Return what stands beside the score, and how the questions were asked."""
     p_value = items.below_chance(parts, key)
     labels = items.label_balance(parts, tasks)

@@ -184,7 +184,13 @@ def score(name: str, samples_of: Sequence[Mapping[str, Any]], traces: Mapping[An
     outcomes, again = _run(programs, limits)
     remaining = iter(outcomes)
     rows = [
-        _row(sample, own, [next(remaining) for _ in own], traces[name, int(sample["doc_id"]), 0], code.pass_at)
+        _row(
+            sample,
+            own,
+            [next(remaining) for _ in own],
+            traces[name, int(sample["doc_id"]), 0],
+            pass_at=code.pass_at,
+        )
         for sample, own in zip(ordered, completions, strict=True)
     ]
     columns = {column: [row[column] for row in rows] for column in rows[0]}
@@ -204,7 +210,7 @@ def _run(programs: list[str], limits: Limits) -> tuple[list[Outcome], int]:
 
 
 def _row(
-    sample: Mapping[str, Any], completions: list[str], outcomes: list[Outcome], trace: Any, pass_at: Sequence[int]
+    sample: Mapping[str, Any], completions: list[str], outcomes: list[Outcome], trace: Any, *, pass_at: Sequence[int]
 ) -> dict[str, Any]:
     """Return one problem: what was asked and answered, what became of each answer, and pass@k."""
     right = sum(outcome.passed for outcome in outcomes)

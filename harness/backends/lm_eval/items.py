@@ -42,7 +42,7 @@ class PartItems:
 
 
 def part_items(
-    part: str, task: Any, samples: Sequence[Mapping[str, Any]], results: Mapping[str, Any], traces: Mapping[Any, Any]
+    part: str, task: Any, samples: Sequence[Mapping[str, Any]], results: Mapping[str, Any], *, traces: Mapping[Any, Any]
 ) -> PartItems:
     """Return one part's items from lm-eval's samples (one a document and filter).
 
@@ -175,15 +175,22 @@ def in_points(found: Interval) -> Interval:
 
 
 def metrics_of(parts: Sequence[PartItems], split: str, subset: str, *, is_group: bool) -> list[Metric]:
-    """Return every metric and filter of the whole, and of each part where it is a group; gold_nll among them."""
+    """Return every metric and filter of the whole, and of each part where it is a group; gold_nll among them.
+
+    Args:
+        parts: their items, with lm-eval's figures.
+        split: that was scored.
+        subset: that was scored, where it is no group.
+        is_group: whether the task has several parts, also where only one was asked.
+    """
     subset = ALL if is_group else subset
     keys = [key for key in parts[0].metrics if all(key in part.metrics for part in parts)]
-    found = [_metric(key, pooled(parts, key), split, subset, None) for key in keys]
+    found = [_metric(key, pooled(parts, key), split, subset) for key in keys]
     nats = gold_nats(parts)
     if nats is not None:
         found.append(Metric(name="gold_nll", value=nats, split=split, subset=subset, unit="nats"))
     for part in parts if is_group else ():
-        found += [_metric(key, part.metrics[key], split, part.part, part.part) for key in keys]
+        found += [_metric(key, part.metrics[key], split, part.part, part=part.part) for key in keys]
         nats = gold_nats([part])
         if nats is not None:
             found.append(
@@ -192,7 +199,7 @@ def metrics_of(parts: Sequence[PartItems], split: str, subset: str, *, is_group:
     return found
 
 
-def _metric(key: str, value: float, split: str, subset: str, part: str | None) -> Metric:
+def _metric(key: str, value: float, split: str, subset: str, *, part: str | None = None) -> Metric:
     name, _, chosen = key.rpartition(",")
     unit = unit_of(name)
     shown = value * POINTS if unit == "points" else value

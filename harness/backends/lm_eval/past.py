@@ -1,4 +1,4 @@
-"""Keys and values of a shared beginning; what a request left behind."""
+"""Past, Trace, Work: keys and values of a shared beginning, what a request left behind, and what sharing saved."""
 
 from __future__ import annotations
 

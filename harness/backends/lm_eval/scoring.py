@@ -1,4 +1,4 @@
-"""HFLM over a model in memory: prefixes shared, continuations scored."""
+"""HFLM over a model in memory, as far as it scores: prefixes shared, continuations scored (differences: `model.py`)."""
 
 from __future__ import annotations
 

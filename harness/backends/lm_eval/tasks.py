@@ -55,6 +55,12 @@ def gold_answer(task: Any, doc: Any, prompt: str, *, chat_template: bool) -> str
 
     With a chat template the answer opens a turn of its own, so that no delimiter stands before it (as lm-eval does for
     options).
+
+    Args:
+        task: the lm-eval task.
+        doc: the item, as the task reads it.
+        prompt: as it is asked.
+        chat_template: whether it went through the model's chat template.
     """
     target = task.doc_to_target(doc)
     choices = task.doc_to_choice(doc) if task.config.doc_to_choice is not None else None

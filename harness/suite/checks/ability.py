@@ -13,7 +13,7 @@ from harness.wording import did_you_mean, listing
 from harness.yaml_source import Node
 
 
-def check(tree: Node) -> Iterator[Problem]:
+def check_ability(tree: Node) -> Iterator[Problem]:
     """Yield the problems of `tasks.ability` and of the models' own settings for them."""
     tasks = tree.get("tasks")
     entries = tasks.get("ability") if tasks else None

@@ -20,7 +20,7 @@ class _Task(NamedTuple):
     type: str
 
 
-def check(tree: Node) -> Iterator[Problem]:
+def check_gates(tree: Node) -> Iterator[Problem]:
     """Yield the problems of `gates`."""
     gates = tree.get("gates")
     if gates is None:

@@ -422,9 +422,9 @@ def test_items_that_do_not_give_the_engines_figure_are_refused():
         "doc_id": 0, "filter": "f", "prompt_hash": "x", "target": "y", "resps": [["y"]], "filtered_resps": ["y"],
         "metrics": ["exact_match"], "exact_match": 1.0, "doc": {},
     }  # fmt: skip
-    assert part_items("p", Task(), [sample], {"exact_match,f": 1.0}, {}).n == 1
+    assert part_items("p", Task(), [sample], {"exact_match,f": 1.0}, traces={}).n == 1
     with pytest.raises(NotRecomputedError, match=r"0\.5"):
-        part_items("p", Task(), [sample], {"exact_match,f": 0.5}, {})
+        part_items("p", Task(), [sample], {"exact_match,f": 0.5}, traces={})
 
 
 @pytest.mark.skipif(not REAL_HUB.is_dir(), reason="the mirror of public data is not beside the project")
