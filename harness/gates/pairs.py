@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from harness.gates.baselines import Reference
 from harness.gates.check import Judge
 from harness.results.records import Score
-from harness.statistics.difference import NORMAL_QUANTILE, Difference
+from harness.statistics.conventions import NORMAL_QUANTILE
+from harness.statistics.difference import Difference
 from harness.suite.schema import Gate
 from harness.summary.views import CellView, Comparer
 
