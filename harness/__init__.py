@@ -96,7 +96,7 @@ def compare(
     overrides: Sequence[str] = (),
     sources: Sources | None = None,
 ) -> Comparison:
-    """Compare two models on the items both were scored on; see `harness.comparison.compare.compare`."""
+    """Compare two models on the items both were scored on; `harness.comparison.compare.compare` says what each is."""
     from harness.comparison.compare import compare as compare_models
 
     return compare_models(

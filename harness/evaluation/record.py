@@ -41,7 +41,14 @@ def score_of(cell: Cell, outcome: Outcome, provenance: dict[str, Any]) -> Score:
 
 
 def failure_of(cell: Cell, candidate: Candidate, error: Exception, began: str) -> Failure:
-    """Return what is kept of a cell that raised `error`; `began` as in `provenance_of`."""
+    """Return what is kept of a cell that raised an error.
+
+    Args:
+        cell: that was scored.
+        candidate: its model.
+        error: with its traceback.
+        began: as in `provenance_of`.
+    """
     return Failure(
         key=str(cell.key),
         model=cell.model,

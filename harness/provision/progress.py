@@ -35,7 +35,14 @@ class FetchProgress:
             print(line, file=self._stream, flush=True)
 
     def start(self, what: str, *, files: int, size: int, done: int) -> None:
-        """Begin a repository: so many files and bytes to have, of which `done` bytes are there."""
+        """Begin a repository.
+
+        Args:
+            what: how people name it.
+            files: so many to have.
+            size: their bytes.
+            done: bytes of them that are here already.
+        """
         self._what = what = f"{self.position}{what}"
         self._began = self._last = time.monotonic()
         self._files, self._of_files = 0, files

@@ -1,4 +1,4 @@
-"""Two results folders read as one."""
+"""Two results folders read as one, for the items of cells that are in either."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a plan's results come to: scores, failures, exit code."""
+"""What is left to do of a plan, and what its results come to: scores, failures, exit code."""
 
 from __future__ import annotations
 
@@ -29,7 +29,13 @@ def needs_work(cell: Cell, store: Store) -> bool:
 
 
 def outcome_of(plan: Plan, store: Store, *, ran: int = 0) -> RunOutcome:
-    """Read the plan's results and say which exit code they come to."""
+    """Read the plan's results, a model's seeds as one, and say which exit code they come to.
+
+    Args:
+        plan: as it was run, a candidate a seed.
+        store: where its results are.
+        ran: cells that were run just now.
+    """
     results = stored_results(plan, store)
     codes: list[ExitCode] = []
     if any(isinstance(one, Failure) for one in results.values()):

@@ -82,7 +82,16 @@ class Store:
         return score
 
     def put_side(self, task: str, key: str, suffix: str, content: bytes) -> dict[str, Any]:
-        """Write a file beside a cell, before the cell itself; returns name, sha256 and size for its provenance."""
+        """Write a file beside a cell, before the cell itself.
+
+        Args:
+            task, key: of the cell.
+            suffix: of the file, after the key.
+            content: of the file.
+
+        Returns:
+            Name, sha256 and size, for the cell's provenance.
+        """
         path = self._path(task, key, suffix)
         write_atomically(path, content)
         return {"name": path.name, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}

@@ -1,4 +1,4 @@
-"""Stored per-item rows -> statistics."""
+"""From the stored per-item results of a cell to the statistic over them, and to the decisions behind a score."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def locate_dataset(
     if isinstance(local, _Local):
         lacking = _lacking(local.folder, subsets, splits)
         if lacking:
-            return hub_gap("datasets", repo, revision, sources, f"{local.folder} {lacking}")
+            return hub_gap("datasets", repo, revision, sources, why=f"{local.folder} {lacking}")
         return _from_local_hub(local)
     return local or _from_hub(sources, "datasets", repo, revision)
 
@@ -171,7 +171,7 @@ def _from_hub(sources: Sources, kind: Kind, repo: str, revision: str | None) -> 
         commit_cached = commit if (cached / "snapshots" / commit).is_dir() else None
     if commit_cached is None and sources.offline:
         why = f"not in {sources.hub}" if sources.hub else "no --hub given"
-        return hub_gap(kind, repo, revision, sources, f"{why}, not in {hub_cache()}, and --offline forbids asking")
+        return hub_gap(kind, repo, revision, sources, why=f"{why}, not in {hub_cache()}, and --offline forbids asking")
     known = commit or (commit_cached if sources.offline else None)
     return Located(
         kind="cache" if commit_cached else "hub",

@@ -77,7 +77,7 @@ def hub_cache() -> Path:
     return (Path(home).expanduser() if home else Path.home() / ".cache" / "huggingface") / "hub"
 
 
-def hub_gap(kind: Kind, repo: str, revision: str | None, sources: Sources, why: str) -> Gap:
+def hub_gap(kind: Kind, repo: str, revision: str | None, sources: Sources, *, why: str) -> Gap:
     """Return the gap of a repository that is not here, with the command that downloads it into the local hub.
 
     Args:

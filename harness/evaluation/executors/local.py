@@ -90,4 +90,5 @@ class _Sender:
     """A multiprocessing queue."""
 
     def report(self, event: Event) -> None:
+        """Send it."""
         self.events.put(event)
