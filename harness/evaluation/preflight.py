@@ -70,17 +70,21 @@ def ready(plan: Plan, options: RunOptions, store: Store) -> Plan:
     if why_unreachable is not None:
         why = f"in no local hub or cache, and {why_unreachable}"
         lacking += [_line(hub_gap(*one, sources, why=why), names) for one, names in _from_hub(plan, store).items()]
-    hub = options.sources.hub or "DIR"
     if lacking and not options.available:
-        raise EnvironmentGapError(
-            [
-                f"{len(lacking)} thing(s) this run needs are not there; nothing was run:",
-                *(f"  - {line}" for line in lacking),
-                f"all datasets and models at once, where there is a network: harness fetch SUITE --hub {hub}",
-                "run what can be run with --available; the rest is then shown as missing, and the exit code stays 4",
-            ]
-        )
+        raise _what_is_lacking(lacking, options)
     return without(plan, kept_back)
+
+
+def _what_is_lacking(lacking: list[str], options: RunOptions) -> EnvironmentGapError:
+    hub = options.sources.hub or "DIR"
+    return EnvironmentGapError(
+        [
+            f"{len(lacking)} thing(s) this run needs are not there; nothing was run:",
+            *(f"  - {line}" for line in lacking),
+            f"all datasets and models at once, where there is a network: harness fetch SUITE --hub {hub}",
+            "run what can be run with --available; the rest is then shown as missing, and the exit code stays 4",
+        ]
+    )
 
 
 def _line(gap: Gap, wanted: Iterable[str]) -> str:

@@ -1,1 +1,1 @@
-"""Where cells run: here one after the other, or in several processes that share a results folder."""
+"""Where cells run: a file an executor, and the table that names them."""
