@@ -30,7 +30,9 @@ def read_texts(path: Path, *, column: str | None = None, kind: str | None = None
     """
     form = _format(path, kind)
     if form == "lines" and column is not None:
-        raise InputError([f"{path}: one text a line has no columns; take --column away, or say --format jsonl or csv"])
+        raise InputError(
+            [f"{display_path(path)}: one text a line has no columns; take --column away, or say --format jsonl or csv"]
+        )
     readers: dict[str, Callable[[Path, str, list[str]], list[str]]] = {
         "jsonl": _objects,
         "csv": _csv,
@@ -41,11 +43,11 @@ def read_texts(path: Path, *, column: str | None = None, kind: str | None = None
     try:
         texts = readers[form](path, column or "text", problems)
     except OSError as error:
-        raise InputError([f"{path}: cannot be read: {error.strerror or error}"]) from error
+        raise InputError([f"{display_path(path)}: cannot be read: {error.strerror or error}"]) from error
     if problems:
         raise InputError(first_lines(problems, most=MOST_PROBLEMS))
     if not texts:
-        raise InputError([f"{path}: holds no text"])
+        raise InputError([f"{display_path(path)}: holds no text"])
     return texts
 
 
@@ -53,10 +55,12 @@ def _format(path: Path, kind: str | None) -> str:
     if kind is not None and kind not in FORMATS:
         raise InputError([f"--format {kind!r}: expected {listing(FORMATS)}{did_you_mean(kind, FORMATS)}"])
     if not path.is_file():
-        raise InputError([f"{path}: {'is a folder, not a file' if path.is_dir() else 'no such file'}"])
+        raise InputError([f"{display_path(path)}: {'is a folder, not a file' if path.is_dir() else 'no such file'}"])
     found = kind or SUFFIXES.get(path.suffix.lower())
     if found is None:
-        raise InputError([f"{path}: the ending {path.suffix!r} says nothing; give --format {listing(FORMATS)}"])
+        raise InputError(
+            [f"{display_path(path)}: the ending {path.suffix!r} says nothing; give --format {listing(FORMATS)}"]
+        )
     return found
 
 
@@ -79,17 +83,17 @@ def _csv(path: Path, column: str, problems: list[str]) -> list[str]:
         if head is None:
             return []
         if column not in head:
-            problems.append(f"{path}:1: {_no_column(column, head)}")
+            problems.append(f"{display_path(path)}:1: {_no_column(column, head)}")
             return []
         place, began = head.index(column), reader.line_num + 1
         for row in reader:
             if row and len(row) != len(head):
-                problems.append(f"{path}:{began}: {len(row)} fields, the head has {len(head)}")
+                problems.append(f"{display_path(path)}:{began}: {len(row)} fields, the head has {len(head)}")
             elif row:
                 texts.append(row[place])
             began = reader.line_num + 1
     except csv.Error as error:
-        problems.append(f"{path}:{reader.line_num}: not CSV: {error}")
+        problems.append(f"{display_path(path)}:{reader.line_num}: not CSV: {error}")
     return texts
 
 
