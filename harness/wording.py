@@ -50,13 +50,11 @@ def short(value: object, *, most: int = 60) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds in the two largest units: `3.4s`, `42s`, `3m 20s`, `2h 07m`, `3.0 days`."""
-    if seconds < 10:
-        return f"{seconds:.1f}s"
+    """Return seconds in the two largest units: `3.4 s`, `12 min 05 s`, `2 h 03 min`, `3.0 days`."""
+    if seconds < 59.95:  # which would read as 60.0
+        return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
-    if not minutes:
-        return f"{rest}s"
     if minutes < 60:
-        return f"{minutes}m {rest:02d}s"
+        return f"{minutes} min {rest:02d} s"
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}h {minutes:02d}m" if hours < 48 else f"{hours / 24:.1f} days"
+    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours / 24:.1f} days"

@@ -1,7 +1,7 @@
 """How fast a model works here: texts and prompts of the demo data, timed once and remembered for the machine.
 
 Embedding is timed on short and on long texts, rationales included and their cache left out. A language model is timed
-on the ability axis's own code besides (`calibrate_lm.py`).
+on the ability axis's own code besides (`calibrate_language.py`).
 """
 
 from __future__ import annotations

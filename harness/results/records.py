@@ -110,11 +110,6 @@ class Failure:
 Result = Score | Failure
 
 
-def name_of(result: Result) -> str:
-    """Return `model/task` of a stored cell, the task with its splits, subsets and parts."""
-    return str(result.provenance.get("cell") or f"{result.model}/{result.task}")
-
-
 def to_json(result: Result) -> str:
     """Return the record as JSON text, one field a line at the top level."""
     record = {"record_version": RECORD_VERSION, **asdict(result)}

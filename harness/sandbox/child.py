@@ -2,7 +2,7 @@
 
 The runner shares an interpreter with the program, so nothing it says proves an end: the program can say it too.
 `FRAME` is code whose callees are constants and which has no line numbers, so that the program can neither swap what it
-calls nor jump in it. It reads from the control socket before the program and again after it, and `sandbox_pool.py`
+calls nor jump in it. It reads from the control socket before the program and again after it, and `pool.py`
 compares, from outside, where the kernel shows it blocked: system call, stack pointer, and every byte of the stack
 above. Whatever the program calls sits deeper on that stack.
 """

@@ -2,7 +2,7 @@
 
 A sandbox is bubblewrap with one interpreter in it. `Sandbox.run` hands it a program and tells an `End`; that the
 program ran to its very end is never reported by the interpreter, which could lie, but seen in /proc: `Standing`, and
-why in `sandbox_child.py`.
+why in `child.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Runs untrusted Python programs in bubblewrap and says which ran to their very end; imports only the standard library.
 
-Each program gets a sandbox and an interpreter of its own (`sandbox_pool.py`, `sandbox_child.py`; what it can and
+Each program gets a sandbox and an interpreter of its own (`pool.py`, `child.py`; what it can and
 cannot do: docs/sandbox.md). Without bubblewrap nothing is run: `available()` says what is missing.
 """
 

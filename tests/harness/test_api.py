@@ -29,8 +29,9 @@ PUBLIC = {
     "grace": "Progress TrainConfig Trained train",
     "harness.encoders.base": "CausalLM Counters DetailedEncoder Encoder FittedEncoder Vectors",
     "harness.evaluation.events": "Event Finished Phase Progress Reporter RunBegins RunEnds SilentReporter Started told",
+    "harness.results.facts": "AbilityFacts Facts HardwareFacts KEYS PlaceFacts facts_of name_of",
     "harness.results.records": (
-        "Failure ItemsFile Metric RECORD_VERSION Result Score SeededScore Unit from_json name_of to_json"
+        "Failure ItemsFile Metric RECORD_VERSION Result Score SeededScore Unit from_json to_json"
     ),
     "harness.sandbox": "Limits Outcome available run_program run_programs version",
 }

@@ -73,7 +73,7 @@ def test_a_cell_that_runs_counts_for_what_is_done(hand: Hand) -> None:
     assert clock.eta() == "?"
     clock.advance(cell, 100)
     hand.seconds = 10.0
-    assert (clock.eta(), clock.rate()) == ("30s", "10 texts/s")
+    assert (clock.eta(), clock.rate()) == ("30.0 s", "10 texts/s")
     clock.finish(cell, failed=False)
     assert clock.eta() == "-"
 
@@ -86,11 +86,11 @@ def test_each_model_goes_on_at_its_own_pace(hand: Hand) -> None:
     clock.begin(cells[0])
     hand.seconds = 10.0
     clock.finish(cells[0], failed=False)
-    assert clock.eta() == "10s"  # of b nothing is known yet
+    assert clock.eta() == "10.0 s"  # of b nothing is known yet
     clock.begin(cells[1])
     clock.advance(cells[1], 10)
     hand.seconds = 110.0
-    assert clock.eta() == "15m 00s"
+    assert clock.eta() == "15 min 00 s"
 
 
 def test_long_texts_weigh_more(hand: Hand) -> None:
@@ -101,7 +101,7 @@ def test_long_texts_weigh_more(hand: Hand) -> None:
     clock.begin(short)
     hand.seconds = 10.0
     clock.finish(short, failed=False)
-    assert clock.eta() == "1m 40s"
+    assert clock.eta() == "1 min 40 s"
 
 
 def test_cells_side_by_side_share_the_time(hand: Hand) -> None:
@@ -113,7 +113,7 @@ def test_cells_side_by_side_share_the_time(hand: Hand) -> None:
     hand.seconds = 10.0
     for cell in cells[:2]:
         clock.finish(cell, failed=False)
-    assert clock.eta() == "10s"
+    assert clock.eta() == "10.0 s"
 
 
 def test_a_cell_that_another_process_made_says_nothing_of_the_pace(hand: Hand) -> None:
@@ -124,13 +124,13 @@ def test_a_cell_that_another_process_made_says_nothing_of_the_pace(hand: Hand) -
     clock.begin(cells[1])
     hand.seconds = 10.0
     clock.finish(cells[1], failed=False)
-    assert clock.eta() == "10s"
+    assert clock.eta() == "10.0 s"
     unknown = [Cell("a", "mmlu", Task(None, None)), Cell("a", "sts", Task(10, 100_000))]
     clock = clock_of(hand, *unknown)
     clock.begin(unknown[0])
     hand.seconds = 20.0
     clock.finish(unknown[0], failed=False)
-    assert clock.eta() == "10s"
+    assert clock.eta() == "10.0 s"
 
 
 def test_a_cell_that_failed_says_nothing_of_the_pace(hand: Hand) -> None:
@@ -144,7 +144,7 @@ def test_a_cell_that_failed_says_nothing_of_the_pace(hand: Hand) -> None:
     clock.begin(cells[1])
     hand.seconds = 31.0
     clock.finish(cells[1], failed=False)
-    assert clock.eta() == "30s"
+    assert clock.eta() == "30.0 s"
 
 
 def test_more_texts_than_expected_do_not_end_a_cell(hand: Hand) -> None:
@@ -154,7 +154,7 @@ def test_more_texts_than_expected_do_not_end_a_cell(hand: Hand) -> None:
     clock.begin(cell)
     clock.advance(cell, 30)
     hand.seconds = 99.0
-    assert clock.eta() == "1.0s"
+    assert clock.eta() == "1.0 s"
 
 
 def test_a_limited_cell_is_measured_against_what_the_limit_leaves(hand: Hand) -> None:
@@ -166,7 +166,7 @@ def test_a_limited_cell_is_measured_against_what_the_limit_leaves(hand: Hand) ->
     clock.begin(cell)
     clock.advance(cell, 65)
     hand.seconds = 10.0
-    assert clock.eta() == "10s"
+    assert clock.eta() == "10.0 s"
 
 
 def test_slow_models_have_a_pace_too(hand: Hand) -> None:

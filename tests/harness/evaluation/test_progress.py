@@ -12,6 +12,7 @@ import pytest
 from harness.evaluation.events import Event, Finished, Phase, Progress, RunBegins, RunEnds, Started, told
 from harness.evaluation.progress import LiveReporter, PlainReporter
 from harness.results.records import Failure
+from harness.tasks.catalogue import Counts
 
 
 class Task(NamedTuple):
@@ -19,17 +20,9 @@ class Task(NamedTuple):
 
     name: str
 
-    def texts(self) -> int:
-        """Return a number of texts."""
-        return 100
-
-    def characters(self) -> int:
-        """Return a number of characters."""
-        return 1000
-
-    def training_texts(self) -> int:
-        """Return none."""
-        return 0
+    def counts(self) -> Counts:
+        """Return a number of texts and characters."""
+        return Counts(items=50, texts=100, unique_texts=100, characters=1000, training_texts=0)
 
 
 class Cell(NamedTuple):
@@ -69,11 +62,13 @@ def test_plain_lines_say_what_happened() -> None:
     reporter = PlainReporter(stream)
     for event in events():
         reporter.report(event)
-    lines = [re.sub(r"[\d.]+ texts/s|ETA \S+|in 0\.\ds", "_", line) for line in stream.getvalue().splitlines()]
+    lines = [
+        re.sub(r"[\d.]+ texts/s|ETA [\d.]+ s|ETA \?|in 0\.\d s", "_", line) for line in stream.getvalue().splitlines()
+    ]
     assert lines == [
         "3 cell(s) to run, 4 already done",
         "base: loading",
-        "[1/3] base/sts: error: OSError: torn in 3m 20s, _",
+        "[1/3] base/sts: error: OSError: torn in 3 min 20 s, _",
         "[2/3] base/pairs: done by another process _, _",
         "2 cell(s) _, 1 failed, _",
     ]
@@ -90,7 +85,7 @@ def test_the_table_shows_what_is_finished_and_what_is_not(monkeypatch: pytest.Mo
     console = Console(file=io.StringIO(), width=120)
     console.print(reporter._table())
     said = console.file.getvalue()  # type: ignore[attr-defined]
-    assert re.search(r"base/sts .*error: OSError: torn .*3m 20s", said)
+    assert re.search(r"base/sts .*error: OSError: torn .*3 min 20 s", said)
     assert re.search(r"base/sums .*evaluating, 7 texts", said)
 
 

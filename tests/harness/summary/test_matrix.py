@@ -45,7 +45,7 @@ def test_another_part_of_a_task_is_no_pair() -> None:
     """`STS12` and `STS12[dev]` have one name and are two tasks."""
     views = dict(matrix().views)
     view = views["other", "STS12"]
-    task = replace(view.cell.task, splits=("dev",), is_official_split=False)
+    task = replace(view.cell.task, label="STS12[dev]", splits=("dev",), is_official_split=False)
     views["other", "STS12"] = replace(view, cell=replace(view.cell, task=task))
     assert views["other", "STS12"].cell.task.label != views["base", "STS12"].cell.task.label
     assert matrix(views=views).pair("other", "base", "STS12") is None
