@@ -77,7 +77,7 @@ class GraceCommand:
     def __call__(self, *arguments: object) -> Said:
         """Run the command and return how it ended."""
         from grace.cli.app import app
-        from harness.cli.app import run_app
+        from harness.cli.shell import run_app
 
         self._monkeypatch.setattr(sys, "argv", ["grace", *map(str, arguments)])
         self._capsys.readouterr()

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.app import app, run_app
+from harness.cli.app import app
+from harness.cli.shell import run_app
 from harness.plan.cells import Plan
 from harness.plan.planner import make_plan
 from harness.sources.places import Sources

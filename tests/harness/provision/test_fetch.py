@@ -380,7 +380,8 @@ def test_a_full_disk_is_told_before_and_while_writing(place: Place) -> None:
     code = """
 import errno, shutil, sys
 from harness.sources import hub_client
-from harness.cli.app import run_app, app
+from harness.cli.app import app
+from harness.cli.shell import run_app
 if sys.argv.pop(1) == "before":
     shutil.disk_usage = lambda path: type("Usage", (), {"free": 1000})
 else:
