@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag
 
 from harness.suite.fields import Name, Strict
 from harness.tasks.catalogue import catalogue
-from harness.tasks.types import NLL
+from harness.tasks.types import EMBEDDING_TYPES, NLL
 
-EmbeddingType = Literal[
-    "Retrieval", "Reranking", "Clustering", "PairClassification", "Classification", "STS", "Summarization"
-]
+if TYPE_CHECKING:
+    EmbeddingType = str
+else:
+    EmbeddingType = Literal[tuple(EMBEDDING_TYPES)]  # of the table's names, so that a row is enough
 
 
 class AbilitySettings(Strict):

@@ -1,4 +1,4 @@
-"""Assembles checked rows into the data of a custom task, a function a type, and counts them."""
+"""THE table of custom tasks: which files a type has, and what makes the task's data of their checked rows."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.digests import sha256_text
-from harness.tasks.custom.fields import FILES, Row, place_of
+from harness.tasks.custom.fields import Columns, Row, place_of
 from harness.wording import did_you_mean, display_path
 
 SAMPLES_PER_LABEL = 8
 """Training texts a label in each classification experiment, as MTEB has it; fewer where a label has fewer."""
+SUMMARIES: Columns = {
+    "text": "text",
+    "human_summaries": "texts",
+    "machine_summaries": "texts",
+    "relevance": "numbers",
+}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -164,21 +170,40 @@ def _summarization(tables: dict[str, list[Row]], paths: dict[str, Path], problem
         elif len(set(relevance)) < 2:
             problems.append(f"{where}: all ratings are equal; they rank nothing")
         ratings += relevance
-        rows.append({name: row.values[name] for name in FILES["Summarization"]["test"]})
+        rows.append({name: row.values[name] for name in SUMMARIES})
     span = (min(ratings), max(ratings)) if ratings else (0.0, 1.0)
     columns = ("human_summaries", "machine_summaries")
     return CustomData(splits={"test": rows}, score_range=span, text_columns=columns)
 
 
-ASSEMBLE: dict[str, Callable[[dict[str, list[Row]], dict[str, Path], list[str]], CustomData]] = {
-    "STS": _sts,
-    "PairClassification": _pairs,
-    "Classification": _classification,
-    "Clustering": _clustering,
-    "Retrieval": _retrieval,
-    "Reranking": _reranking,
-    "Summarization": _summarization,
+class CustomType(NamedTuple):
+    """What users' own files of a type are, and what is made of them."""
+
+    files: dict[str, Columns]
+    """File, without its suffix -> the columns it must have."""
+    assemble: Callable[[dict[str, list[Row]], dict[str, Path], list[str]], CustomData]
+    """(rows of each file, path of each file, problems to add to) -> the task's data."""
+
+
+CUSTOM_TYPES = {
+    "STS": CustomType({"test": {"sentence1": "text", "sentence2": "text", "score": "number"}}, _sts),
+    "PairClassification": CustomType({"test": {"sentence1": "text", "sentence2": "text", "label": "binary"}}, _pairs),
+    "Classification": CustomType(
+        {"train": {"text": "text", "label": "label"}, "test": {"text": "text", "label": "label"}}, _classification
+    ),
+    "Clustering": CustomType({"test": {"text": "text", "label": "label"}}, _clustering),
+    "Retrieval": CustomType(
+        {
+            "corpus": {"_id": "label", "text": "text"},
+            "queries": {"_id": "label", "text": "text"},
+            "qrels": {"query-id": "label", "corpus-id": "label", "score": "grade"},
+        },
+        _retrieval,
+    ),
+    "Reranking": CustomType({"test": {"query": "text", "positive": "texts", "negative": "texts"}}, _reranking),
+    "Summarization": CustomType({"test": SUMMARIES}, _summarization),
 }
+"""By embedding type, all of which a custom task can be of."""
 
 
 def count(data: CustomData) -> tuple[int, int, int, int, int]:

@@ -16,22 +16,10 @@ MOST_PROBLEMS = 20
 """So many bad rows are named; the rest are counted."""
 Cell = Literal["text", "number", "label", "texts", "numbers", "binary", "grade"]
 
-FILES: dict[str, dict[str, dict[str, Cell]]] = {
-    "STS": {"test": {"sentence1": "text", "sentence2": "text", "score": "number"}},
-    "PairClassification": {"test": {"sentence1": "text", "sentence2": "text", "label": "binary"}},
-    "Classification": {"train": {"text": "text", "label": "label"}, "test": {"text": "text", "label": "label"}},
-    "Clustering": {"test": {"text": "text", "label": "label"}},
-    "Retrieval": {
-        "corpus": {"_id": "label", "text": "text"},
-        "queries": {"_id": "label", "text": "text"},
-        "qrels": {"query-id": "label", "corpus-id": "label", "score": "grade"},
-    },
-    "Reranking": {"test": {"query": "text", "positive": "texts", "negative": "texts"}},
-    "Summarization": {
-        "test": {"text": "text", "human_summaries": "texts", "machine_summaries": "texts", "relevance": "numbers"}
-    },
-}
-OPTIONAL: dict[str, dict[str, Cell]] = {"corpus": {"title": "text"}, "test": {"set": "label"}}
+Columns = dict[str, Cell]
+"""Column -> what its cells hold."""
+
+OPTIONAL: dict[str, Columns] = {"corpus": {"title": "text"}, "test": {"set": "label"}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,8 @@ from typing import Any
 
 from harness.errors import InputError
 from harness.row_files import json_rows, lines, parquet_rows
-from harness.tasks.custom.assemble import ASSEMBLE, CustomData
-from harness.tasks.custom.fields import FILES, MOST_PROBLEMS, OPTIONAL, SUFFIXES, Cell, Row, check_cell
+from harness.tasks.custom.assemble import CUSTOM_TYPES, CustomData
+from harness.tasks.custom.fields import MOST_PROBLEMS, OPTIONAL, SUFFIXES, Cell, Row, check_cell
 from harness.wording import did_you_mean, display_path, first_lines, listing
 
 
@@ -32,7 +32,7 @@ def read_custom(name: str, kind: str, path: Path) -> CustomData:
 
     Args:
         name: for messages.
-        kind: an embedding type, a key of `FILES`.
+        kind: an embedding type, a key of `CUSTOM_TYPES`.
         path: the folder, or the file of a task with one file.
 
     Raises:
@@ -41,14 +41,15 @@ def read_custom(name: str, kind: str, path: Path) -> CustomData:
     problems: list[str] = []
     tables: dict[str, list[Row]] = {}
     paths: dict[str, Path] = {}
-    for stem, columns in FILES[kind].items():
-        file = _find(path, stem, single=len(FILES[kind]) == 1, problems=problems)
+    files, assemble = CUSTOM_TYPES[kind]
+    for stem, columns in files.items():
+        file = _find(path, stem, single=len(files) == 1, problems=problems)
         if file is None:
             continue
         paths[stem] = file
         tables[stem] = _read_table(file, columns, OPTIONAL.get(stem, {}), problems)
     if not problems:
-        data = ASSEMBLE[kind](tables, paths, problems)
+        data = assemble(tables, paths, problems)
     if problems:
         shown = first_lines(problems, most=MOST_PROBLEMS)
         raise InputError([f"custom task {name!r} ({kind}): {line}" for line in shown])

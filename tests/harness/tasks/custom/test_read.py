@@ -23,7 +23,8 @@ from harness.errors import InputError
 from harness.plan.planner import make_plan
 from harness.sources.places import Located, Sources
 from harness.suite.schema import Suite
-from harness.tasks.custom.fields import FILES, MOST_PROBLEMS
+from harness.tasks.custom.assemble import CUSTOM_TYPES
+from harness.tasks.custom.fields import MOST_PROBLEMS
 from harness.tasks.custom.read import read_custom
 
 FORMATS = (".jsonl", ".csv", ".parquet")
@@ -143,7 +144,7 @@ METRIC = {
 }
 
 
-@pytest.mark.parametrize("kind", list(FILES))
+@pytest.mark.parametrize("kind", list(CUSTOM_TYPES))
 def test_each_type_scores_the_same_from_each_format(tmp_path: Path, kind: str) -> None:
     """JSONL, CSV and parquet with the same rows give the same score, by the type's own metric, with items."""
     outcomes = [score(write(tmp_path / suffix[1:], kind, suffix), kind, tmp_path / "out") for suffix in FORMATS]
@@ -155,7 +156,7 @@ def test_each_type_scores_the_same_from_each_format(tmp_path: Path, kind: str) -
     assert len({repr(one.metrics) for one in outcomes}) == 1
 
 
-@pytest.mark.parametrize("kind", [kind for kind, files in FILES.items() if len(files) == 1])
+@pytest.mark.parametrize("kind", [kind for kind, row in CUSTOM_TYPES.items() if len(row.files) == 1])
 def test_a_task_with_one_file_may_be_named_by_it(tmp_path: Path, kind: str) -> None:
     """The file itself, whatever it is called, holds the same data as the folder."""
     file = write_rows(tmp_path / "anything.jsonl", tables_of(kind)["test"])
@@ -443,7 +444,7 @@ SHIPPED_FOLDERS = {
 }
 
 
-@pytest.mark.parametrize("kind", list(FILES))
+@pytest.mark.parametrize("kind", list(CUSTOM_TYPES))
 def test_shipped_data_is_read_without_a_problem(kind: str) -> None:
     """The demo data of each type passes the checks and holds more than a handful of items."""
     assert read_custom("demo", kind, SHIPPED / SHIPPED_FOLDERS[kind]).items() >= 5
