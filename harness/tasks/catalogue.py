@@ -14,8 +14,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from harness.errors import HarnessError
 from harness.tasks.engines import ENGINES, Engine
 from harness.tasks.types import Axis
+from harness.wording import listing
 
 DEFAULT_BENCHMARK = "MTEB(eng, v1)"
 ENGLISH = "eng-Latn"
@@ -128,6 +130,9 @@ class Catalogue:
 def catalogue() -> Catalogue:
     """Return the catalogue that ships with the package."""
     raw = json.loads(files("harness.tasks").joinpath("catalogue.json").read_text(encoding="utf-8"))
+    lacking = [name for name in ENGINES if name not in raw]
+    if lacking:
+        raise HarnessError(f"catalogue.json lacks {listing(lacking)}: run `python -m harness.backends.make_catalogue`")
     tasks: dict[str, TaskInfo] = {}
     for engine in ENGINES.values():
         for name, entry in raw[engine.distribution]["tasks"].items():

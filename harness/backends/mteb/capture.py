@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from harness.backends.interface import NotRecomputedError
 from harness.backends.mteb.by_type import file_of
 from harness.backends.mteb.items import Captured, Rankings, SubsetItems
@@ -19,7 +21,7 @@ from harness.backends.mteb.pools import KeptVectors
 from harness.backends.mteb.seeds import KMeansSeeds
 from harness.backends.mteb.types.queries import query_values, top_documents
 from harness.errors import HarnessError
-from harness.statistics.items import of_columns
+from harness.statistics.items import ItemStatistic, of_columns
 from harness.tasks.types import EMBEDDING_TYPES
 
 ENGINE_ROUNDING = 6e-6
@@ -48,14 +50,28 @@ class Capture:
 
         Raises:
             HarnessError: mteb's main score is no number.
-            NotRecomputedError: they do not recompute the engine's main score.
+            NotRecomputedError: they do not recompute the engine's main score, or the statistic that intervals are
+                made of is not that score when every item is drawn once.
         """
         kind = self._task.metadata.type
         made = file_of(kind).items(self._captured(split, subset, scores))
         if made.missing is None:
             self._check(made, float(scores["main_score"]))
         found = of_columns(kind, made.columns) if made.columns else None
-        return replace(made, statistic=found) if found else made
+        if found is None:
+            return made
+        if made.missing is None:
+            self._check_statistic(made, found)
+        return replace(made, statistic=found)
+
+    def _check_statistic(self, made: SubsetItems, statistic: ItemStatistic) -> None:
+        whole = float(statistic.statistic(np.ones((1, statistic.n)))[0])
+        if not abs(whole - made.score) <= ENGINE_ROUNDING:
+            where = f"{self._task.metadata.name} {made.split}/{made.subset}"
+            raise NotRecomputedError(
+                f"{where}: the statistic over its items gives {whole!r} and the score is {made.score!r}: an interval "
+                "would be that of another metric (harness/statistics/items.py)"
+            )
 
     def _check(self, made: SubsetItems, official: float) -> None:
         metadata = self._task.metadata

@@ -18,6 +18,7 @@ from harness.suite.schema import Suite
 from harness.suite.shipped import shipped_folder, shipped_suites
 from harness.suite.task_entries import CatalogueRef, TaskRef
 from harness.tasks.catalogue import catalogue
+from harness.tasks.types import EMBEDDING_TYPES
 
 MINILM = "{name: minilm, encoder: sentence-transformers, model: some/minilm}"
 BASE = "{name: base, encoder: mean-pool, model: some/base}"
@@ -449,7 +450,7 @@ def test_each_mistake_is_said_once_with_its_cause(tmp_path, body, messages):
     said = {
         "ENCODERS": ", ".join(BUILT_IN_ENCODERS),
         "KEYS": ", ".join(CandidateSpec.model_fields),
-        "TYPES": "Retrieval, Reranking, Clustering, PairClassification, Classification, STS, Summarization",
+        "TYPES": ", ".join(EMBEDDING_TYPES),
     }
     expected = "\n".join(f"mine.yaml:{message}" for message in messages)
     for word, text in said.items():

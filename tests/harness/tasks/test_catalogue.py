@@ -8,6 +8,7 @@ import pytest
 from places import REPOSITORY
 from suites_support import ENGINES, python
 
+from harness.tasks import engines
 from harness.tasks.catalogue import DEFAULT_BENCHMARK, Member, TaskInfo, catalogue
 from harness.tasks.types import EMBEDDING_TYPES
 
@@ -175,7 +176,7 @@ def test_the_catalogues_engines_are_the_pinned_ones():
     """constraints.txt, pyproject.toml and the catalogue name the same releases."""
     constraints = (REPOSITORY / "constraints.txt").read_text(encoding="utf-8")
     pyproject = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
-    assert set(catalogue().engines) == {"mteb", "lm-eval"}
+    assert set(catalogue().engines) == set(engines.ENGINES)
     for engine, version in catalogue().engines.items():
         assert f"\n{engine}=={version}\n" in constraints
         assert f'"{engine}=={version}"' in pyproject

@@ -29,6 +29,7 @@ from harness.plan.cells import Cell, PlannedTask
 from harness.plan.tasks import resolve_tasks
 from harness.sources.locate import locate_dataset
 from harness.sources.places import Located, Sources
+from harness.statistics.items import STATISTICS, of_scores
 from harness.suite.schema import Suite
 from harness.tasks.catalogue import catalogue
 from harness.tasks.prompts import resolve, roles_of
@@ -674,6 +675,19 @@ def test_scores_that_the_items_do_not_recompute_are_refused(
 
     monkeypatch.setattr(AbsTaskSTS, "_add_main_score", off_by_a_little)
     with pytest.raises(NotRecomputedError, match=r"the per-item results give .* mteb says"):
+        evaluate(make_job(hub, tmp_path, "BIOSSES"), CheckedEncoder(HashEncoder(), name="hash"))
+
+
+def test_an_interval_of_another_metric_than_the_score_is_refused(
+    hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A statistic that is not the score when each item is drawn once, such as a mean where there is a correlation."""
+
+    def mean_of_cosines(columns: Any) -> Any:
+        return of_scores(columns["item"], np.asarray(columns["cosine"]))
+
+    monkeypatch.setitem(STATISTICS, "STS", mean_of_cosines)
+    with pytest.raises(NotRecomputedError, match=r"an interval would be that of another metric"):
         evaluate(make_job(hub, tmp_path, "BIOSSES"), CheckedEncoder(HashEncoder(), name="hash"))
 
 
