@@ -1,17 +1,18 @@
-"""The `grace` command: a file a command, each a name in the list below."""
+"""The `grace` command: a file a command, each a line below; a file is imported when its command is typed."""
 
 from __future__ import annotations
 
 import sys
 
-from grace.cli.encode import encode
-from grace.cli.explain import explain
-from grace.cli.export import export
-from grace.cli.train import train
 from harness.cli.shell import application, run_app
 
 ABOUT = "Train the candidates that `harness` judges, look into them, and take them elsewhere."
-COMMANDS = (train, explain, encode, export)
+COMMANDS = (
+    "grace.cli.train:train",
+    "grace.cli.explain:explain",
+    "grace.cli.encode:encode",
+    "grace.cli.export:export",
+)
 app = application("grace", ABOUT, COMMANDS)
 
 

@@ -2,36 +2,68 @@
 
 from __future__ import annotations
 
+import ast
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from pkgutil import resolve_name
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from harness.errors import ExitCode, HarnessError, InputError
 
+_SETTINGS: dict[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False, "rich_markup_mode": None}
 
-def application(name: str, about: str, commands: Iterable[Callable[..., Any]]) -> typer.Typer:
-    """Return a typer application.
+
+def application(name: str, about: str, commands: Iterable[str]) -> typer.Typer:
+    """Return a typer application that imports a command's file when that command is typed, and none for `--help`.
 
     Args:
         name: what is typed.
         about: said above the list of commands.
-        commands: functions, a command each under its own name, in the order of the list.
+        commands: `module:function`, a command each under the function's name, in the order of the list.
     """
-    app = typer.Typer(
-        name=name,
-        help=about,
-        no_args_is_help=True,
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        rich_markup_mode=None,
-    )
+    references = {one.partition(":")[2]: one for one in commands}
+
+    class Commands(TyperGroup):
+        """The commands as the list shows them; the one that is typed is loaded."""
+
+        def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+            """Return name, command and arguments, with the real command in place of its line in the list."""
+            typed, command, rest = super().resolve_command(ctx, args)
+            return typed, command and _loaded(references[str(command.name)]), rest
+
+    app = typer.Typer(name=name, help=about, cls=Commands, no_args_is_help=True, **_SETTINGS)
     app.callback(invoke_without_command=True)(_options)
-    for command in commands:
-        app.command()(command)
+    for command, reference in references.items():
+        app.command(command, help=_docstring(reference))(_line)
     return app
+
+
+def _line() -> None:
+    """Stand in the list for a command that is not loaded."""
+
+
+def _loaded(reference: str) -> Any:
+    single = typer.Typer(**_SETTINGS)
+    single.command()(resolve_name(reference))
+    return get_command(single)
+
+
+def _docstring(reference: str) -> str:
+    """Return a function's docstring from its source, so that listing a command costs no import of what it imports."""
+    module, _, function = reference.partition(":")
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(module)
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    found = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function)
+    return ast.get_docstring(found) or ""
 
 
 def run_app(app: typer.Typer) -> int:
