@@ -21,6 +21,7 @@ import yaml
 from grace.export.card import Card, base_of, card
 from harness.candidates.candidate import Candidate
 from harness.candidates.candidate_file import CandidateFile
+from harness.encoders.frame import frame_ids
 from harness.encoders.language_model import load_causal
 from harness.encoders.loading import load
 from harness.encoders.weights import weights_of
@@ -142,7 +143,7 @@ def _write_modules(candidate: Candidate, folder: Path, seed: int) -> Modules:
 
     spec: Any = candidate.spec
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    adds = bool(tokenizer("", add_special_tokens=True)["input_ids"])
+    adds = any(frame_ids(tokenizer))
     standard = candidate.kind == "mean-pool" and not adds and not spec.prompts and not spec.instruction
     top = {"prompts": _prompts(spec), "default_prompt_name": None, "similarity_fn_name": spec.similarity or "cosine"}
     _write_json(folder / "config_sentence_transformers.json", top | {"model_type": "SentenceTransformer"})

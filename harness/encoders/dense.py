@@ -2,6 +2,7 @@
 
 ids = special tokens the tokenizer puts in front + prompt + text; the mean runs over the text alone, so prompt and
 beginning-of-text are masked by their known length (the latter is an attention sink whose state would drown the rest).
+What the tokenizer puts behind a text is left out: in a causal model no token of the text would see it.
 Prompt and text are tokenised apart, so that the border between them is exact; special tokens inside a text are split,
 so that `<|im_end|>` in a text is text. Padding is on the right and no attention mask is passed: in a causal model no
 position sees what stands after it.
@@ -17,6 +18,7 @@ import numpy as np
 from harness.candidates.candidate import Candidate
 from harness.encoders.base import Counters, Vectors
 from harness.encoders.batching import default_budget, for_each_batch
+from harness.encoders.frame import frame_ids, stand_in_id
 from harness.encoders.language_model import LanguageModelEncoder, load_causal
 from harness.encoders.pooling import mean_pool
 from harness.encoders.weights import weights_of
@@ -26,17 +28,17 @@ from harness.tasks.types import Role
 
 
 def prefix_ids(tokenizer: Any, prompt: str | None) -> list[int]:
-    """Return the ids in front of every text: the tokenizer's own beginning, then the prompt."""
-    begin = tokenizer("", add_special_tokens=True)["input_ids"]
-    end = tokenizer.eos_token_id
-    begin = [token for token in begin if token != end]  # some tokenizers close what they open
-    if not prompt:
-        return list(begin)
-    return [*begin, *tokenizer(prompt, add_special_tokens=False)["input_ids"]]
+    """Return the ids in front of every text: the tokenizer's own beginning, then the prompt.
+
+    Raises:
+        HarnessError: the tokenizer's beginning cannot be told from a text.
+    """
+    front = frame_ids(tokenizer).front
+    return [*front, *tokenizer(prompt, add_special_tokens=False)["input_ids"]] if prompt else list(front)
 
 
 def text_ids(tokenizer: Any, texts: Sequence[str], most: int, counters: Counters) -> list[list[int]]:
-    """Return each text's ids; a text without tokens becomes one end-of-text token.
+    """Return each text's ids; a text without tokens becomes one end-of-text token (`stand_in_id`).
 
     Args:
         tokenizer: of the model.
@@ -48,10 +50,9 @@ def text_ids(tokenizer: Any, texts: Sequence[str], most: int, counters: Counters
         return []
     clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]  # lone surrogates
     encoded = tokenizer(clean, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-    empty = [tokenizer.eos_token_id]
     counters.truncated_texts += sum(len(ids) > most for ids in encoded)
     counters.empty_texts += sum(not ids for ids in encoded)
-    return [ids[:most] or empty for ids in encoded]
+    return [ids[:most] or [stand_in_id(tokenizer)] for ids in encoded]
 
 
 class MeanPoolEncoder(LanguageModelEncoder):

@@ -45,7 +45,7 @@ KINDS = {
     ),
     "mean-pool": EncoderKind(
         entry=MeanPoolSpec,
-        scoring_version=1,
+        scoring_version=2,
         has_language_model=True,
         encoder="harness.encoders.dense:MeanPoolEncoder",
     ),

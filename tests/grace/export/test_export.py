@@ -8,10 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from candidates_support import GraceCommand, candidate_directory, chat_model
 from cells_support import make_score, save_tiny_model
 from sentence_transformers import SentenceTransformer
 from suites_support import isolate
+from tokenizers.processors import TemplateProcessing
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from harness.candidates.named import named_candidate
 from harness.encoders.loading import load
@@ -109,6 +112,28 @@ def test_prompts_and_leading_tokens_take_no_part(grace, tmp_path: Path) -> None:
     loaded = SentenceTransformer("out", device="cpu", trust_remote_code=True)
     assert np.abs(unit(loaded.encode(TEXTS)) - unit(harness_vectors("run"))).max() < 1e-5
     assert np.abs(unit(loaded.encode(TEXTS, prompt_name="query")) - unit(harness_vectors("run", "q: "))).max() < 1e-5
+
+
+@pytest.mark.parametrize("template", ["</s> $A", "$A <unk>", "<s> $A </s>"])
+def test_what_a_tokenizer_puts_around_a_text_takes_no_part(grace, tmp_path: Path, template: str) -> None:
+    """Before a text it is read, behind it it is not: the export's mean is the one over the text's own positions."""
+    save_tiny_model(tmp_path / "base")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "base")
+    names = [part for part in template.split() if part != "$A"]
+    special = [(name, tokenizer.convert_tokens_to_ids(name)) for name in names]
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single=template, special_tokens=special)
+    tokenizer.save_pretrained(tmp_path / "base")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "base")
+    candidate_directory(tmp_path / "run", tmp_path / "base", kind="mean-pool", encoder="{}")
+    said = grace("export", "run", "--out", "out")
+    assert said.code == 0, said.err
+    loaded = SentenceTransformer("out", device="cpu", trust_remote_code=True)
+    front, text = template.split().index("$A"), "the cat sat on the mat"
+    ids = torch.tensor([tokenizer(text)["input_ids"]])
+    with torch.no_grad():
+        states = model(ids, output_hidden_states=True).hidden_states[-1][0]
+    expected = states[front : ids.shape[1] - len(names) + front].mean(dim=0, keepdim=True).numpy()
+    assert np.abs(unit(loaded.encode([text])) - unit(expected)).max() < 1e-5
 
 
 @pytest.mark.parametrize("kind", ["mean-pool", "rationale"])

@@ -1,0 +1,27 @@
+"""Ids that a contrastive objective trains on: those that the encoder will evaluate."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from cells_support import SENTENCES, tiny_tokenizer
+from tokenizers.processors import TemplateProcessing
+
+from grace.training.contrastive.inputs import PlainInputs
+
+
+@pytest.mark.parametrize("template", ["$A <unk>", "</s> $A", "<s> $A </s>"])
+def test_texts_are_read_behind_what_stands_in_front_alone(template: str) -> None:
+    """A closing token is never put in front, and a beginning that is also the end is not left out."""
+    tokenizer: Any = tiny_tokenizer()
+    special = [(name, tokenizer.convert_tokens_to_ids(name)) for name in template.split() if name != "$A"]
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single=template, special_tokens=special)
+    config: Any = SimpleNamespace(max_text_tokens=10)
+    trained: Any = SimpleNamespace(tokenizer=tokenizer, context_length=64)
+    inputs = PlainInputs(config, trained)
+    front = template.split().index("$A")
+    whole = tokenizer(SENTENCES[0])["input_ids"]
+    assert list(inputs.prefix) == whole[:front]
+    assert inputs.rows([SENTENCES[0]], 0)[0] == whole[front:10]
