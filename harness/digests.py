@@ -1,17 +1,25 @@
-"""sha256 of files and folders, remembered by size and modification time; imports nothing of the harness."""
+"""sha256 of files and folders, remembered by size and times; imports nothing of the harness.
+
+What a digest is remembered by includes the time of the last change (ctime), which nobody can set back. A file that was
+changed within `SETTLED_SECONDS` of being hashed is not remembered: a second change may leave no trace in its times.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 REMEMBER_ABOVE_BYTES = 1 << 20
 """Smaller files are hashed anew each time: that is as fast as looking them up."""
+SETTLED_SECONDS = 40
+"""Times of a file move when it is written, but those of a mapped page only when Linux has written it back, which takes
+up to 35 seconds; coarse clocks (two seconds on FAT) are covered as well."""
 
 
 def user_cache() -> Path:
@@ -32,21 +40,31 @@ def sha256_text(text: str) -> str:
 
 
 def sha256_file(path: Path, *, anew: bool = False) -> str:
-    """Return the hex sha256 of a file, from memory where the same size and modification time were hashed before.
+    """Return the hex sha256 of a file, from memory where it has not been touched since it was hashed.
 
     `anew` reads the file whatever is remembered, and corrects the memory.
     """
     stat = path.stat()
     if stat.st_size <= REMEMBER_ABOVE_BYTES:
         return hashlib.sha256(path.read_bytes()).hexdigest()
-    seen = sha256_text(f"{path.resolve()}\n{stat.st_size}\n{stat.st_mtime_ns}\n{stat.st_ino}")
-    entry = user_cache() / "digests" / seen[:2] / seen
+    entry = _memory_of(path, stat)
     if not anew and entry.is_file() and len(known := entry.read_text(encoding="ascii")) == 64:
         return known
+    began = time.time_ns()
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    write_atomically(entry, digest.encode("ascii"))
+    if max(stat.st_mtime_ns, stat.st_ctime_ns) < began - SETTLED_SECONDS * 10**9:
+        write_atomically(entry, digest.encode("ascii"))
+    else:
+        entry.unlink(missing_ok=True)
     return digest
+
+
+def _memory_of(path: Path, stat: os.stat_result) -> Path:
+    """Return where the digest of a file with these times is remembered; a link is the file that it leads to."""
+    times = f"{stat.st_mtime_ns}\n{stat.st_ctime_ns}"
+    seen = sha256_text(f"{path.resolve()}\n{stat.st_size}\n{times}\n{stat.st_dev}\n{stat.st_ino}")
+    return user_cache() / "digests" / seen[:2] / seen
 
 
 def sha256_files(folder: Path, files: Iterable[Path]) -> str:
@@ -56,9 +74,24 @@ def sha256_files(folder: Path, files: Iterable[Path]) -> str:
 
 
 def visible_files(folder: Path) -> list[Path]:
-    """Return every file below `folder`, but hidden ones and those in hidden folders, in name order."""
-    found = (path for path in folder.rglob("*") if path.is_file())
-    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    """Return every file below `folder`, but hidden ones and those in hidden folders, in name order; links are followed.
+
+    A folder that a link leads to a second time, from inside itself, is not entered again.
+    """
+    return sorted(_visible(folder, ()))
+
+
+def _visible(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
+    here = folder.resolve()
+    if here in above or not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            yield from _visible(path, (*above, here))
+        elif path.is_file():
+            yield path
 
 
 def write_atomically(path: Path, content: bytes) -> None:

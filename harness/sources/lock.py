@@ -2,8 +2,8 @@
 
 `<hub>/harness.lock.json` is written only after every file of a repository is in place and was checked against the
 server. A folder that still equals its entry is *vouched for*: it has the identity of the hub's own commit, so that keys
-agree between machines. Sizes are compared always; contents through the digests that are remembered by size and
-modification time, or anew where asked.
+agree between machines. Sizes are compared always; contents through the digests that are remembered by size and times,
+or anew where asked.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def read(hub: Path) -> Lock:
         stat = path.stat()
     except OSError:
         return Lock({})
-    return _read(path, stat.st_mtime_ns, stat.st_size, stat.st_ino)
+    return _read(path, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino)
 
 
 def write(hub: Path, lock: Lock) -> None:
@@ -130,7 +130,7 @@ def differences(hub: Path, entry: Entry, *, anew: bool = False, most: int | None
     Args:
         hub: the local hub.
         entry: what was fetched.
-        anew: True reads every byte; False trusts digests remembered for the same size and modification time.
+        anew: True reads every byte; False trusts the digests remembered for the same size and times.
         most: stop after so many.
     """
     folder = hub / entry.folder

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,12 @@ def big(path: Path, letter: bytes = b"a") -> Path:
     return path
 
 
+def later(monkeypatch, seconds: float = digests.SETTLED_SECONDS + 1) -> None:
+    """Set the clock forward, so that files written just now are old."""
+    now = time.time_ns
+    monkeypatch.setattr(digests.time, "time_ns", lambda: now() + int(seconds * 10**9))
+
+
 def remembered() -> list[Path]:
     """Return the digests that are remembered."""
     return [path for path in (user_cache() / "digests").rglob("*") if path.is_file()]
@@ -39,8 +47,9 @@ def test_a_files_digest_is_its_sha256(tmp_path):
     assert [sha256_file(large), sha256_file(large)] == [wanted, wanted]
 
 
-def test_only_large_files_are_remembered(tmp_path):
+def test_only_large_files_are_remembered(tmp_path, monkeypatch):
     """Hashing a small one is as fast as looking it up."""
+    later(monkeypatch)
     (tmp_path / "small").write_bytes(b"a" * digests.REMEMBER_ABOVE_BYTES)
     sha256_file(tmp_path / "small")
     assert remembered() == []
@@ -48,8 +57,9 @@ def test_only_large_files_are_remembered(tmp_path):
     assert len(remembered()) == 1
 
 
-def test_a_remembered_digest_is_used(tmp_path):
+def test_a_remembered_digest_is_used(tmp_path, monkeypatch):
     """The second look does not read the file: what was noted down is returned."""
+    later(monkeypatch)
     large = big(tmp_path / "large")
     sha256_file(large)
     (entry,) = remembered()
@@ -57,8 +67,9 @@ def test_a_remembered_digest_is_used(tmp_path):
     assert sha256_file(large) == "f" * 64
 
 
-def test_a_torn_memory_is_not_used(tmp_path):
+def test_a_torn_memory_is_not_used(tmp_path, monkeypatch):
     """An entry that is no digest is hashed anew and mended."""
+    later(monkeypatch)
     large = big(tmp_path / "large")
     wanted = sha256_file(large)
     (entry,) = remembered()
@@ -68,8 +79,9 @@ def test_a_torn_memory_is_not_used(tmp_path):
 
 
 @pytest.mark.parametrize("change", ["content", "size", "replaced"])
-def test_changed_content_is_hashed_anew(tmp_path, change):
+def test_changed_content_is_hashed_anew(tmp_path, monkeypatch, change):
     """Another modification time, another size, or another file under the name."""
+    later(monkeypatch)
     large = big(tmp_path / "large")
     before, stat = sha256_file(large), large.stat()
     if change == "content":
@@ -83,6 +95,51 @@ def test_changed_content_is_hashed_anew(tmp_path, change):
         os.utime(other, ns=(stat.st_atime_ns, stat.st_mtime_ns))
         other.replace(large)
     assert sha256_file(large) == hashlib.sha256(large.read_bytes()).hexdigest() != before
+
+
+def written(path: Path) -> None:
+    """Write other bytes of the same number into a file."""
+    with path.open("r+b") as file:
+        file.write(b"b")
+
+
+def mapped(path: Path) -> None:
+    """Change a byte through a mapping of the file."""
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
+        memory[0:1] = b"b"
+
+
+def behind_a_link(path: Path) -> None:
+    """Change the file that the link leads to."""
+    written(path.resolve())
+
+
+@pytest.mark.parametrize("change", [written, mapped, behind_a_link], ids=lambda one: one.__name__)
+def test_a_change_in_place_with_the_old_time_set_back_is_seen(tmp_path, monkeypatch, change):
+    """Same size, same modification time, same inode: what unpacking an archive with fixed times over a file leaves."""
+    later(monkeypatch)
+    target = big(tmp_path / "blob")
+    large = tmp_path / "large"
+    large.symlink_to(target)
+    before, stat = sha256_file(large), target.stat()
+    assert len(remembered()) == 1
+    change(large)
+    os.utime(target, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    now = target.stat()
+    assert (now.st_size, now.st_mtime_ns, now.st_ino) == (stat.st_size, stat.st_mtime_ns, stat.st_ino)
+    assert sha256_file(large) == hashlib.sha256(large.read_bytes()).hexdigest() != before
+
+
+@pytest.mark.parametrize(("seconds", "is_remembered"), [(0, False), (digests.SETTLED_SECONDS + 1, True)])
+def test_a_file_that_was_changed_just_now_is_not_remembered(tmp_path, monkeypatch, seconds, is_remembered):
+    """It may change again within the same tick of the clock; a file whose times lie ahead is not trusted either."""
+    later(monkeypatch, seconds)
+    sha256_file(big(tmp_path / "large"))
+    assert bool(remembered()) == is_remembered
+    ahead = big(tmp_path / "ahead")
+    os.utime(ahead, (time.time() + 1e6, time.time() + 1e6))
+    sha256_file(ahead)
+    assert len(remembered()) == int(is_remembered)
 
 
 def test_a_folders_digest_is_over_names_and_contents(tmp_path):
@@ -113,6 +170,17 @@ def test_hidden_files_and_folders_are_left_out(tmp_path):
     for name in ("a.json", ".hidden", ".git/config", "sub/b.json", "sub/.cache/c"):
         write(root / name, "x")
     assert [path.relative_to(root).as_posix() for path in visible_files(root)] == ["a.json", "sub/b.json"]
+
+
+def test_folders_behind_links_are_read_and_circles_are_not(tmp_path):
+    """The datasets library follows a link to a folder, so its files are among those that are hashed."""
+    write(tmp_path / "elsewhere/rows.jsonl", "x")
+    root = tmp_path / "data"
+    write(root / "a.jsonl", "x")
+    (root / "linked").symlink_to(tmp_path / "elsewhere")
+    (root / "linked" / "back").symlink_to(root)
+    (root / "dangling").symlink_to(tmp_path / "nowhere")
+    assert [path.relative_to(root).as_posix() for path in visible_files(root)] == ["a.jsonl", "linked/rows.jsonl"]
 
 
 def test_texts_that_are_no_utf8_have_digests_too():

@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from fetch_support import MODEL_COMMIT, card, parquet, pinned, safetensors
 
-from harness.digests import sha256_file, visible_files
+from harness import digests
+from harness.digests import sha256_file, user_cache, visible_files
 from harness.errors import InputError
 from harness.plan.planner import make_plan
 from harness.sources import lock
@@ -57,6 +59,12 @@ def put(hub: Path, kind: lock.Kind, repo: str, commit: str, files: dict[str, byt
         kind=kind, repo=repo, revision=commit, asked=asked or commit, folder=f"{kind}/{repo}", files=locked
     )
     lock.write(hub, lock.read(hub).with_entry(entry))
+
+
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the clock forward, so that digests of files written just now are remembered."""
+    now = time.time_ns
+    monkeypatch.setattr(digests.time, "time_ns", lambda: now() + (digests.SETTLED_SECONDS + 1) * 10**9)
 
 
 def flip(path: Path, *, keep_times: bool = False) -> None:
@@ -155,11 +163,28 @@ def test_every_difference_is_named(hub: Path) -> None:
     }
 
 
-def test_reading_anew_finds_what_size_and_time_hide(hub: Path) -> None:
-    """Rot that leaves size, time and inode alone is found by doctor's reading, and remembered from then on."""
+def test_a_change_in_place_with_the_old_time_set_back_is_not_vouched_for(
+    hub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`rsync -t --inplace` or `cp -p` over a file leave size, modification time and inode; ctime tells."""
+    settled(monkeypatch)
     entry = lock.read(hub).entries[f"models/{MODEL}"]
     assert not lock.differences(hub, entry)
     flip(hub / "models" / MODEL / "model.safetensors", keep_times=True)
+    assert [one.path for one in lock.differences(hub, entry)] == ["model.safetensors"]
+    model = locate_model(Sources(hub=hub, offline=True), MODEL, None, None)
+    assert located(model).vouched is None
+
+
+def test_reading_anew_finds_what_the_times_hide(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rot on the disk touches no time: doctor's reading finds it, and it is remembered from then on."""
+    settled(monkeypatch)
+    entry = lock.read(hub).entries[f"models/{MODEL}"]
+    rotten = hub / "models" / MODEL / "model.safetensors"
+    flip(rotten)
+    sha256_file(rotten)
+    (memory,) = [one for one in (user_cache() / "digests").rglob("*") if one.is_file()]
+    memory.write_text(entry.files["model.safetensors"].sha256, encoding="ascii")  # as if it had rotted since
     assert not lock.differences(hub, entry)  # what remembering digests costs
     assert [one.path for one in lock.differences(hub, entry, anew=True)] == ["model.safetensors"]
     assert lock.differences(hub, entry)
