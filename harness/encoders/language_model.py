@@ -1,4 +1,4 @@
-"""What encoders over a causal language model share: loading it, its logits, and all of the protocol but `encode`.
+"""What encoders over a causal language model share: loading it, and all of the protocol but `encode`.
 
 peft is imported here alone, and only when an adapter is loaded.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.encoders.base import CausalLM, Counters
 from harness.encoders.weights import choose_device, loadable
@@ -16,10 +16,6 @@ from harness.errors import AdapterHasNoEffectError
 from harness.sources.places import Located
 from harness.suite.fields import Similarity
 from harness.suite.model_entries import LoadedModel
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
 
 logger = logging.getLogger(__name__)
 
@@ -86,21 +82,6 @@ def _with_adapter(model: Any, tokenizer: Any, adapter: Located, device: str) -> 
         )
     logger.info("adapter %s changes a probe text's states by up to %.3g", adapter.load_from, change)
     return wrapped.get_base_model()
-
-
-def capped_logits(model: Any, states: Tensor) -> Tensor:
-    """Return next-token logits, soft-capped where the model's configuration says so; training and evaluation use it.
-
-    Args:
-        model: a causal language model; the cap may stand in a text configuration inside its own.
-        states: (n, h), after the final norm.
-
-    Returns:
-        (n, vocabulary), in the head's dtype.
-    """
-    logits: Tensor = model.get_output_embeddings()(states)
-    cap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
-    return logits if cap is None else (logits / cap).tanh() * cap
 
 
 class LanguageModelEncoder:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from families import tiny
 
 from harness.encoders.base import CausalLM, Counters, Vectors
 from harness.results.records import Failure, Score
@@ -155,32 +156,26 @@ def tiny_model(family: str, vocabulary: int) -> Any:
 
 
 def nested_model(vocabulary: int, *, cap: float, context: int = CONTEXT) -> Any:
-    """Return a random Gemma 3, whose text configuration, soft cap of the logits and all, stands inside its own."""
-    import torch
-    from transformers import AutoModelForCausalLM, Gemma3Config, Gemma3TextConfig, SiglipVisionConfig
-
-    text = Gemma3TextConfig(
-        vocab_size=vocabulary,
-        hidden_size=HIDDEN,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=8,
-        max_position_embeddings=context,
-        bos_token_id=1,
-        eos_token_id=2,
-        pad_token_id=0,
-        initializer_range=0.2,
-        final_logit_softcapping=cap,
-    )
-    vision = SiglipVisionConfig(
-        hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=28, patch_size=14
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(7)
-        config = Gemma3Config(text_config=text, vision_config=vision.to_dict(), eos_token_id=2)
-        model = AutoModelForCausalLM.from_config(config).eval()
+    """Return a random Gemma 4, whose text configuration, soft cap of the logits and all, stands inside its own."""
+    text = {
+        "vocab_size": vocabulary,
+        "hidden_size": HIDDEN,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 8,
+        "global_head_dim": 8,
+        "layer_types": ["sliding_attention", "full_attention"],
+        "hidden_size_per_layer_input": 0,
+        "max_position_embeddings": context,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "pad_token_id": 0,
+        "initializer_range": 0.2,
+        "final_logit_softcapping": cap,
+    }
+    model = tiny("gemma4", text_config=text, eos_token_id=2)
     assert not hasattr(model.config, "final_logit_softcapping")
     return model
 

@@ -18,7 +18,7 @@ from grace.run.session import Session
 from grace.training.contrastive.inputs import Inputs
 from grace.training.contrastive.packed import Packing, forward, packed_attention_on
 from harness.encoders.batching import default_budget
-from harness.encoders.language_model import capped_logits
+from harness.encoders.head import logits_of
 from harness.encoders.pooling import mean_pool
 from harness.errors import InputError
 
@@ -190,10 +190,10 @@ class ContrastiveStep:
             is_training = base.training
             base.eval()  # the reference has no dropout
             base_states = forward(base.base_model, part.packing)
-            base_logits = [capped_logits(base, one) for one in _chunks(base_states)]
+            base_logits = [logits_of(base, one) for one in _chunks(base_states)]
             base.train(is_training)
         for own, reference in zip(_chunks(leaf), base_logits, strict=True):
-            kl = kl_to_base(capped_logits(trained.model, own), reference)
+            kl = kl_to_base(logits_of(trained.model, own), reference)
             (kl * weight).backward()  # type: ignore[no-untyped-call]
             nats += kl.item()
         assert leaf.grad is not None  # noqa: S101 - every token has a logit

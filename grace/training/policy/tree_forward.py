@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from grace.training.policy.tree import Segments, Tree
 from grace.training.policy.tree_attention import use_tree_attention
-from harness.encoders.language_model import capped_logits
+from harness.encoders.head import logits_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -94,7 +94,7 @@ def head_scores(causal: Any, states: Tensor, labels: Tensor, temperature: float)
     from torch.utils.checkpoint import checkpoint
 
     def scores(part: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        logits = capped_logits(causal, part).float() / temperature
+        logits = logits_of(causal, part).float() / temperature
         total = logits.logsumexp(dim=1)
         with torch.no_grad():
             entropy = total - (logits.softmax(dim=1) * logits).sum(dim=1)

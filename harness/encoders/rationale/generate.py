@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.encoders.language_model import capped_logits
+from harness.encoders.head import logits_of
 from harness.encoders.rationale.draws import Draws, pick
 from harness.encoders.rationale.prefix_attention import RowCache, SharedPrefix, make_prefix
 from harness.encoders.rationale.template import Template
@@ -174,7 +174,7 @@ class _Batch:
             last.append(states[torch.arange(len(rows), device=self._device), lengths - 1])
         self._sums = torch.cat(sums)
         self._cache.lengths = self._lengths.clone()
-        logits = capped_logits(self._model, torch.cat(last)) if self._wants_logits else None
+        logits = logits_of(self._model, torch.cat(last)) if self._wants_logits else None
         if len(self._texts) < len(self._ids):
             owner = torch.tensor(self._owner, device=self._device)
             self._cache.keep(owner)
@@ -224,7 +224,7 @@ class _Batch:
         states = self._forward(self._tokens[:, None], positions)[:, 0]  # (b, h)
         self._sums.index_add_(0, torch.as_tensor(self.places, device=self._device), states.float())
         self._cache.lengths = lengths + 1
-        return capped_logits(self._model, states) if want_logits else None
+        return logits_of(self._model, states) if want_logits else None
 
     def rollouts(self) -> list[Rollout]:
         """Return what was written and pooled."""

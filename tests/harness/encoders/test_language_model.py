@@ -8,7 +8,7 @@ import pytest
 import torch
 from cells_support import nested_model, tiny_model
 
-from harness.encoders.language_model import capped_logits
+from harness.encoders.head import logits_of
 from harness.encoders.rationale.draws import Draws, pick
 from harness.encoders.rationale.generate import Sampling, generate, with_prompt
 from harness.encoders.rationale.prefix_attention import prefix_attention_on
@@ -56,6 +56,6 @@ def test_a_rationale_is_drawn_from_capped_logits(model: Any) -> None:
 def test_the_cap_is_that_of_the_text_configuration(model: Any) -> None:
     """Wherever it stands; a model without one has its head's own logits."""
     states = last_states(model)
-    assert torch.allclose(capped_logits(model, states), by_hand(model, states))
+    assert torch.allclose(logits_of(model, states), by_hand(model, states))
     plain = tiny_model("llama", VOCABULARY)
-    assert torch.equal(capped_logits(plain, states), plain.get_output_embeddings()(states))
+    assert torch.equal(logits_of(plain, states), plain.get_output_embeddings()(states))
