@@ -48,7 +48,9 @@ def cosines(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 def false_negatives(
     query_names: torch.Tensor, positive_names: torch.Tensor, document_names: torch.Tensor
 ) -> torch.Tensor:
-    """Return which documents are no negatives of a query: another row's with the text of its positive, or its own.
+    """Return which documents are no negatives of a query: those with the text of the query itself, or of its positives.
+
+    A query's positives are those of every row of the batch that has the query's text, its own row first of all.
 
     Args:
         query_names, positive_names: (b,) int64, equal where the texts are.
@@ -59,7 +61,10 @@ def false_negatives(
     """
     import torch
 
-    same = (document_names[None] == positive_names[:, None]) | (document_names[None] == query_names[:, None])
+    is_one_query = query_names[:, None] == query_names[None]  # (b, b)
+    is_that_positive = positive_names[:, None] == document_names[None]  # (b, b + n)
+    same = (is_one_query.float() @ is_that_positive.float()) > 0  # some row of this query has this document
+    same |= document_names[None] == query_names[:, None]
     own = torch.arange(len(query_names), device=same.device)
     same[own, own] = False
     return same

@@ -57,6 +57,17 @@ def test_equal_texts_are_no_negatives():
     ]
 
 
+def test_positives_of_one_query_are_no_negatives_of_each_other():
+    """Rows 0 and 1 ask the same; document 3 is row 0's positive as somebody's hard negative, document 4 is nobody's."""
+    query, positive = torch.tensor([1, 1, 2]), torch.tensor([10, 11, 12])
+    documents = torch.tensor([10, 11, 12, 10, 77])
+    assert false_negatives(query, positive, documents).tolist() == [
+        [False, True, False, True, False],
+        [True, False, False, True, False],
+        [False, False, False, False, False],
+    ]
+
+
 def test_kl_by_hand_and_its_gradient():
     """Base (1/2, 1/2), trained (3/4, 1/4): KL = ln 2 - (ln 3) / 2; the gradient is trained less base."""
     base = torch.zeros(1, 2)
