@@ -45,7 +45,10 @@ def first_lines(lines: Sequence[str], *, most: int) -> list[str]:
 
 def short(value: object, *, most: int = 60) -> str:
     """Return how a value is written in Python, cut to `most` characters."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        text = f"{type(value).__name__}, nested deeply"
     return text if len(text) <= most else text[: most - 3] + "..."
 
 

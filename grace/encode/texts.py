@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from harness.errors import InputError
-from harness.row_files import json_rows, lines, parquet_rows
+from harness.row_files import FileRow, csv_rows, json_rows, lines, parquet_rows
 from harness.wording import did_you_mean, display_path, first_lines, listing
 
 FORMATS = ("jsonl", "csv", "parquet", "lines")
@@ -75,34 +74,20 @@ def _objects(path: Path, column: str, problems: list[str]) -> list[str]:
 
 
 def _csv(path: Path, column: str, problems: list[str]) -> list[str]:
-    csv.field_size_limit(1 << 30)
-    reader = csv.reader((f"{line}\n" for _, line in lines(path, problems)), strict=True)
-    texts: list[str] = []
-    try:
-        head = next(reader, None)
-        if head is None:
-            return []
-        if column not in head:
-            problems.append(f"{display_path(path)}:1: {_no_column(column, head)}")
-            return []
-        place, began = head.index(column), reader.line_num + 1
-        for row in reader:
-            if row and len(row) != len(head):
-                problems.append(f"{display_path(path)}:{began}: {len(row)} fields, the head has {len(head)}")
-            elif row:
-                texts.append(row[place])
-            began = reader.line_num + 1
-    except csv.Error as error:
-        problems.append(f"{display_path(path)}:{reader.line_num}: not CSV: {error}")
-    return texts
+    return _columns(csv_rows(path, problems), path, column, problems)
 
 
 def _parquet(path: Path, column: str, problems: list[str]) -> list[str]:
+    return _columns(parquet_rows(path, problems, only=column), path, column, problems)
+
+
+def _columns(rows: Iterable[FileRow], path: Path, column: str, problems: list[str]) -> list[str]:
+    """Return the texts of rows that all have the same columns."""
     texts = []
-    for row in parquet_rows(path, problems, only=column):
+    for row in rows:
         if column not in row.values:
             problems.append(f"{display_path(path)}: {_no_column(column, list(row.values))}")
-            break  # every row has the same columns
+            break
         texts.append(_text(row.values[column], row.place, column, problems))
     return texts
 

@@ -48,7 +48,8 @@ class CustomData:
 
 
 def _sts(tables: dict[str, list[Row]], paths: dict[str, Path], problems: list[str]) -> CustomData:
-    rows = [row.values for row in tables["test"]]
+    columns = ("sentence1", "sentence2", "score")  # others may be of mixed kinds, which no data set can hold
+    rows = [{name: row.values[name] for name in columns} for row in tables["test"]]
     scores = [row["score"] for row in rows]
     if len(rows) < 3 or min(scores) == max(scores):
         problems.append(f"{display_path(paths['test'])}: a rank correlation needs three rows and two distinct scores")

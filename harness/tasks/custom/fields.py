@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.row_files import RefusedJsonError, json_value
 from harness.wording import display_path, short
 
 SUFFIXES = (".jsonl", ".csv", ".parquet")
 MOST_PROBLEMS = 20
 """So many bad rows are named; the rest are counted."""
+LARGEST_GRADE = 1_000_000
+"""Of a judgement: pytrec_eval reserves memory for every grade up to the largest."""
+WRITTEN_NUMBER = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
+"""As CSV has them: Python itself would take 1_000 and digits of other scripts too."""
 Cell = Literal["text", "number", "label", "texts", "numbers", "binary", "grade"]
 
 Columns = dict[str, Cell]
@@ -59,11 +65,11 @@ def _label(value: Any) -> str | None:
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, bool):
+    if isinstance(value, bool) or (isinstance(value, str) and not WRITTEN_NUMBER.fullmatch(value)):
         return None
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
 
@@ -75,15 +81,15 @@ def _binary(value: Any) -> int | None:
 
 def _grade(value: Any) -> int | None:
     number = _number(value)
-    return int(number) if number is not None and number >= 0 and number == int(number) else None
+    return int(number) if number is not None and 0 <= number <= LARGEST_GRADE and number == int(number) else None
 
 
 def _list_of(check: Callable[[Any], Any]) -> Callable[[Any], list[Any] | None]:
     def checked(value: Any) -> list[Any] | None:
         if isinstance(value, str):  # a CSV cell
             try:
-                value = json.loads(value)
-            except json.JSONDecodeError:
+                value = json_value(value)
+            except (json.JSONDecodeError, RefusedJsonError):
                 return None
         if not isinstance(value, list):
             return None
@@ -107,7 +113,7 @@ _WANTED: dict[Cell, str] = {
     "label": "text or a whole number",
     "number": "a finite number",
     "binary": "0 or 1",
-    "grade": "a whole number, 0 or more",
+    "grade": f"a whole number from 0 (not relevant) to {LARGEST_GRADE}",
     "texts": "a list of texts",
     "numbers": "a list of numbers",
 }

@@ -15,16 +15,15 @@ A task with one file may be named by that file instead of its folder. Lists in C
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from harness.errors import InputError
-from harness.row_files import json_rows, lines, parquet_rows
+from harness.row_files import csv_rows, json_rows, parquet_rows
 from harness.tasks.custom.assemble import CUSTOM_TYPES, CustomData
 from harness.tasks.custom.fields import MOST_PROBLEMS, OPTIONAL, SUFFIXES, Cell, Row, check_cell
 from harness.wording import did_you_mean, display_path, first_lines, listing
+
+READERS = {".jsonl": json_rows, ".csv": csv_rows, ".parquet": parquet_rows}
 
 
 def read_custom(name: str, kind: str, path: Path) -> CustomData:
@@ -79,15 +78,19 @@ def _find(path: Path, stem: str, *, single: bool, problems: list[str]) -> Path |
 
 
 def _read_table(file: Path, columns: dict[str, Cell], optional: dict[str, Cell], problems: list[str]) -> list[Row]:
-    rows = list(_rows(file, problems))
     shown = display_path(file)
+    try:
+        rows = [Row(row.number, row.values) for row in READERS[file.suffix](file, problems)]
+    except OSError as error:
+        problems.append(f"{shown}: cannot be read: {error.strerror or error}")
+        return []
     if not rows and not problems:
         problems.append(f"{shown}: no rows")
     present: set[str] = set()
     for row in rows:
         present |= set(row.values)
     missing = [name for name in columns if name not in present] if rows else []
-    there = listing(sorted(present))
+    there = listing(sorted(present)) + _hint(file, present)
     problems.extend(f"{shown}: no column {name!r}; there: {there}{did_you_mean(name, present)}" for name in missing)
     if missing:
         return []
@@ -100,25 +103,9 @@ def _read_table(file: Path, columns: dict[str, Cell], optional: dict[str, Cell],
     return rows
 
 
-def _rows(file: Path, problems: list[str]) -> Iterator[Row]:
-    if file.suffix == ".csv":
-        yield from _csv_rows(file, problems)
-        return
-    read = parquet_rows if file.suffix == ".parquet" else json_rows
-    for row in read(file, problems):
-        yield Row(row.number, row.values)
-
-
-def _csv_rows(file: Path, problems: list[str]) -> Iterator[Row]:
-    reader = csv.DictReader((f"{line}\n" for _, line in lines(file, problems)), restkey="\0more")
-    for row in reader:
-        if "\0more" in row or None in row.values():
-            place = f"{display_path(file)}:{reader.line_num}"
-            problems.append(f"{place}: {_fields_said(row)} fields, the header has another number")
-            continue
-        yield Row(reader.line_num, dict(row))
-
-
-def _fields_said(row: dict[Any, Any]) -> int:
-    more = row.get("\0more") or []
-    return sum(value is not None for key, value in row.items() if key != "\0more") + len(more)
+def _hint(file: Path, names: set[str]) -> str:
+    """Return what may be wrong with the first line of a CSV file; empty for other files."""
+    if file.suffix != ".csv":
+        return ""
+    other = next((mark for mark in (";", "\t", "|") if len(names) == 1 and mark in next(iter(names))), None)
+    return f"; fields are separated by commas, not by {other!r}" if other else " (the first line names the columns)"

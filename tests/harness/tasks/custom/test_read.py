@@ -247,7 +247,7 @@ BROKEN: dict[str, tuple[str, dict[str, str | bytes], list[str]]] = {
     "score is NaN": (
         "STS",
         {"test.jsonl": jsonl('{"sentence1": "a", "sentence2": "b", "score": NaN}', GOOD_STS)},
-        ["test.jsonl:1: score: expected a finite number, got nan"],
+        ["test.jsonl:1: NaN is no number of JSON"],
     ),
     "empty text": (
         "STS",
@@ -259,17 +259,18 @@ BROKEN: dict[str, tuple[str, dict[str, str | bytes], list[str]]] = {
         {"test.jsonl": jsonl(GOOD_STS, GOOD_STS, GOOD_STS)},
         ["test.jsonl: a rank correlation needs three rows and two distinct scores"],
     ),
-    "not UTF-8": ("STS", {"test.jsonl": b"\xff\xfe"}, ["test.jsonl:1: not UTF-8 at byte 1 of the line"]),
+    "not UTF-8": ("STS", {"test.jsonl": b"\xfc\n"}, ["test.jsonl:1: not UTF-8 at byte 1 of the line"]),
+    "UTF-16": ("STS", {"test.csv": "a,b".encode("utf-16")}, ["test.csv:1: the file is UTF-16, not UTF-8"]),
     "not parquet": ("STS", {"test.parquet": b"PAR"}, ["test.parquet: not parquet"]),
     "CSV with a short row": (
         "STS",
         {"test.csv": "sentence1,sentence2,score\na,b,1\na,2\n"},
-        ["test.csv:3: 2 fields, the header has another number"],
+        ["test.csv:3: 2 fields, and there are 3 columns"],
     ),
     "CSV with a long row": (
         "STS",
         {"test.csv": "sentence1,sentence2,score\na,b,1,9\n"},
-        ["test.csv:2: 4 fields, the header has another number"],
+        ["test.csv:2: 4 fields, and there are 3 columns"],
     ),
     "pair label": (
         "PairClassification",
@@ -322,7 +323,7 @@ BROKEN: dict[str, tuple[str, dict[str, str | bytes], list[str]]] = {
             "queries.jsonl": jsonl('{"_id": "q1", "text": "a"}'),
             "qrels.jsonl": jsonl('{"query-id": "q1", "corpus-id": "d1", "score": -1}'),
         },
-        ["qrels.jsonl:1: score: expected a whole number, 0 or more, got -1"],
+        ["qrels.jsonl:1: score: expected a whole number from 0 (not relevant) to 1000000, got -1"],
     ),
     "lists": (
         "Reranking",
@@ -393,10 +394,35 @@ def test_problems_of_several_files_come_together(tmp_path: Path) -> None:
 
 
 def test_a_csv_line_is_the_line_of_the_file(tmp_path: Path) -> None:
-    """Line breaks inside quotes are counted: the message points at the row's last line."""
-    (tmp_path / "test.csv").write_text('sentence1,sentence2,score\n"two\nlines",b,1\na,b,bad\n', encoding="utf-8")
+    """Line breaks inside quotes are counted: the message points at the row's first line."""
+    rows = 'sentence1,sentence2,score\n"two\nlines",b,bad\na,b,worse\n'
+    (tmp_path / "test.csv").write_text(rows, encoding="utf-8")
+    first, second = problems_of("STS", tmp_path)
+    assert "test.csv:2: score: expected a finite number, got 'bad'" in first
+    assert "test.csv:4: score: expected a finite number, got 'worse'" in second
+
+
+@pytest.mark.parametrize("written", ["1_000", "\u0663", "inf", "0x10", "1,5", "true"])
+def test_a_number_of_csv_is_one_as_csv_has_it(tmp_path: Path, written: str) -> None:
+    """Python's own reading of numbers takes more than anybody else's."""
+    rows = f'sentence1,sentence2,score\na,b,"{written}"\n'
+    (tmp_path / "test.csv").write_text(rows, encoding="utf-8")
     (line,) = problems_of("STS", tmp_path)
-    assert "test.csv:4: score: expected a finite number, got 'bad'" in line
+    assert f"test.csv:2: score: expected a finite number, got {written!r}" in line
+
+
+def test_columns_that_no_task_reads_may_hold_anything(tmp_path: Path) -> None:
+    """Even values of several kinds, which no data set can hold."""
+    rows = [{"sentence1": "a", "sentence2": f"b{i}", "score": i, "note": [1, "x", {"y": 2}][i]} for i in range(3)]
+    found = score(write_rows(tmp_path / "test.jsonl", rows), "STS", tmp_path / "out")
+    assert found.n == 3
+
+
+def test_a_csv_file_of_other_separators_is_told(tmp_path: Path) -> None:
+    """As spreadsheets of many countries save them."""
+    (tmp_path / "test.csv").write_text("sentence1;sentence2;score\na;b;1\n", encoding="utf-8")
+    lines = problems_of("STS", tmp_path)
+    assert all("fields are separated by commas, not by ';'" in line for line in lines)
 
 
 def test_line_separators_inside_a_jsonl_string_break_no_row(tmp_path: Path) -> None:
