@@ -1,0 +1,177 @@
+"""Does a model do what our forward passes take for granted? A dozen tokens say so, before anything is scored.
+
+The truth is the model's own forward pass over one row alone: no padding, no mask, its own attention. Every path that
+reads several rows at once, or a part of a row, is held against it on a few rows of unlike length. Two passes over the
+same numbers differ by rounding alone; what counts is the distance at a position, relative to the length of its state
+(or of its row of logits): a state far larger than the others, as beginning-of-text has one, hides nothing.
+
+In float32 a path may be off by `TOLERANCE`. In half precision rounding is larger than some faults are, so the bound
+there is a coarse one: it refuses no sound model (30 layers of bfloat16 come to some 0.02), and what it cannot see is
+refused by what a layer asks of the attention, or by the kind of layer, in any dtype.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from harness.encoders.head import body_of
+from harness.errors import EnvironmentGapError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Reading = Literal["padded", "masked", "alone"]
+"""How rows are read: padded on the right without a mask, with one, or one row at a time."""
+TOLERANCE = {"float32": 1e-4, "float16": 0.02, "bfloat16": 0.1}
+"""Dtype -> how far a state may be off, relative to its own length."""
+LENGTHS = (12, 5, 9)
+"""Tokens of the rows: unlike, the longest first."""
+TEXT = "The quick brown fox jumps over the lazy dog; 12 grey cats watch it from a wall, and then the rain begins."
+
+
+class Comparison(NamedTuple):
+    """How far a path is from the model's own pass."""
+
+    distance: float
+    """The largest of all positions, relative."""
+    tolerance: float
+    """What rounding may come to."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether they are the same but for rounding; NaN is not."""
+        return self.distance <= self.tolerance
+
+
+def family(model: Any) -> str:
+    """Return how messages name a model: its class and the type in its configuration."""
+    return f"{type(model).__name__} (model_type {model.config.model_type!r})"
+
+
+def check_causal(model: Any, tokenizer: Any, *, wants: str) -> None:
+    """Refuse a model whose states depend on what stands to their right.
+
+    Args:
+        model: a transformers model in eval mode, adapters active.
+        tokenizer: of the model.
+        wants: what needs a causal model, as messages call it: "`grace train`".
+
+    Raises:
+        EnvironmentGapError: it is not causal, or gives other states each time.
+    """
+    if not is_causal(model, tokenizer):
+        raise EnvironmentGapError([not_causal(model, wants)])
+
+
+def not_causal(model: Any, wants: str) -> str:
+    """Return the message for a model that sees both ways."""
+    return (
+        f"{family(model)} is not causal: the states of a token change with what stands to its right, and {wants} "
+        f"needs a model that sees what stands before alone. As an encoder such a model can be evaluated: "
+        f"`encoder: mean-pool` (with an attention mask) or `encoder: sentence-transformers`"
+    )
+
+
+def is_causal(model: Any, tokenizer: Any) -> bool:
+    """Return whether states of a text's beginning stay what they are when its end is another.
+
+    Raises:
+        EnvironmentGapError: the same ids give other states each time.
+    """
+    row = rows_of(model, tokenizer)[0]
+    half = len(row) // 2
+    states, again = states_of(model, row), states_of(model, row)
+    if not compared(model, [again], [states]).holds:
+        raise EnvironmentGapError([f"{family(model)} gives other states each time for the same text: it has no score"])
+    # As long as before, so that the same kernels run: a causal model's beginning is the same but for rounding.
+    changed = states_of(model, [*row[:half], *reversed(row[half:])])
+    cut = states_of(model, row[:half])
+    return all(compared(model, [other[:half]], [states[:half]]).holds for other in (changed, cut))
+
+
+def reading_of(model: Any, tokenizer: Any, is_causal: bool) -> Reading:
+    """Return how batches may be read so that a row's states are those of the row alone.
+
+    Args:
+        model: a transformers model in eval mode, adapters active.
+        tokenizer: of the model.
+        is_causal: from `is_causal`; a causal model needs no mask where padding stands on the right.
+    """
+    rows = rows_of(model, tokenizer)
+    truth = [states_of(model, row) for row in rows]
+    ways: list[Reading] = ["padded", "masked"] if is_causal else ["masked"]
+    for way in ways:
+        if _matches(model, lambda way=way: padded_states(model, rows, reading=way), truth):
+            return way
+    return "alone"
+
+
+def _matches(model: Any, path: Callable[[], Sequence[Tensor]], truth: Sequence[Tensor]) -> bool:
+    """Return whether a path gives the truth; one that cannot be walked (a mask that is not taken) does not."""
+    try:
+        return compared(model, path(), truth).holds
+    except (TypeError, ValueError, RuntimeError, AttributeError, NotImplementedError, IndexError, KeyError):
+        return False
+
+
+def padded_states(model: Any, rows: Sequence[Sequence[int]], *, reading: Reading) -> list[Tensor]:
+    """Return the last states of each row, (t, h), of rows read at once, padded on the right.
+
+    Args:
+        model: a transformers model.
+        rows: ids.
+        reading: "masked" passes an attention mask; else none.
+    """
+    import torch
+
+    device = next(model.parameters()).device
+    ids = torch.zeros((len(rows), max(map(len, rows))), dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for index, row in enumerate(rows):
+        ids[index, : len(row)] = torch.tensor(row)
+        mask[index, : len(row)] = 1
+    masked = {"attention_mask": mask.to(device)} if reading == "masked" else {}
+    with torch.inference_mode():
+        states = last_states(body_of(model)(input_ids=ids.to(device), **masked, **no_cache(model)))
+    return [states[index, : len(row)] for index, row in enumerate(rows)]
+
+
+def states_of(model: Any, ids: Sequence[int]) -> Tensor:
+    """Return the last states of one row by the model's own plain forward pass, (t, h)."""
+    return padded_states(model, [ids], reading="padded")[0]
+
+
+def last_states(output: Any) -> Tensor:
+    """Return (b, t, h) of what a model without its head gives."""
+    states: Tensor = output.last_hidden_state if hasattr(output, "last_hidden_state") else output[0]
+    return states
+
+
+def no_cache(model: Any) -> dict[str, Any]:
+    """Return the keyword argument that leaves a cache out, for models that can have one (T5's encoder cannot)."""
+    return {"use_cache": False} if getattr(model.config, "use_cache", None) is not None else {}
+
+
+def compared(model: Any, found: Sequence[Tensor], truth: Sequence[Tensor]) -> Comparison:
+    """Return how far `found` is from `truth`, a tensor (..., h) each, and what rounding may come to."""
+    import torch
+
+    name = str(next(model.parameters()).dtype).removeprefix("torch.")
+    worst = 0.0
+    for one, other in zip(found, truth, strict=True):
+        apart = (one.double() - other.double()).norm(dim=-1)
+        distance = float((apart / other.double().norm(dim=-1).clamp_min(torch.finfo(torch.float32).tiny)).max())
+        worst = max(worst, distance) if distance == distance else float("inf")
+    return Comparison(worst, TOLERANCE[name])
+
+
+def rows_of(model: Any, tokenizer: Any, lengths: Sequence[int] = LENGTHS) -> list[list[int]]:
+    """Return ordinary ids in rows of `lengths`, no two beginning alike; what the tokenizer makes of a sentence."""
+    vocabulary = int(model.get_input_embeddings().weight.shape[0])
+    special = set(tokenizer.all_special_ids)
+    ids = [one for one in tokenizer(TEXT, add_special_tokens=False)["input_ids"] if one not in special]
+    if len(set(ids)) < max(lengths):  # a tokenizer that knows none of the words
+        ids = [one for one in range(vocabulary) if one not in special]
+    ids = [one for one in ids if one < vocabulary]
+    return [[ids[(7 * start + place) % len(ids)] for place in range(length)] for start, length in enumerate(lengths)]

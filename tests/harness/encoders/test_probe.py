@@ -1,0 +1,74 @@
+"""The probe tells models apart by what they do: which see both ways, which can be read with padding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from cells_support import tiny_tokenizer
+from families import tiny
+
+from harness.encoders.probe import check_causal, compared, is_causal, padded_states, reading_of, rows_of, states_of
+from harness.errors import EnvironmentGapError
+
+CAUSAL = ("llama", "gemma3_text", "gpt_oss", "bloom", "lfm2", "qwen3_next", "falcon_h1", "rwkv")
+BOTH_WAYS: dict[str, tuple[str, dict[str, Any]]] = {
+    "bert": ("bert", {}),
+    "a decoder that is not causal": ("qwen3", {"is_causal": False}),
+    "bidirectional gemma": ("gemma3_text", {"use_bidirectional_attention": True}),
+    "xlnet": ("xlnet", {}),
+}
+
+
+@pytest.mark.parametrize("name", CAUSAL)
+def test_a_causal_model_is_read_with_padding_and_no_mask(name: str) -> None:
+    """As it always was: what stands to the right of a row changes nothing in it."""
+    model, tokenizer = tiny(name), tiny_tokenizer()
+    check_causal(model, tokenizer, wants="this")
+    assert reading_of(model, tokenizer, is_causal=True) == "padded"
+
+
+@pytest.mark.parametrize("name", BOTH_WAYS)
+def test_a_model_that_sees_both_ways_is_read_with_a_mask(name: str) -> None:
+    """And gives the states of each row alone; without the mask it does not."""
+    family, changes = BOTH_WAYS[name]
+    model, tokenizer = tiny(family, **changes), tiny_tokenizer()
+    assert not is_causal(model, tokenizer)
+    assert reading_of(model, tokenizer, is_causal=False) == "masked"
+    rows = rows_of(model, tokenizer)
+    truth = [states_of(model, row) for row in rows]
+    assert compared(model, padded_states(model, rows, reading="masked"), truth).distance < 1e-5
+    assert not compared(model, padded_states(model, rows, reading="padded"), truth).holds
+
+
+def test_who_needs_a_causal_model_names_the_family_and_the_way_out() -> None:
+    """A training run, say."""
+    with pytest.raises(EnvironmentGapError, match=r"model_type .bert..*`grace train`.*sentence-transformers"):
+        check_causal(tiny("bert"), tiny_tokenizer(), wants="`grace train`")
+
+
+def test_a_model_that_gives_other_states_each_time_is_refused() -> None:
+    """Dropout that nobody switched off, say."""
+    model = tiny("gpt2", embd_pdrop=0.5)
+    model.train()
+    with pytest.raises(EnvironmentGapError, match="other states each time"):
+        is_causal(model, tiny_tokenizer())
+
+
+def test_a_model_that_takes_no_mask_is_read_a_row_at_a_time() -> None:
+    """Where it sees both ways, so that padding would move it."""
+    model, tokenizer = tiny("qwen3", is_causal=False), tiny_tokenizer()
+    body, forward = model.base_model, model.base_model.forward
+    body.forward = lambda input_ids, use_cache=False: forward(input_ids=input_ids, use_cache=use_cache)
+    assert reading_of(model, tokenizer, is_causal=False) == "alone"
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_no_reason_to_refuse(dtype: torch.dtype) -> None:
+    """Its rounding is larger than in float32, and still a causal model is one and BERT is none."""
+    tokenizer = tiny_tokenizer()
+    model = tiny("llama", num_hidden_layers=12).to(dtype)
+    assert is_causal(model, tokenizer)
+    assert reading_of(model, tokenizer, is_causal=True) == "padded"
+    assert not is_causal(tiny("bert").to(dtype), tokenizer)
