@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.encoders.base import CausalLM, Counters
+from harness.encoders.positions import usable_positions
 from harness.encoders.weights import choose_device, loadable
-from harness.errors import AdapterHasNoEffectError
+from harness.errors import AdapterHasNoEffectError, InputError
 from harness.sources.places import Located
 from harness.suite.fields import Similarity
 from harness.suite.model_entries import LoadedModel
 
 logger = logging.getLogger(__name__)
 
+NO_LIMIT = 1 << 30
+"""The context length of models that have none."""
 PROBE_TEXT = "The quick brown fox jumps over the lazy dog."
 """Its states are held against each other with and without an adapter."""
 
@@ -33,7 +36,7 @@ class LoadedCausal:
     device: str
     """Where the model is."""
     context_length: int
-    """Tokens that it can take in."""
+    """Tokens that it can take in; `NO_LIMIT` where nothing limits them."""
 
 
 def load_causal(spec: LoadedModel, weights: Located, adapter: Located | None) -> LoadedCausal:
@@ -59,8 +62,19 @@ def load_causal(spec: LoadedModel, weights: Located, adapter: Located | None) ->
     model.to(device).eval()
     if adapter is not None:
         model = _with_adapter(model, tokenizer, adapter, device)
-    context = int(model.config.get_text_config().max_position_embeddings)
+    context = context_length(model, tokenizer)
     return LoadedCausal(model=model, tokenizer=tokenizer, device=device, context_length=context)
+
+
+def context_length(model: Any, tokenizer: Any) -> int:
+    """Return how many tokens a model takes: what its configuration says, else its tokenizer, and no more than it can.
+
+    Where neither says anything (ALiBi, recurrent models) it is `NO_LIMIT`.
+    """
+    config = model.config.get_text_config()
+    said = getattr(config, "max_position_embeddings", None)
+    found = [said or tokenizer.model_max_length, usable_positions(model)]  # a tokenizer without a limit says 10**30
+    return min(int(one) for one in [*found, NO_LIMIT] if one is not None)
 
 
 def _with_adapter(model: Any, tokenizer: Any, adapter: Located, device: str) -> Any:
@@ -84,6 +98,16 @@ def _with_adapter(model: Any, tokenizer: Any, adapter: Located, device: str) -> 
     return wrapped.get_base_model()
 
 
+def _refuse_more_than_positions(spec: LoadedModel, model: Any) -> None:
+    """Raise InputError where the suite allows longer texts than the model has learned positions for."""
+    positions = usable_positions(model)
+    if spec.max_text_tokens is not None and positions is not None and spec.max_text_tokens > positions:
+        why = f"the model has positions for {positions} tokens of a text"
+        raise InputError(
+            [f"model {spec.name!r}: max_text_tokens: {spec.max_text_tokens}: {why}; say {positions} at most"]
+        )
+
+
 class LanguageModelEncoder:
     """The encoder protocol over a causal language model; subclasses encode."""
 
@@ -105,6 +129,7 @@ class LanguageModelEncoder:
         self.counters = Counters()
         self.model, self.tokenizer, self.device = loaded.model, loaded.tokenizer, loaded.device
         self.max_text_tokens = spec.max_text_tokens or max_text_tokens
+        _refuse_more_than_positions(spec, self.model)
         self._budget = spec.batch_tokens or batch_tokens
 
     @property
@@ -136,7 +161,7 @@ class LanguageModelEncoder:
             "device": self.device,
             "dtype": self.spec.dtype,
             "dimension": self.dimension,
-            "max_text_tokens": self.max_text_tokens,
+            "max_text_tokens": self.max_text_tokens if self.max_text_tokens < NO_LIMIT else None,
             "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
             "batch_tokens": self._budget,
         }
