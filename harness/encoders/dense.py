@@ -1,11 +1,14 @@
-"""The `mean-pool` encoder: a causal language model, mean over the last layer of the text's own tokens.
+"""The `mean-pool` encoder: a language model, mean over the last layer of the text's own tokens.
 
 ids = special tokens the tokenizer puts in front + prompt + text; the mean runs over the text alone, so prompt and
 beginning-of-text are masked by their known length (the latter is an attention sink whose state would drown the rest).
-What the tokenizer puts behind a text is left out: in a causal model no token of the text would see it.
 Prompt and text are tokenised apart, so that the border between them is exact; special tokens inside a text are split,
-so that `<|im_end|>` in a text is text. Padding is on the right and no attention mask is passed: in a causal model no
-position sees what stands after it.
+so that `<|im_end|>` in a text is text.
+
+A causal model is read with padding on the right and no attention mask: no position sees what stands after it, so what
+the tokenizer puts behind a text is left out as well. A model that sees both ways (BERT, a bidirectional Gemma) reads
+what it read in training, the closing tokens behind the text too, with a mask over the padding; they take no part in the
+mean either. Which of the two a model is, is found out by a probe, and so is whether rows can be read together at all.
 """
 
 from __future__ import annotations
@@ -16,12 +19,15 @@ from typing import Any
 import numpy as np
 
 from harness.candidates.candidate import Candidate
-from harness.encoders.base import Counters, Vectors
+from harness.encoders.base import CausalLM, Counters, Vectors
 from harness.encoders.batching import default_budget, for_each_batch
 from harness.encoders.frame import frame_ids, stand_in_id
 from harness.encoders.language_model import LanguageModelEncoder, load_causal
 from harness.encoders.pooling import mean_pool
+from harness.encoders.probe import is_causal, not_causal, reading_of
+from harness.encoders.reading import read
 from harness.encoders.weights import weights_of
+from harness.errors import EnvironmentGapError
 from harness.sources.places import Located
 from harness.suite.model_entries import MeanPoolSpec
 from harness.tasks.types import Role
@@ -63,10 +69,14 @@ class MeanPoolEncoder(LanguageModelEncoder):
 
         Raises:
             AdapterHasNoEffectError: states of a probe text are the same with and without the adapter.
+            EnvironmentGapError: the model gives other states each time.
         """
         loaded = load_causal(spec, weights, adapter)
         context, budget = loaded.context_length, default_budget(loaded.device)
         super().__init__(spec, loaded, max_text_tokens=context, batch_tokens=budget)
+        self.is_causal = is_causal(self.model, self.tokenizer)
+        self.reading = reading_of(self.model, self.tokenizer, is_causal=self.is_causal)
+        self.behind = () if self.is_causal else frame_ids(self.tokenizer).behind
 
     @classmethod
     def from_candidate(cls, candidate: Candidate, *, seed: int, use_cache: bool) -> MeanPoolEncoder:
@@ -75,8 +85,18 @@ class MeanPoolEncoder(LanguageModelEncoder):
         return cls(spec, weights_of(candidate), candidate.adapter)
 
     def describe(self) -> dict[str, Any]:
-        """Return what every language model says, and the pooling."""
-        return super().describe() | {"pooling": "mean over the text's tokens, last layer after the final norm"}
+        """Return what every language model says, how it reads, and the pooling."""
+        return super().describe() | {
+            "is_causal": self.is_causal,
+            "reading": self.reading,
+            "pooling": "mean over the text's tokens, last layer after the final norm",
+        }
+
+    def causal_lm(self) -> CausalLM:
+        """Return the model, adapter active, and its tokenizer; raises EnvironmentGapError where it sees both ways."""
+        if not self.is_causal:
+            raise EnvironmentGapError([not_causal(self.model, "the ability axis")])
+        return super().causal_lm()
 
     def encode(self, texts: Sequence[str], *, role: Role | None, prompt: str | None) -> Vectors:
         """Return the mean last-layer state of each text's own tokens, (n, d) float32."""
@@ -85,10 +105,13 @@ class MeanPoolEncoder(LanguageModelEncoder):
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
 
         def encode_batch(batch: list[int]) -> None:
-            vectors[batch] = self._pooled([[*prefix, *ids[index]] for index in batch], len(prefix))
+            vectors[batch] = self._pooled(prefix, [ids[index] for index in batch])
 
-        lengths = [len(prefix) + len(one) for one in ids]
-        self._budget = for_each_batch(lengths, self._budget, encode_batch, self.counters)
+        lengths = [len(prefix) + len(one) + len(self.behind) for one in ids]
+        if self.reading == "alone":
+            for_each_batch(lengths, 1, encode_batch, self.counters)
+        else:
+            self._budget = for_each_batch(lengths, self._budget, encode_batch, self.counters)
         self.counters.tokens += sum(lengths)
         return vectors
 
@@ -98,19 +121,20 @@ class MeanPoolEncoder(LanguageModelEncoder):
 
     def text_ids(self, texts: Sequence[str], prefix_length: int) -> list[list[int]]:
         """Return each text's ids, cut to the limit; a text without tokens becomes one end-of-text token, counted."""
-        return text_ids(self.tokenizer, texts, max(self.max_text_tokens - prefix_length, 1), self.counters)
+        room = self.max_text_tokens - prefix_length - len(self.behind)
+        return text_ids(self.tokenizer, texts, max(room, 1), self.counters)
 
-    def _pooled(self, rows: list[list[int]], start: int) -> Vectors:
+    def states(self, prefix: list[int], texts: list[list[int]]) -> Any:
+        """Return the last states of texts (their ids) after `prefix`, (b, t, h); a text's begin at `len(prefix)`."""
+        rows = [[*prefix, *one, *self.behind] for one in texts]
+        return read(self.model, rows, self.reading)
+
+    def _pooled(self, prefix: list[int], texts: list[list[int]]) -> Vectors:
         import torch
 
-        longest = max(len(row) for row in rows)
-        padded = torch.zeros((len(rows), longest), dtype=torch.long)  # (b, t); padding is never attended to
-        for index, row in enumerate(rows):
-            padded[index, : len(row)] = torch.tensor(row)
-        ends = torch.tensor([len(row) for row in rows], device=self.device)
+        starts = torch.full((len(texts),), len(prefix), device=self.device)
+        ends = torch.tensor([len(prefix) + len(one) for one in texts], device=self.device)
         with torch.inference_mode():
-            body = self.model.base_model  # without the head
-            states = body(input_ids=padded.to(self.device), use_cache=False).last_hidden_state  # (b, t, h)
-            pooled = mean_pool(states, torch.full_like(ends, start), ends)
+            pooled = mean_pool(self.states(prefix, texts), starts, ends)
         result: Vectors = pooled.cpu().numpy()
         return result

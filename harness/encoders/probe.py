@@ -13,16 +13,14 @@ refused by what a layer asks of the attention, or by the kind of layer, in any d
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from harness.encoders.head import body_of
+from harness.encoders.reading import Reading, read
 from harness.errors import EnvironmentGapError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Reading = Literal["padded", "masked", "alone"]
-"""How rows are read: padded on the right without a mask, with one, or one row at a time."""
 TOLERANCE = {"float32": 1e-4, "float16": 0.02, "bfloat16": 0.1}
 """Dtype -> how far a state may be off, relative to its own length."""
 LENGTHS = (12, 5, 9)
@@ -116,41 +114,17 @@ def _matches(model: Any, path: Callable[[], Sequence[Tensor]], truth: Sequence[T
 
 
 def padded_states(model: Any, rows: Sequence[Sequence[int]], *, reading: Reading) -> list[Tensor]:
-    """Return the last states of each row, (t, h), of rows read at once, padded on the right.
-
-    Args:
-        model: a transformers model.
-        rows: ids.
-        reading: "masked" passes an attention mask; else none.
-    """
+    """Return the last states of each row, (t, h), of rows read at once (`reading.read`)."""
     import torch
 
-    device = next(model.parameters()).device
-    ids = torch.zeros((len(rows), max(map(len, rows))), dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for index, row in enumerate(rows):
-        ids[index, : len(row)] = torch.tensor(row)
-        mask[index, : len(row)] = 1
-    masked = {"attention_mask": mask.to(device)} if reading == "masked" else {}
     with torch.inference_mode():
-        states = last_states(body_of(model)(input_ids=ids.to(device), **masked, **no_cache(model)))
+        states = read(model, rows, reading)
     return [states[index, : len(row)] for index, row in enumerate(rows)]
 
 
 def states_of(model: Any, ids: Sequence[int]) -> Tensor:
     """Return the last states of one row by the model's own plain forward pass, (t, h)."""
     return padded_states(model, [ids], reading="padded")[0]
-
-
-def last_states(output: Any) -> Tensor:
-    """Return (b, t, h) of what a model without its head gives."""
-    states: Tensor = output.last_hidden_state if hasattr(output, "last_hidden_state") else output[0]
-    return states
-
-
-def no_cache(model: Any) -> dict[str, Any]:
-    """Return the keyword argument that leaves a cache out, for models that can have one (T5's encoder cannot)."""
-    return {"use_cache": False} if getattr(model.config, "use_cache", None) is not None else {}
 
 
 def compared(model: Any, found: Sequence[Tensor], truth: Sequence[Tensor]) -> Comparison:

@@ -139,9 +139,8 @@ def _of_texts(encoder: MeanPoolEncoder, texts: Sequence[str], prompt: str | None
     for text in texts:
         before = encoder.counters.truncated_texts
         (ids,) = encoder.text_ids([text], len(prefix))
-        row = torch.tensor([[*prefix, *ids]], device=encoder.device)
         with torch.inference_mode():
-            states = encoder.model.base_model(input_ids=row, use_cache=False).last_hidden_state[0, len(prefix) :]
+            states = encoder.states(prefix, [ids])[0, len(prefix) :][: len(ids)]
         found.append(
             TokenStates(
                 ids=tuple(ids),

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from cells_support import CONTEXT, HIDDEN, SENTENCES, SPECIAL_TOKENS, located, save_tiny_model
+from cells_support import CONTEXT, HIDDEN, SENTENCES, SPECIAL_TOKENS, located, save_tiny_model, tiny_tokenizer
+from families import tiny
 
 from harness.encoders.dense import MeanPoolEncoder
-from harness.errors import AdapterHasNoEffectError
+from harness.errors import AdapterHasNoEffectError, EnvironmentGapError, InputError
 from harness.suite.model_entries import MeanPoolSpec
 
 VARIANTS = {
@@ -318,3 +319,77 @@ def test_causal_lm_has_the_adapter_active(folders: dict[str, Path], adapters: di
     assert not handed.model.training
     assert (found - base).abs().max() > 0.01
     assert (found - expected).abs().max() < TOLERANCE
+
+
+BOTH_WAYS: dict[str, tuple[str, dict[str, Any]]] = {
+    "bert": ("bert", {}),
+    "roberta": ("roberta", {"pad_token_id": 3}),
+    "a decoder that is not causal": ("qwen3", {"is_causal": False}),
+    "bidirectional gemma": ("gemma3_text", {"use_bidirectional_attention": True}),
+}
+
+
+def save_family(folder: Path, family: str, *, closes: bool = False, **changes: Any) -> Path:
+    """Save a tiny model of any family, with a tokenizer that puts tokens around a text where `closes` says so."""
+    from tokenizers import processors
+
+    tokenizer = tiny_tokenizer()
+    if closes:
+        around = [("<s>", 1), ("<|im_end|>", 4)]
+        template = processors.TemplateProcessing(single="<s> $A <|im_end|>", special_tokens=around)
+        tokenizer.backend_tokenizer.post_processor = template
+    tiny(family, vocab_size=len(tokenizer), **changes).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", BOTH_WAYS)
+def test_a_model_that_sees_both_ways_has_one_score_whatever_the_batch(name: str, tmp_path: Path) -> None:
+    """Its vectors are the means over the text's own tokens of transformers' pass over the tokenizer's own ids."""
+    family, changes = BOTH_WAYS[name]
+    folder = save_family(tmp_path / "model", family, closes=True, **changes)
+    texts = [*SENTENCES, "cat"]
+    encoder = load(folder)
+    assert (encoder.is_causal, encoder.reading) == (False, "masked")
+    truth = []
+    for text in texts:
+        ids = torch.tensor([encoder.tokenizer(text)["input_ids"]])
+        assert (ids[0, 0], ids[0, -1]) == (1, 4)
+        with torch.no_grad():
+            states = encoder.model.base_model(input_ids=ids).last_hidden_state[0]
+        truth.append(states[1:-1].double().mean(dim=0).numpy())
+    for budget in (1, 40, 100_000):
+        found = encode(load(folder, batch_tokens=budget), texts)
+        assert np.abs(found - np.array(truth)).max() < TOLERANCE
+
+
+def test_a_model_that_sees_both_ways_has_no_ability_axis(tmp_path: Path) -> None:
+    """It sees the token that it is asked for."""
+    encoder = load(save_family(tmp_path / "model", "bert"))
+    with pytest.raises(EnvironmentGapError, match=r"BertLMHeadModel .*ability axis"):
+        encoder.causal_lm()
+
+
+def test_a_model_whose_configuration_names_no_length_is_not_limited(tmp_path: Path) -> None:
+    """The suite's limit counts, else the tokenizer's, else none."""
+    folder = save_family(tmp_path / "model", "bloom")
+    assert load(folder, max_text_tokens=7, attn_implementation="eager").max_text_tokens == 7
+    encoder = load(folder, attn_implementation="eager")
+    assert encoder.describe()["max_text_tokens"] is None
+    encode(encoder, ["the cat " * 500])
+    assert encoder.counters.truncated_texts == 0
+    tokenizer = tiny_tokenizer()
+    tokenizer.model_max_length = 9
+    tokenizer.save_pretrained(folder)
+    assert load(folder, attn_implementation="eager").max_text_tokens == 9
+
+
+def test_no_text_is_longer_than_the_positions_there_are(tmp_path: Path) -> None:
+    """RoBERTa's table has rows for no token; a suite that wants more than there are is told how many."""
+    folder = save_family(tmp_path / "model", "roberta", max_position_embeddings=24, pad_token_id=3)
+    encoder = load(folder)
+    assert encoder.max_text_tokens == 20
+    encode(encoder, ["the cat " * 50])
+    assert encoder.counters.truncated_texts == 1
+    with pytest.raises(InputError, match=r"max_text_tokens: 21: .* say 20 at most"):
+        load(folder, max_text_tokens=21)
