@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, get_args
 
-from grace.config.schema import OF_LORA, SECTIONS, TEXT_SUFFIXES, Objective
+from grace.config.schema import OF_LORA, SECTIONS, TEXT_SUFFIXES, Grace, Objective
 from harness.suite.problems import Problem, problem
 from harness.wording import listing
 from harness.yaml_source import Node
@@ -154,6 +154,33 @@ def _check_grace(tree: Node, objective: Any) -> Iterator[Problem]:
             "grace.infonce_temperature: not used while infonce_weight and infonce_reward_weight are 0",
             at_key=True,
         )
+    yield from _check_vllm(section)
+
+
+def _check_vllm(section: Node) -> Iterator[Problem]:
+    """vLLM writes a batch at one temperature: what asks for another would not be kept."""
+    vllm = section.get("vllm")
+    if vllm is None or vllm.value is None:
+        return
+    algorithm = section.get("algorithm")
+    if algorithm is not None and algorithm.value == "remax":
+        yield problem(algorithm, "grace.algorithm: remax needs greedy rationales, which grace.vllm does not write")
+    wanted, node = _number(section, "anchor_temperature"), section.get("anchor_temperature")
+    rollouts = _number(section, "rollout_temperature")
+    credit = section.get("credit")
+    has_anchors = credit is None or credit.value != "symmetric"
+    if has_anchors and wanted != rollouts:
+        yield problem(
+            node or vllm,
+            f"grace.anchor_temperature: {wanted}, but grace.vllm writes anchors at the rollouts' {rollouts}; set "
+            f"anchor_temperature: {rollouts}, or take vllm out",
+        )
+
+
+def _number(section: Node, key: str) -> Any:
+    """Return what a section says of a number, or what it is without a word."""
+    found = section.get(key)
+    return Grace.model_fields[key].default if found is None else found.value
 
 
 def _value(tree: Node, *keys: str) -> Any:

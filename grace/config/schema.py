@@ -15,7 +15,7 @@ from harness.suite.fields import Attention, Dtype, Name, Sha256, Strict, listed
 Objective = Literal["infonce", "simcse", "infonce-rationale", "grace"]
 Credit = Literal["paper", "corrected", "symmetric"]
 Truncation = Literal["minimum", "published", "off"]
-Algorithm = Literal["grpo", "dr_grpo", "dapo", "gspo", "reinforce++", "rloo"]
+Algorithm = Literal["grpo", "dr_grpo", "dapo", "gspo", "reinforce++", "rloo", "remax"]
 DataFormat = Literal["jsonl", "parquet", "text"]
 Schedule = Literal["constant", "linear", "cosine"]
 
@@ -210,6 +210,8 @@ class Grace(Strict):
     epsilon: Positive | None = None
     """Clipping range below, and above where `epsilon_high` is not given."""
     epsilon_high: Positive | None = None
+    delta: Annotated[float, Field(gt=1, allow_inf_nan=False)] | None = None
+    """Dual clip: largest ratio that counts where the advantage is negative; above 1 + epsilon_high. None: no limit."""
     num_iterations: Count | None = None
     """Passes over each batch of rollouts."""
     steps_per_generation: Count | None = None

@@ -1,11 +1,22 @@
-"""Policy gradients by name, as options of trl's GRPOTrainer; docs/algorithms.md has the table and its sources."""
+"""Policy gradients by name, as options of trl's GRPOTrainer; docs/algorithms.md has the table and its sources.
+
+Where trl has no option for how rewards become advantages, `advantages` makes them.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from grace.config.schema import Algorithm, Grace
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+Baseline = Literal["group", "others", "greedy"]
+SMALLEST_SPREAD = 1e-4
+"""Added to a standard deviation before anything is divided by it, as trl does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +27,7 @@ class PolicyGradient:
     """Over what the tokens' losses are averaged: grpo each rollout, then rollouts; dapo, bnpo all tokens; dr_grpo a
     constant length."""
     scale_rewards: str
-    """By which standard deviation centred rewards are divided: group, batch, none."""
+    """By which standard deviation of the centred rewards these are divided: of their group, of the batch, none."""
     importance_sampling_level: str = "token"
     """Whose probability ratio is clipped: token, or sequence."""
     epsilon: float = 0.2
@@ -27,24 +38,33 @@ class PolicyGradient:
     """Passes over a batch of rollouts."""
     steps_per_generation: int = 1
     """Optimiser steps that a batch of rollouts is split into."""
-    is_leave_one_out: bool = False
-    """The baseline of a rollout is the mean of the others: the group's mean taken off, times K / (K - 1)."""
+    delta: float | None = None
+    """Largest ratio that a rollout with a negative advantage counts with (dual clip); None: there is none."""
+    baseline: Baseline = "group"
+    """What is taken off a rollout's reward: the mean of its group, of the others in it, or what a greedy rationale of
+    the same text would get in its place."""
 
     @property
     def span(self) -> int:
         """Optimiser steps from one batch of rollouts to the next."""
         return self.steps_per_generation * self.num_iterations
 
-    def options(self, rollouts: int) -> dict[str, Any]:
-        """Return keyword arguments of trl's `GRPOConfig`, batch sizes aside, for groups of `rollouts`."""
+    @property
+    def has_own_advantages(self) -> bool:
+        """Whether `advantages` takes the place of what trl makes of rewards."""
+        return self.baseline != "group" or self.scale_rewards == "batch"
+
+    def options(self) -> dict[str, Any]:
+        """Return keyword arguments of trl's `GRPOConfig`, batch sizes aside."""
         return {
             "loss_type": self.loss_type,
-            "scale_rewards": self.scale_rewards,
+            # What trl logs of groups without spread is right only where it does not look at the whole batch.
+            "scale_rewards": "none" if self.has_own_advantages else self.scale_rewards,
             "importance_sampling_level": self.importance_sampling_level,
             "epsilon": self.epsilon,
             "epsilon_high": self.epsilon_high,
             "num_iterations": self.num_iterations,
-            "reward_weights": [rollouts / (rollouts - 1)] if self.is_leave_one_out else None,
+            "delta": self.delta,
         }
 
 
@@ -61,7 +81,8 @@ ALGORITHMS: dict[Algorithm, PolicyGradient] = {
         steps_per_generation=4,
     ),
     "reinforce++": PolicyGradient(loss_type="dapo", scale_rewards="batch"),
-    "rloo": PolicyGradient(loss_type="dr_grpo", scale_rewards="none", is_leave_one_out=True),
+    "rloo": PolicyGradient(loss_type="dr_grpo", scale_rewards="none", baseline="others"),
+    "remax": PolicyGradient(loss_type="dr_grpo", scale_rewards="none", baseline="greedy"),
 }
 """docs/algorithms.md has the paper of each."""
 CHANGEABLE = (
@@ -70,6 +91,7 @@ CHANGEABLE = (
     "importance_sampling_level",
     "epsilon",
     "epsilon_high",
+    "delta",
     "num_iterations",
     "steps_per_generation",
 )
@@ -83,3 +105,28 @@ def policy_gradient(settings: Grace) -> PolicyGradient:
     if "epsilon" in changes and "epsilon_high" not in changes:
         changes["epsilon_high"] = changes["epsilon"]
     return replace(chosen, **changes)
+
+
+def advantages(
+    rewards: Tensor, *, baseline: Baseline, scale_rewards: str, greedy_rewards: Tensor | None = None
+) -> Tensor:
+    """Return what each rollout's tokens are pushed by, (g, k): rewards less a baseline, perhaps divided by a spread.
+
+    Args:
+        rewards: (g, k), of all groups of the batch, from all processes.
+        baseline: see `PolicyGradient`.
+        scale_rewards: `batch` divides by the standard deviation of all centred rewards, `group` by that of a group's,
+            `none` by nothing. Deviations are those of samples, n - 1 in the denominator.
+        greedy_rewards: (g, k), what a greedy rationale would get in each rollout's place; wanted by `greedy` alone.
+    """
+    k = rewards.shape[1]
+    means = rewards.mean(dim=1, keepdim=True)
+    if baseline == "greedy":
+        assert greedy_rewards is not None  # noqa: S101 - written for it
+        centred = rewards - greedy_rewards
+    else:
+        centred = (rewards - means) * (k / (k - 1) if baseline == "others" else 1.0)
+    if scale_rewards == "none":
+        return centred
+    spread = centred.std() if scale_rewards == "batch" else centred.std(dim=1, keepdim=True)
+    return centred / (spread + SMALLEST_SPREAD)

@@ -1,7 +1,7 @@
 """What a rationale is worth: rewards as GRACE published them, with corrected credit, and for all texts of a triplet.
 
-Pure functions over torch tensors. Every term has the shape of the rollouts it pays, (b, k) for b triplets with k
-rollouts each, and is larger for better; a reward is the sum of its terms, already weighted and divided by the
+Pure functions over torch tensors. Every term (terms.py) has the shape of the rollouts it pays, (b, k) for b triplets
+with k rollouts each, and is larger for better; a reward is the sum of its terms, already weighted and divided by the
 temperature. Source: GRACE (arXiv 2510.04506, section 3.2, and its public code). In its supervised form the negative and
 the cross-group term are the same for all rollouts of a group, and GRPO subtracts the group's mean: they carry no
 gradient (`credit="paper"` keeps them so, and `inert_terms` finds them). `credit="corrected"` makes each term a function
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from grace.config.schema import Credit, Truncation
+from grace.objectives import terms
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
@@ -95,117 +96,82 @@ def rewarded_roles(credit: Credit, *, has_negative: bool) -> tuple[Role, ...]:
     return ("query", "positive", "negative") if has_negative else ("query", "positive")
 
 
-def score(states: States, settings: RewardSettings, cut: Mapping[Role, Tensor] | None = None) -> dict[Role, Scored]:
+def score(
+    states: States,
+    settings: RewardSettings,
+    cut: Mapping[Role, Tensor] | None = None,
+    *,
+    ignored: Tensor | None = None,
+) -> dict[Role, Scored]:
     """Return rewards and terms of every paid rollout.
 
     Args:
         states: of all triplets of the step, from all processes: the in-batch terms look at the others.
         settings: credit, weights, temperature, truncation.
         cut: role to (b, k) bool, whether the length limit ended the rollout; None: none was.
+        ignored: (b, b) bool: of query i and positive j, whether they are no negatives of each other. The cross-group
+            terms of the published credit do not look at it.
 
     Raises:
         HarnessError: a state or a reward is not finite.
     """
-    unit = States(
-        query=_unit(states.query, "query"),
-        positive=_unit(states.positive, "positive"),
-        negative=None if states.negative is None else _unit(states.negative, "negative"),
-    )
+    unit = _units(states)
     scored: dict[Role, Scored] = {}
     for role in rewarded_roles(settings.credit, has_negative=states.negative is not None):
-        terms = _terms(role, unit, settings)
-        rewards = sum(terms.values(), unit.of(role).new_zeros(unit.of(role).shape[:2]))
+        own = unit.of(role)
+        found = _terms(role, own, unit, settings, consistent=terms.consistency(own), ignored=ignored)
+        rewards = sum(found.values(), own.new_zeros(own.shape[:2]))
         if cut is not None and role in cut:
             rewards = truncate(rewards, cut[role], settings.truncation)
         if not bool(rewards.isfinite().all()):
             raise HarnessError(f"rewards of {role} are not finite: {rewards.tolist()}")
-        scored[role] = Scored(rewards=rewards, terms=terms)
+        scored[role] = Scored(rewards=rewards, terms=found)
     return scored
 
 
-def contrastive(rollouts: Tensor, partner: Tensor) -> Tensor:
-    """Return the mean cosine of each rollout to its partner text's states, (b, k), in [-1, 1].
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Greedy:
+    """The greedy rationale of each text of one role."""
+
+    states: Tensor
+    """(b, 1, d)."""
+    cut: Tensor
+    """(b, 1) bool, whether the length limit ended it."""
+
+
+def greedy_rewards(
+    greedy: Mapping[Role, Greedy],
+    states: States,
+    settings: RewardSettings,
+    *,
+    scored: Mapping[Role, Scored],
+    cut: Mapping[Role, Tensor],
+    ignored: Tensor | None = None,
+) -> dict[Role, Tensor]:
+    """Return what the greedy rationale of each paid text would get in each rollout's place, (b, k) a role.
+
+    It takes the place of one rollout and meets the others of the group, so that it does not depend on the rollout whose
+    baseline it is (ReMax, arXiv 2310.10505, for a reward that looks at the group).
 
     Args:
-        rollouts: (b, k, d), unit length.
-        partner: (b, m, d), unit length.
+        greedy: of every paid role.
+        states, settings, cut, ignored: as `score` had them.
+        scored: what it returned.
     """
-    return (rollouts @ partner.transpose(1, 2)).mean(dim=2)
-
-
-def consistency(rollouts: Tensor) -> Tensor:
-    """Return the mean cosine of each rollout to the others of its group, (b, k); 0 for a group of one.
-
-    Args:
-        rollouts: (b, k, d), unit length.
-    """
-    k = rollouts.shape[1]
-    if k == 1:
-        return rollouts.new_zeros(rollouts.shape[:2])
-    similar = rollouts @ rollouts.transpose(1, 2)  # (b, k, k)
-    return (similar.sum(dim=2) - similar.diagonal(dim1=1, dim2=2)) / (k - 1)
-
-
-def hard_negative(rollouts: Tensor, negative: Tensor) -> Tensor:
-    """Return minus the mean cosine of each rollout to its triplet's negative, (b, k)."""
-    return -contrastive(rollouts, negative)
-
-
-def hard_negative_published(query: Tensor, negative: Tensor, k: int) -> Tensor:
-    """Return minus the cosine of query and negative, the same for all k rollouts of the positive, (b, k)."""
-    return -contrastive(query, negative).mean(dim=1, keepdim=True).expand(-1, k)
-
-
-def cross_group(rollouts: Tensor, others: Tensor) -> Tensor:
-    """Return minus the largest cosine of each rollout to another triplet's text, (b, k); 0 with one triplet.
-
-    Args:
-        rollouts: (b, k, d), unit length.
-        others: (b, m, d), unit length; of m states of a text, the mean cosine counts, as within a triplet.
-    """
-    b, k, _ = rollouts.shape
-    if b == 1:
-        return rollouts.new_zeros(b, k)
-    return -_without_own(_across(rollouts, others), float("-inf")).amax(dim=2)
-
-
-def cross_group_mean(rollouts: Tensor, others: Tensor) -> Tensor:
-    """Return minus the mean cosine of each rollout to the other triplets' texts, (b, k): published, unsupervised."""
-    b, k, _ = rollouts.shape
-    if b == 1:
-        return rollouts.new_zeros(b, k)
-    return -_without_own(_across(rollouts, others), 0.0).sum(dim=2) / (b - 1)
-
-
-def cross_group_published(query: Tensor, rollouts: Tensor) -> Tensor:
-    """Return minus mean over i' != i of max over l of cosine(q_i, d+_i'l), the same for all k rollouts, (b, k)."""
-    b, k, _ = rollouts.shape
-    if b == 1:
-        return rollouts.new_zeros(b, k)
-    similar = _pairwise(query[:, :1], rollouts)[:, 0].amax(dim=2)  # (b, b): query i, best rollout of i'
-    others = similar.sum(dim=1) - similar.diagonal()
-    return (-others / (b - 1))[:, None].expand(b, k)
-
-
-def infonce_reward(rollouts: Tensor, partner: Tensor, negative: Tensor | None, temperature: float) -> Tensor:
-    """Return the log-probability that a rollout picks its own partner out of the batch, (b, k), at most 0.
-
-    Candidates are the partner, the other triplets' partners and the triplet's own negative. They are taken from the
-    rollout's side, so that every one of them, not the partner alone, tells the rollouts of a group apart.
-
-    Args:
-        rollouts: (b, k, d), unit length.
-        partner: (b, m, d), unit length; the mean cosine to the m states of a text counts.
-        negative: (b, m, d) or None.
-        temperature: cosines are divided by it.
-    """
-    logits = _across(rollouts, partner) / temperature  # (b, k, b)
-    own = contrastive(rollouts, partner) / temperature
-    if negative is not None:
-        import torch
-
-        logits = torch.cat([logits, contrastive(rollouts, negative)[:, :, None] / temperature], dim=2)
-    return own - logits.logsumexp(dim=2)
+    unit = _units(states)
+    found: dict[Role, Tensor] = {}
+    for role, one in greedy.items():
+        own = _unit(one.states, role)
+        consistent = terms.consistency_in_place(own, unit.of(role))
+        values = _terms(role, own, unit, settings, consistent=consistent, ignored=ignored)
+        rewards = sum(values.values(), consistent.new_zeros(consistent.shape))
+        if settings.truncation == "published":
+            rewards = rewards.masked_fill(one.cut, PUBLISHED_TRUNCATED_REWARD)
+        elif settings.truncation == "minimum":
+            punished = one.cut & ~cut[role].all(dim=1, keepdim=True)
+            rewards = rewards.where(~punished, rewards.minimum(scored[role].rewards.amin(dim=1, keepdim=True)))
+        found[role] = rewards
+    return found
 
 
 def truncate(rewards: Tensor, cut: Tensor, how: Truncation) -> Tensor:
@@ -261,40 +227,62 @@ def why_inert(name: str, settings: RewardSettings, *, triplets: int, rollouts: i
     return "all rollouts of each group have the same state"
 
 
-def _terms(role: Role, unit: States, settings: RewardSettings) -> dict[str, Tensor]:
-    """Return the weighted terms of one text's rollouts; a weight of 0 leaves its term out."""
-    own = unit.of(role)
+def _terms(
+    role: Role, own: Tensor, unit: States, settings: RewardSettings, *, consistent: Tensor, ignored: Tensor | None
+) -> dict[str, Tensor]:
+    """Return the weighted terms of one text's rollouts; a weight of 0 leaves its term out.
+
+    Args:
+        role: whose they are.
+        own: their states, (b, m, d), unit length.
+        unit: all states of the batch, unit length.
+        settings: which formulas, and their weights.
+        consistent: their consistency, (b, k).
+        ignored: see `score`.
+    """
     raw: dict[str, Tensor] = {}
+    as_seen = ignored.T if role == "positive" and ignored is not None else ignored
     if role == "negative":
         # The only sign that is turned: a negative is paid for being far from its query.
-        raw["contrastive"] = -contrastive(own, unit.query)
+        raw["contrastive"] = -terms.contrastive(own, unit.query)
     elif role == "query":
-        raw["contrastive"] = contrastive(own, unit.positive)
-        raw["cross_group"] = cross_group(own, unit.positive)
+        raw["contrastive"] = terms.contrastive(own, unit.positive)
+        raw["cross_group"] = terms.cross_group(own, unit.positive, as_seen)
     else:
-        raw["contrastive"] = contrastive(own, unit.query)
-        raw["cross_group"] = _cross_of_positive(unit, settings)
+        raw["contrastive"] = terms.contrastive(own, unit.query)
+        raw["cross_group"] = _cross_of_positive(own, unit, settings, as_seen)
     if unit.negative is not None and role != "negative":
         raw["hard_negative"] = (
-            hard_negative_published(unit.query, unit.negative, own.shape[1])
+            terms.hard_negative_published(unit.query, unit.negative, own.shape[1])
             if settings.credit == "paper"
-            else hard_negative(own, unit.negative)
+            else terms.hard_negative(own, unit.negative)
         )
-    raw["consistency"] = consistency(own)
+    raw["consistency"] = consistent
     weights = {name: getattr(settings, name) / settings.temperature for name in raw}
-    terms = {name: weights[name] * values for name, values in raw.items() if weights[name]}
+    found = {name: weights[name] * values for name, values in raw.items() if weights[name]}
     if settings.infonce and role != "negative":
         partner = unit.positive if role == "query" else unit.query
-        terms["infonce"] = settings.infonce * infonce_reward(own, partner, unit.negative, settings.infonce_temperature)
-    return terms
+        found["infonce"] = settings.infonce * terms.infonce_reward(
+            own, partner, unit.negative, settings.infonce_temperature, as_seen
+        )
+    return found
 
 
-def _cross_of_positive(unit: States, settings: RewardSettings) -> Tensor:
+def _cross_of_positive(own: Tensor, unit: States, settings: RewardSettings, ignored: Tensor | None) -> Tensor:
     if settings.credit != "paper":
-        return cross_group(unit.positive, unit.query)
+        return terms.cross_group(own, unit.query, ignored)
     if settings.is_supervised:
-        return cross_group_published(unit.query, unit.positive)
-    return cross_group_mean(unit.positive, unit.query)
+        return terms.cross_group_published(unit.query, unit.positive)
+    return terms.cross_group_mean(own, unit.query)
+
+
+def _units(states: States) -> States:
+    """Return the states with unit length."""
+    return States(
+        query=_unit(states.query, "query"),
+        positive=_unit(states.positive, "positive"),
+        negative=None if states.negative is None else _unit(states.negative, "negative"),
+    )
 
 
 def _unit(states: Tensor, role: str) -> Tensor:
@@ -303,22 +291,3 @@ def _unit(states: Tensor, role: str) -> Tensor:
     if not bool(states.isfinite().all()):
         raise HarnessError(f"pooled states of {role} are not finite: the model has diverged, or its dtype overflowed")
     return torch.nn.functional.normalize(states.float(), dim=-1)
-
-
-def _pairwise(left: Tensor, right: Tensor) -> Tensor:
-    """Return cosines of every state with every other, (b, k, b', m)."""
-    b, k, d = left.shape
-    return (left.reshape(b * k, d) @ right.reshape(-1, d).T).view(b, k, right.shape[0], right.shape[1])
-
-
-def _across(rollouts: Tensor, others: Tensor) -> Tensor:
-    """Return the mean cosine of each rollout to each triplet's text, (b, k, b)."""
-    return _pairwise(rollouts, others).mean(dim=3)
-
-
-def _without_own(similar: Tensor, fill: float) -> Tensor:
-    """Return (b, k, b) values with each triplet's own column replaced."""
-    import torch
-
-    own = torch.eye(similar.shape[0], dtype=torch.bool, device=similar.device)
-    return similar.masked_fill(own[:, None], fill)

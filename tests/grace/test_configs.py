@@ -74,6 +74,7 @@ def test_paper_configurations_are_the_published_settings() -> None:
         assert (grace.consistency_weight, grace.cross_weight) == (0.2, 0.2)
         assert (grace.rollout_temperature, grace.anchor_temperature) == (1.0, 0.5)
         assert (config.optimiser.lr, config.optimiser.schedule, config.adapter.kind) == (1e-6, "constant", "full")
+        assert (config.optimiser.weight_decay, gradient.delta, config.candidate.temperature) == (0.01, 3.0, 1.0)
         assert (config.max_text_tokens, config.max_new_tokens) == (1024, 2048)
 
 

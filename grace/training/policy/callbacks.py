@@ -24,6 +24,7 @@ LOGGED = {
     "reward": "reward",
     "reward_std": "reward_std",
     "frac_reward_zero_std": "groups_without_spread",
+    "greedy_reward": "greedy_reward",
     "kl": "kl",
     "entropy": "entropy",
     "info_nce": "info_nce",

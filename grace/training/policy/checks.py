@@ -20,10 +20,11 @@ def check_policy(config: TrainConfig, data: TrainingData, *, processes: int) -> 
         processes: that share the work.
 
     Raises:
-        InputError: batch sizes do not fit, or rows lack a negative.
+        InputError: batch sizes or clipping ranges do not fit, or rows lack a negative.
         EnvironmentGapError: trl or vLLM is not installed.
     """
     _check_packages(config)
+    _check_clip(policy_gradient(config.grace))
     roles = _roles(config, data)
     _check_batch(config, policy_gradient(config.grace), roles, rows=len(data.rows), processes=processes)
     return roles
@@ -39,6 +40,12 @@ def _check_packages(config: TrainConfig) -> None:
         )  # fmt: skip
 
 
+def _check_clip(gradient: PolicyGradient) -> None:
+    end = 1 + gradient.epsilon_high
+    if gradient.delta is not None and gradient.delta <= end:
+        raise InputError([f"grace.delta: {gradient.delta} lies inside the clipping range, which ends at {end:g}"])
+
+
 def _roles(config: TrainConfig, data: TrainingData) -> Roles:
     with_negative = [bool(row.negatives) for row in data.rows]
     if any(with_negative) and not all(with_negative):
@@ -47,7 +54,12 @@ def _roles(config: TrainConfig, data: TrainingData) -> Roles:
             [f"{lacking.place}: no negative, but other rows have one; objective grace wants one in every row or in "
              "none (leave data.columns.negative out)"]
         )  # fmt: skip
-    return roles_of(config.grace.credit, has_negative=all(with_negative), k=config.grace.rollouts)
+    return roles_of(
+        config.grace.credit,
+        has_negative=all(with_negative),
+        k=config.grace.rollouts,
+        has_greedy=policy_gradient(config.grace).baseline == "greedy",
+    )
 
 
 def _check_batch(config: TrainConfig, gradient: PolicyGradient, roles: Roles, *, rows: int, processes: int) -> None:

@@ -50,7 +50,7 @@ def train_policy(session: Session, *, resume: bool) -> Finished:
         try:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         finally:
-            release(trainer)
+            release(trainer, config.attn_implementation)
     return Finished(
         steps=trainer.state.global_step,
         seconds=books.clock.seconds,
@@ -60,11 +60,11 @@ def train_policy(session: Session, *, resume: bool) -> Finished:
     )
 
 
-def release(trainer: Any) -> None:
+def release(trainer: Any, attention: str) -> None:
     """Give the model its own forward and attention back."""
     causal = trainer.causal
     causal.__dict__.pop("forward", None)
-    causal.set_attn_implementation("sdpa")
+    causal.set_attn_implementation(attention)
     causal.eval()
 
 

@@ -47,6 +47,8 @@ class Roles:
     """The others."""
     k: int
     """Rollouts of each paid text: the group."""
+    has_greedy: bool = False
+    """Whether each paid text has a greedy rationale beside them, as a baseline."""
 
     @property
     def block(self) -> int:
@@ -54,17 +56,19 @@ class Roles:
         return len(self.paid) * self.k
 
 
-def roles_of(credit: Credit, *, has_negative: bool, k: int) -> Roles:
+def roles_of(credit: Credit, *, has_negative: bool, k: int, has_greedy: bool = False) -> Roles:
     """Return the roles of supervised (query, positive, perhaps negative) or unsupervised (anchor, positive) rows.
 
     Args:
         credit: who is paid.
         has_negative: whether the rows have one.
         k: rollouts of each paid text.
+        has_greedy: whether each has a greedy one too.
     """
     paid = rewarded_roles(credit, has_negative=has_negative)
     everyone: tuple[Role, ...] = ("query", "positive", "negative") if has_negative else ("query", "positive")
-    return Roles(paid=paid, anchors=tuple(role for role in everyone if role not in paid), k=k)
+    anchors = tuple(role for role in everyone if role not in paid)
+    return Roles(paid=paid, anchors=anchors, k=k, has_greedy=has_greedy)
 
 
 def text_of(triplet: Triplet, role: Role, generation: int) -> str:
@@ -99,6 +103,19 @@ def draws(
             number = len(roles.paid) * roles.k + index
             anchors.append(Draw(text_of(triplet, role, generation), number, anchor_temperature))
     return paid, anchors
+
+
+def greedy_draws(triplets: Sequence[Triplet], roles: Roles, *, generation: int) -> list[Draw]:
+    """Return the greedy rationales that are written beside the others, triplet by triplet and role by role.
+
+    Args:
+        triplets: of this process.
+        roles: who is paid, and whether there are any.
+        generation: as in `draws`.
+    """
+    if not roles.has_greedy:
+        return []
+    return [Draw(text_of(triplet, role, generation), 0, 0.0) for triplet in triplets for role in roles.paid]
 
 
 def generation_seed(seed: int, generation: int) -> int:

@@ -10,6 +10,7 @@ import torch  # noqa: TID253 - this module is imported when a policy is trained,
 from grace.data.batches import batch_of
 from grace.data.rows import Row as Triplet
 from grace.objectives import rewards
+from grace.objectives.policy_gradients import PolicyGradient
 from grace.training.policy.rollouts import Roles, Writer
 
 
@@ -25,6 +26,8 @@ class PolicyTask:
     """What it takes to write them."""
     settings: rewards.RewardSettings
     """What they are worth."""
+    gradient: PolicyGradient
+    """How what they are worth becomes a loss."""
     temperature: float
     """Of the rollouts."""
     anchor_temperature: float
@@ -33,8 +36,6 @@ class PolicyTask:
     """Of the InfoNCE term of the loss; 0: there is none."""
     infonce_temperature: float
     """Of that term."""
-    mask_false_negatives: bool
-    """Whether a document with the text of a query or its positive is no negative of it."""
     is_staged: bool
     """Whether the loss runs over a packed tree, not over trl's padded rows."""
     seed: int

@@ -3,6 +3,7 @@
 - the sampler: rows of a generation are a function of (seed, generation), so a resumed run sees the same;
 - the rollout function: rationales and their pooled states come from the code of the evaluating encoder;
 - one reward function: objectives/rewards.py over the states of all processes, which trl's reward functions do not see;
+- advantages where trl has none like them (leave-one-out, a greedy baseline, the spread of centred rewards);
 - `_prepare_inputs`: without trl's shuffle, so that a group's rollouts stay together and share their text's tokens;
 - `_get_per_token_logps_and_entropies`: the staged forward, which also gives the pooled states;
 - `_compute_loss`: trl's, plus the InfoNCE term on those states.
@@ -12,7 +13,7 @@ trl is pinned: tests/grace/training/policy/test_trl.py holds the signatures of t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch  # noqa: TID253 - this module is imported when a policy is trained, and never before
@@ -20,14 +21,13 @@ from trl import GRPOTrainer  # noqa: TID253
 from trl.models.utils import unwrap_model_for_generation  # noqa: TID253
 from trl.trainer.utils import split_tensor_dict  # noqa: TID253
 
-from grace.data.rows import Row as Triplet
 from grace.errors import TrainingFailedError
 from grace.objectives import rewards
 from grace.objectives.hybrid import Place, rollouts_info_nce, with_gradient, with_live
-from grace.objectives.losses import false_negatives
 from grace.objectives.rewards import Role, States
-from grace.training.policy.rollouts import Draw, draws, generation_seed, stacked
-from grace.training.policy.rows import ended, plain_pooled, rows_of, states_of, text_numbers, with_rows
+from grace.training.policy.payment import Batch, pay
+from grace.training.policy.rollouts import Draw, draws, generation_seed, greedy_draws, stacked
+from grace.training.policy.rows import ended, plain_pooled, rows_of, states_of, with_rows
 from grace.training.policy.task import Generations, PolicyTask
 from grace.training.policy.tree import Row, pack
 from grace.training.policy.tree_forward import Scores, prepare_for_trees
@@ -42,27 +42,6 @@ class _Written(NamedTuple):
     rows: list[Row]
     logprobs: list[list[float]] | None
     """Of vLLM's tokens; None where transformers wrote them: trl computes them itself."""
-
-
-@dataclass(slots=True, kw_only=True)
-class _Batch:
-    """One generation on this process, and the states of all processes."""
-
-    triplets: list[Triplet]
-    first: int
-    """Index of this process's first triplet among those of all processes."""
-    paid: list[Draw]
-    """Rollouts that are rewarded and trained, triplet by triplet and role by role."""
-    anchors: list[Draw]
-    """Single rationales of the other texts."""
-    anchor_rows: list[Row]
-    """What was written for them."""
-    cut: list[bool]
-    """Of each paid rollout, whether the length limit ended it."""
-    states: States | None = None
-    """Of all processes; None until the reward looked at them."""
-    ignored: torch.Tensor | None = None
-    """Which documents are no negatives of a query; None: all are."""
 
 
 class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]
@@ -80,7 +59,7 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]
         """
         self._task = task
         self._sampled = (first_generation, generations)
-        self._batch: _Batch | None = None
+        self._batch: Batch | None = None
         self._extra: list[Row] = []
         self._pooled: torch.Tensor | None = None
         self._named_inert: set[tuple[str, str]] = set()
@@ -122,9 +101,19 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]
             temperature=task.temperature,
             anchor_temperature=task.anchor_temperature,
         )
-        first = self.accelerator.process_index * len(own)
-        self._batch = _Batch(triplets=own, first=first, paid=paid, anchors=anchors, anchor_rows=[], cut=[])
+        self._batch = Batch(
+            triplets=own,
+            generation=generation,
+            first=self.accelerator.process_index * len(own),
+            paid=paid,
+            anchors=anchors,
+            greedy=greedy_draws(own, task.roles, generation=generation),
+            anchor_rows=[],
+            cut=[],
+        )
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        if self._batch.advantages is not None:
+            output["advantages"] = self._batch.advantages
         output["row_index"] = torch.arange(len(inputs), device=self.accelerator.device)
         return output
 
@@ -133,13 +122,13 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]
     def _rollout(self, prompts: list[Any], trainer: Any) -> dict[str, Any]:  # noqa: ARG002 - trl's interface
         """Write the rationales of this process's rows, anchors with them; keep the states, hand trl the ids."""
         batch, writer = self._generated, self._task.writer
-        wanted = [*batch.paid, *batch.anchors]
+        wanted = [*batch.paid, *batch.anchors, *batch.greedy]
         texts = [(*ids, *writer.template.suffix) for ids in writer.ids([one.text for one in wanted])]
         written = self._from_vllm(texts) if self.use_vllm else self._from_the_model(texts, wanted)
-        n = len(batch.paid)
+        n, end = len(batch.paid), len(batch.paid) + len(batch.anchors)
         paid = written.rows[:n]
-        batch.cut = [one.end is None for one in paid]
-        batch.anchor_rows = [replace(one, is_scored=False) for one in written.rows[n:]]
+        batch.cut = [one.end is None for one in (*paid, *written.rows[end:])]
+        batch.anchor_rows = [replace(one, is_scored=False) for one in written.rows[n:end]]
         self._extra = batch.anchor_rows if self.use_vllm else []
         self.generated_tokens += sum(len(one.rationale) for one in written.rows)
         return {
@@ -181,34 +170,14 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]
 
     def _reward(self, **_: Any) -> list[float]:
         """Pay this process's rollouts, with the states of all processes in view."""
-        batch, task = self._generated, self._task
         assert self._pooled is not None  # noqa: S101 - the rollouts, or the first forward pass, set it
         self._extra = []
-        b, roles = len(batch.triplets), task.roles
-        n = len(batch.paid)
-        paid = self._pooled[:n].view(b, len(roles.paid), roles.k, -1)
-        anchors = self._pooled[n:].view(b, len(roles.anchors), 1, paid.shape[-1])
-        by_role = {role: paid[:, index] for index, role in enumerate(roles.paid)}
-        by_role |= {role: anchors[:, index] for index, role in enumerate(roles.anchors)}
-        cut = torch.tensor(batch.cut, device=paid.device).view(b, len(roles.paid), roles.k)
-        every = {role: self.accelerator.gather(one.contiguous()) for role, one in by_role.items()}
-        every_cut = self.accelerator.gather(cut)
-        batch.states = States(query=every["query"], positive=every["positive"], negative=every.get("negative"))
-        batch.ignored = self._ignored(batch) if task.infonce_weight and task.mask_false_negatives else None
-        scored = rewards.score(
-            batch.states, task.settings, {role: every_cut[:, index] for index, role in enumerate(roles.paid)}
-        )
-        self._note(scored, every_cut)
-        own = slice(batch.first, batch.first + b)
-        found: list[float] = torch.stack([scored[role].rewards[own] for role in roles.paid], dim=1).flatten().tolist()
+        paid = pay(self._generated, self._pooled, self._task, self.accelerator.gather)
+        self._note(paid.scored, paid.cut)
+        if paid.greedy_reward is not None:
+            self._metrics["train"]["greedy_reward"].append(paid.greedy_reward)
+        found: list[float] = paid.rewards.tolist()
         return found
-
-    def _ignored(self, batch: _Batch) -> torch.Tensor:
-        """Return which documents are no negatives of a query: the same text as its positive, or its own."""
-        generation = self.state.global_step // self._task.steps_per_generation
-        names = torch.tensor([text_numbers(one, self._task.roles, generation) for one in batch.triplets])
-        every = self.accelerator.gather(names.to(self.accelerator.device))  # (b, 2 or 3)
-        return false_negatives(every[:, 0], every[:, 1], every[:, 1:].T.flatten())
 
     def _note(self, scored: dict[Role, rewards.Scored], cut: torch.Tensor) -> None:
         """Log each term's mean and its spread inside a group, and name a term that is inert, once."""
@@ -308,7 +277,8 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]
         else:
             n = len(input_ids)
             ids, mask, width = with_rows(input_ids, attention_mask, logits_to_keep, self._extra, self._task.writer)
-            with states_of(self.causal) as seen:
+            # The base that KL is taken to may be a model of its own: the states are those of whoever runs.
+            with states_of(self.ref_model if model is self.ref_model else self.causal) as seen:
                 logps, entropies, aux = super()._get_per_token_logps_and_entropies(
                     model, ids, mask, width, batch_size, compute_entropy, compute_aux_loss, **others
                 )
@@ -332,6 +302,6 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]
         return Scores(log_probs=log_probs, entropies=entropies, pooled=torch.cat([one.pooled for one in made]))
 
     @property
-    def _generated(self) -> _Batch:
+    def _generated(self) -> Batch:
         assert self._batch is not None  # noqa: S101 - generation comes first
         return self._batch

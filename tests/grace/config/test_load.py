@@ -83,11 +83,26 @@ def test_every_problem_is_reported_with_line_and_column(tmp_path):
             {"objective": "grace", "max_new_tokens": 4, "grace": {"infonce_temperature": 0.1}},
             "not used while infonce_weight",
         ),
+        (
+            {"objective": "grace", "max_new_tokens": 4, "grace": {"vllm": "colocate"}},
+            "grace.anchor_temperature: 0.5, but grace.vllm writes anchors at the rollouts' 1.0",
+        ),
+        (
+            {"objective": "grace", "max_new_tokens": 4, "grace": {"vllm": "server", "algorithm": "remax"}},
+            "remax needs greedy rationales, which grace.vllm does not write",
+        ),
     ],
 )
 def test_what_does_not_fit_together_is_refused(changes, message):
     """A setting without an effect would be believed to have one."""
     assert message in problems_of(**changes)
+
+
+def test_what_vllm_can_keep_is_not_refused():
+    """Anchors as hot as the rollouts; and with all texts paid there are no anchors at all."""
+    plain = PLAIN | {"objective": "grace", "max_new_tokens": 4}
+    config_of(plain | {"grace": {"vllm": "colocate", "anchor_temperature": 0.7, "rollout_temperature": 0.7}})
+    config_of(plain | {"grace": {"vllm": "colocate", "credit": "symmetric"}})
 
 
 def test_the_saved_configuration_reads_back_equal(tmp_path):

@@ -189,22 +189,6 @@ def test_truncated_rollouts() -> None:
     assert torch.equal(punished[1], whole[1])
 
 
-def test_infonce_reward_is_a_log_softmax() -> None:
-    """Equal to cross-entropy over the partner, the other partners and the own negative."""
-    states = random_states(b=3, k=2)
-    unit = lambda x: torch.nn.functional.normalize(x, dim=-1)  # noqa: E731
-    q, p = unit(states.query)[:, 0], unit(states.positive)
-    assert states.negative is not None
-    n = unit(states.negative)[:, 0]
-    got = rewards.infonce_reward(p, q[:, None], n[:, None], 0.05)
-    for i in range(3):
-        for k in range(2):
-            logits = torch.cat([q @ p[i, k], (n[i] @ p[i, k])[None]]) / 0.05
-            expected = -torch.nn.functional.cross_entropy(logits, torch.tensor(i))
-            assert got[i, k].item() == pytest.approx(expected.item(), abs=1e-4)
-    assert (got <= 0).all()
-
-
 def test_spread_inside_a_group() -> None:
     """The logged deviation is the population's, inside a group, averaged over groups."""
     assert rewards.within_group_std(torch.tensor([[1.0, 3.0], [5.0, 5.0]])) == pytest.approx(0.5)

@@ -80,7 +80,7 @@ def gradients(trainer: Any) -> tuple[float, torch.Tensor, list[dict[str, Any]]]:
         loss += float(one.detach())
         trainer._step += 1
     flat = torch.cat([one.grad.flatten() for one in trainer.model.parameters() if one.requires_grad])
-    release(trainer)
+    release(trainer, "sdpa")
     return loss, flat, batches
 
 
@@ -126,7 +126,7 @@ def test_states_of_the_generation_are_those_of_the_loss(folder: Path, tmp_path: 
     anchors = torch.cat([batch.states.query, batch.states.negative], dim=1).reshape(8, -1)
     trainer.compute_loss(trainer.model, inputs)
     assert torch.allclose(trainer._pooled, torch.cat([*generated, anchors]), atol=1e-5)
-    release(trainer)
+    release(trainer, "sdpa")
 
 
 def test_old_states_stand_in_for_rows_that_are_not_live() -> None:
@@ -161,7 +161,7 @@ def test_published_credit_names_its_inert_terms_and_the_others_have_none(folder:
         rows = next(iter(trainer.get_train_dataloader()))
         trainer._generate_and_score_completions(rows)
         trainer._generate_and_score_completions(rows)
-        release(trainer)
+        release(trainer, "sdpa")
     assert said["corrected"] == said["symmetric"] == []
     assert sorted(line.split(" is inert")[0] for line in said["paper"]) == [
         "reward term cross_group of the positive",
@@ -178,7 +178,95 @@ def test_rewards_that_reach_trl_are_those_of_the_formulas(folder: Path, tmp_path
     centred = [one.rewards - one.rewards.mean(dim=1, keepdim=True) for one in scored.values()]
     assert torch.allclose(inputs["advantages"], torch.stack(centred, dim=1).flatten(), atol=1e-5)
     assert inputs["advantages"].abs().max() > 0.01
-    release(trainer)
+    release(trainer, "sdpa")
+
+
+def first_step(folder: Path, out: Path, grace: dict[str, Any], **changes: Any) -> tuple[Any, dict[str, Any]]:
+    """Return the trainer after one generation, and its first micro-batch."""
+    trainer = trainer_of(make(folder, out, grace, **changes))
+    inputs = trainer._prepare_inputs(next(iter(trainer.get_train_dataloader())))
+    release(trainer, "sdpa")
+    return trainer, inputs
+
+
+def test_levels_of_the_roles_do_not_shrink_the_advantages_of_reinforce(folder: Path, tmp_path: Path) -> None:
+    """A negative is paid around -9, a positive around 0: the spread divided by is that within groups."""
+    for credit in ("corrected", "symmetric"):
+        trainer, inputs = first_step(
+            folder, tmp_path / credit, {"credit": credit, "algorithm": "reinforce++", "scale_rewards": None}
+        )
+        assert inputs["advantages"].std().item() == pytest.approx(1.0, abs=1e-2)
+        scored = rewards.score(trainer._batch.states, trainer._task.settings, ignored=trainer._batch.ignored[:, :4])
+        centred = torch.stack([one.rewards - one.rewards.mean(dim=1, keepdim=True) for one in scored.values()], dim=1)
+        expected = centred.flatten() / (centred.std() + 1e-4)
+        assert torch.allclose(inputs["advantages"], expected, atol=1e-4)
+        assert trainer._metrics["train"]["frac_reward_zero_std"] == [0.0]
+
+
+def test_the_logged_reward_is_the_reward_whatever_the_algorithm(folder: Path, tmp_path: Path) -> None:
+    """The same rollouts are worth the same."""
+    logged = []
+    for algorithm in ("grpo", "rloo", "remax", "reinforce++"):
+        trainer, _ = first_step(folder, tmp_path / algorithm, {"algorithm": algorithm})
+        logged.append(trainer._metrics["train"]["reward"][0])
+        assert trainer._metrics["train"]["frac_reward_zero_std"] == [0.0]
+    assert logged == pytest.approx([logged[0]] * 4)
+
+
+@pytest.mark.parametrize("credit", ["corrected", "symmetric", "paper"])
+def test_remax_compares_each_rollout_with_the_greedy_rationale(credit: str, folder: Path, tmp_path: Path) -> None:
+    """In the rollout's place: states of a batch in which the greedy rationale stands there have its reward."""
+    trainer, inputs = first_step(folder, tmp_path / "run", {"credit": credit, "algorithm": "remax"})
+    task, batch = trainer._task, trainer._batch
+    paid, k = task.roles.paid, task.roles.k
+    texts = [one.text for one in batch.greedy]
+    assert texts == [draw.text for draw in batch.paid[::k]]
+    from grace.training.policy.rollouts import Draw
+
+    greedy = torch.from_numpy(
+        np.stack([one.vector for one in task.writer.write(trainer.causal, [Draw(text, 0, 0.0) for text in texts], 1)])
+    ).view(4, len(paid), -1)
+    advantages = inputs["advantages"].view(4, len(paid), k)
+    by_role = {"query": batch.states.query, "positive": batch.states.positive, "negative": batch.states.negative}
+    scored = rewards.score(batch.states, task.settings, ignored=batch.ignored[:, :4])
+    for index, role in enumerate(paid):
+        for i in range(4):  # one triplet at a time, so that no other's rollout is replaced with it
+            for place in range(k):
+                states = {name: one.clone() for name, one in by_role.items()}
+                states[role][i, place] = greedy[i, index]
+                other = rewards.score(States(**states), task.settings, ignored=batch.ignored[:, :4])[role]
+                expected = scored[role].rewards[i, place] - other.rewards[i, place]
+                assert advantages[i, index, place].item() == pytest.approx(expected.item(), abs=1e-4)
+    assert trainer._metrics["train"]["greedy_reward"]
+
+
+def test_rows_of_one_query_are_not_each_others_hardest_query(folder: Path, tmp_path: Path) -> None:
+    """Two triplets of one query among four: its own true query is no other query to stay away from."""
+    rows = triplets(4)
+    rows[1]["query"] = rows[0]["query"]
+    path = jsonl(tmp_path / "rows.jsonl", rows)
+    trainer, _ = first_step(folder, tmp_path / "run", {}, data={"path": str(path)})
+    batch = trainer._batch
+    one, two = (index for index, row in enumerate(batch.triplets) if row.query == rows[0]["query"])
+    assert batch.ignored[one, two]
+    assert batch.ignored[two, one]
+    assert int(batch.ignored.sum()) == 2
+    unit = lambda x: torch.nn.functional.normalize(x, dim=-1)  # noqa: E731
+    term = rewards.score(batch.states, trainer._task.settings, ignored=batch.ignored[:, :4])["positive"].terms
+    others = [index for index in range(4) if index not in (one, two)]
+    cosines = unit(batch.states.positive[one]) @ unit(batch.states.query[others, 0]).T
+    assert torch.allclose(term["cross_group"][one], -0.2 * cosines.amax(dim=1) / 0.1, atol=1e-4)
+
+
+@pytest.mark.parametrize("forward", ["staged", "plain"])
+def test_full_training_is_held_to_its_frozen_base(forward: str, folder: Path, tmp_path: Path) -> None:
+    """Before the first step trained and base are one model, so that KL is 0; after one they are not."""
+    grace = {"forward": forward, "beta": 0.1, "infonce_weight": 0.1}
+    session = make(folder, tmp_path / "run", grace, adapter="full", steps=2, optimiser={"lr": 0.01})
+    train_policy(session, resume=False)
+    kl = [row["kl"] for row in session.run.metrics()]
+    assert kl[0] == pytest.approx(0.0, abs=1e-6)
+    assert kl[1] > 1e-3
 
 
 def test_an_error_in_the_reward_stops_the_run(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,7 +368,9 @@ def test_what_does_not_fit_is_said_before_training(folder: Path, tmp_path: Path)
     with pytest.raises(InputError, match="a generation takes 16"):
         train_policy(make(folder, tmp_path / "d", {"steps_per_generation": 4}), resume=False)
     with pytest.raises(EnvironmentGapError, match="vllm"):
-        train_policy(make(folder, tmp_path / "e", {"vllm": "colocate"}), resume=False)
+        train_policy(make(folder, tmp_path / "e", {"vllm": "colocate", "anchor_temperature": 1.0}), resume=False)
+    with pytest.raises(InputError, match=r"grace.delta: 1.1 lies inside the clipping range, which ends at 1.28"):
+        train_policy(make(folder, tmp_path / "g", {"algorithm": "dapo", "delta": 1.1}), resume=False)
     rows = triplets()
     rows[5]["negative"] = []  # type: ignore[assignment]
     path = jsonl(tmp_path / "some.jsonl", rows)
