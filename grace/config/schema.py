@@ -31,6 +31,7 @@ SECTIONS: dict[str, tuple[Objective, ...]] = {
     "rationale": ("infonce-rationale",),
     "grace": ("grace",),
     "retain_weight": ("infonce", "simcse", "infonce-rationale"),
+    "forward": ("infonce", "simcse", "infonce-rationale"),
     "max_new_tokens": ("infonce-rationale", "grace"),
 }
 """Key -> the objectives that use it; for any other it is refused."""
@@ -293,6 +294,9 @@ class TrainConfig(Strict):
     grace: Grace = Grace()
     retain_weight: NotNegative = 0.0
     """Of KL(base || trained) a token of the training texts (nats), added to the loss."""
+    forward: Literal["packed", "plain"] = "packed"
+    """How contrastive objectives run texts: packed end to end, without padding; plain a row each, by the model's own
+    forward pass: slower, and for models whose layers are not all attention (`grace.forward` is the policy's)."""
 
     checkpoint_every: Count = 50
     """Steps between checkpoints; one is also written at the end and at an interrupt."""

@@ -20,6 +20,7 @@ from grace.run.session import Finished, Session
 from grace.run.tracking import trackio
 from grace.run.trainable import load_trainable, locate_base
 from grace.run.world import World, join
+from grace.training import probe
 from grace.training.candidate import write_candidate
 from grace.training.contrastive.checks import check_contrastive
 from grace.training.policy.checks import check_policy
@@ -83,7 +84,8 @@ def train(
 
     Raises:
         InputError: configuration, data or directory are wrong; all that can be is checked before the model is loaded.
-        EnvironmentGapError: data, weights or a package are not there, or the disk is full.
+        EnvironmentGapError: data, weights or a package are not there, the disk is full, or the base is of a family that
+            grace would train as another model than it is.
         TrainingFailedError: the loss is no number any more.
     """
     config = _checked(config)
@@ -99,6 +101,7 @@ def train(
     _note_beginnings(run, data, progress)
 
     trained = load_trainable(config, weights, keep_base=config.needs_base)
+    probe.check(config, trained)
     session = Session(config=config, run=run, trained=trained, data=data, world=world, progress=progress)
     finished = objective.train(session, resume=resume)
     if not finished.is_interrupted:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from grace.training.attention import attention_weights
 from harness.errors import EnvironmentGapError
 
 if TYPE_CHECKING:
@@ -67,11 +68,12 @@ def packed_attention(
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,  # noqa: ARG001 - transformers makes none for this implementation
     *,
-    packing: Packing,
+    packing: Packing | None = None,
     dropout: float = 0.0,
     scaling: float | None = None,
     softcap: float | None = None,
     sliding_window: int | None = None,
+    s_aux: torch.Tensor | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attend inside each row and to the prefix.
@@ -82,13 +84,19 @@ def packed_attention(
         key, value: (1, key-value heads, p + t, size).
         packing: which token is whose; passed through the model's forward.
         dropout, scaling, softcap, sliding_window: as the model asks for.
+        s_aux: (heads,), trained: a score that every query gives to nothing (an attention sink); None: there is none.
 
     Returns:
         (1, p + t, heads, size), and None for the weights.
+
+    Raises:
+        EnvironmentGapError: the layer was not told which token is whose.
     """
     import torch
 
-    settings = _Settings(dropout, scaling, softcap, sliding_window)
+    if packing is None:
+        raise EnvironmentGapError(["its layers do not hand on what packed attention needs"])
+    settings = _Settings(dropout, scaling, softcap, sliding_window, s_aux)
     p = packing.prefix
     q, k, v = (one[0].transpose(0, 1) for one in (query, key, value))  # (p + t, heads, size)
     q_rows, k_rows, v_rows = (packing.padded(one[p:]).transpose(1, 2) for one in (q, k, v))  # (b, heads, l, size)
@@ -111,6 +119,13 @@ class _Settings(NamedTuple):
     """Of the scores; None: there is none."""
     window: int | None
     """Keys that a query sees, itself among them; None: all before it."""
+    sinks: torch.Tensor | None
+    """(heads,): score of a key without a value; None: there is none."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether PyTorch's own attention can do it."""
+        return self.softcap is None and self.sinks is None
 
 
 def _attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, settings: _Settings) -> torch.Tensor:
@@ -119,9 +134,8 @@ def _attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, setting
     import torch.nn.functional as F  # noqa: N812
 
     q, k = query.shape[2], key.shape[2]
-    is_plain = q == k and (settings.window is None or k <= settings.window)
     grouped = query.shape[1] != key.shape[1]
-    if is_plain and settings.softcap is None:
+    if settings.is_plain and q == k and (settings.window is None or k <= settings.window):
         return F.scaled_dot_product_attention(
             query, key, value, dropout_p=settings.dropout, is_causal=True, scale=settings.scaling, enable_gqa=grouped
         )
@@ -130,7 +144,7 @@ def _attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, setting
     visible = keys <= at  # (q, k)
     if settings.window is not None:
         visible &= keys > at - settings.window
-    if settings.softcap is None:
+    if settings.is_plain:
         return F.scaled_dot_product_attention(
             query,
             key,
@@ -140,12 +154,10 @@ def _attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, setting
             scale=settings.scaling,
             enable_gqa=grouped,
         )
-    repeats = query.shape[1] // key.shape[1]
-    key, value = (one.repeat_interleave(repeats, dim=1) for one in (key, value))
-    scores = query @ key.transpose(2, 3) * (settings.scaling or query.shape[3] ** -0.5)
-    scores = torch.tanh(scores / settings.softcap) * settings.softcap
-    weights = scores.masked_fill(~visible, float("-inf")).softmax(dim=-1, dtype=torch.float32).to(value.dtype)
-    return F.dropout(weights, settings.dropout) @ value
+    scaling = query.shape[3] ** -0.5 if settings.scaling is None else settings.scaling
+    weights = attention_weights(query * scaling, key, visible, softcap=settings.softcap, sinks=settings.sinks)
+    values = value.repeat_interleave(query.shape[1] // value.shape[1], dim=1)
+    return F.dropout(weights.to(value.dtype), settings.dropout) @ values
 
 
 @contextmanager

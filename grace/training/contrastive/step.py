@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from grace.data.rows import Row
@@ -17,8 +17,9 @@ from grace.objectives.losses import cosines, false_negatives, info_nce, kl_to_ba
 from grace.run.session import Session
 from grace.training.contrastive.inputs import Inputs
 from grace.training.contrastive.packed import Packing, forward, packed_attention_on
+from grace.training.contrastive.padded import padded_forward
 from harness.encoders.batching import default_budget
-from harness.encoders.head import logits_of
+from harness.encoders.head import body_of, logits_of
 from harness.encoders.pooling import mean_pool
 from harness.errors import InputError
 
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     import torch
 
 
-HEAD_TOKENS = 1024
-"""Tokens whose logits are in memory at a time."""
+HEAD_TOKENS = 256
+"""Tokens whose logits are in memory at a time, the base's and the trained model's: some six copies of them."""
 
 
 class Part(NamedTuple):
@@ -62,6 +63,7 @@ class ContrastiveStep:
         self._session, self._inputs = session, inputs
         config = session.config
         self._budget = config.batch_tokens or default_budget(session.trained.device)
+        self._is_packed = config.forward == "packed"
         self._temperature = config.simcse.temperature if self._is_simcse else config.infonce.temperature
         if self._is_simcse:
             _set_attention_dropout(session.trained.model, config.simcse.attention_dropout)
@@ -85,10 +87,11 @@ class ContrastiveStep:
         ids = self._inputs.rows(texts, epoch)
         parts = self._parts(ids, step)
         own = sum(map(len, ids))
-        tokens, processed = world.total([own, own + sum(one.packing.prefix for one in parts)], trained.device)
+        prefixes = sum(one.packing.prefix * self._prefixes(len(one.places)) for one in parts)
+        tokens, processed = world.total([own, own + prefixes], trained.device)
         is_cached = config.accumulation > 1
         kl = 0.0
-        with packed_attention_on(trained.model), self._dropout():
+        with self._attention_on(trained.model), self._dropout():
             encoded = [self._encode(part, with_graph=not is_cached) for part in parts]
             leaves = _in_order(parts, encoded)
             loss, accuracy = self._loss(leaves, texts, is_query)
@@ -119,16 +122,18 @@ class ContrastiveStep:
     def _parts(self, ids: list[list[int]], step: int) -> list[Part]:
         """Split the rows, longest first, into parts of like length and at most the budget's tokens."""
         config, world = self._session.config, self._session.world
-        share = -(-sum(map(len, ids)) // config.accumulation)
+        extra = 0 if self._is_packed else len(self._inputs.prefix)
+        costs = [len(one) + extra for one in ids]
+        share = -(-sum(costs) // config.accumulation)
         budget = max(min(self._budget, share), 1)
         groups: list[list[int]] = []
         used = budget
-        for place in sorted(range(len(ids)), key=lambda index: (-len(ids[index]), index)):
-            if used + len(ids[place]) > budget:
+        for place in sorted(range(len(ids)), key=lambda index: (-costs[index], index)):
+            if used + costs[place] > budget:
                 groups.append([])
                 used = 0
             groups[-1].append(place)
-            used += len(ids[place])
+            used += costs[place]
         device = self._session.trained.device
         return [
             Part(
@@ -146,9 +151,19 @@ class ContrastiveStep:
         if self._is_simcse:
             torch.manual_seed(part.seed)
         with torch.set_grad_enabled(with_graph):
-            states = forward(trained.model.base_model, part.packing)
+            states = self._states(trained.model, part)
             lengths = part.packing.lengths
             return Encoded(states, mean_pool(part.packing.padded(states), torch.zeros_like(lengths), lengths))
+
+    def _attention_on(self, model: Any) -> AbstractContextManager[None]:
+        return packed_attention_on(model) if self._is_packed else nullcontext()
+
+    def _states(self, model: Any, part: Part) -> torch.Tensor:
+        return (forward if self._is_packed else padded_forward)(body_of(model), part.packing)
+
+    def _prefixes(self, rows: int) -> int:
+        """Return how often the prefix of a part is computed."""
+        return 1 if self._is_packed else rows
 
     def _loss(self, leaves: torch.Tensor, texts: list[str], queries: int) -> tuple[float, float]:
         """Return the loss of the global batch and how often the positive is the nearest; leaves get gradients."""
@@ -166,7 +181,7 @@ class ContrastiveStep:
         )
         documents = torch.cat([p, n])
         ignored = None
-        if not self._is_simcse and config.infonce.mask_false_negatives:
+        if self._is_simcse or config.infonce.mask_false_negatives:
             ignored = false_negatives(q_names, p_names, torch.cat([p_names, n_names]))
         loss = info_nce(q, documents, temperature=self._temperature, ignored=ignored)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -186,18 +201,27 @@ class ContrastiveStep:
         trained = self._session.trained
         leaf = states.detach().requires_grad_()
         nats = 0.0
-        with trained.base() as base, packed_attention_on(base), torch.no_grad():
-            is_training = base.training
-            base.eval()  # the reference has no dropout
-            base_states = forward(base.base_model, part.packing)
-            base_logits = [logits_of(base, one) for one in _chunks(base_states)]
-            base.train(is_training)
-        for own, reference in zip(_chunks(leaf), base_logits, strict=True):
-            kl = kl_to_base(logits_of(trained.model, own), reference)
+        with torch.no_grad(), self._base() as base:
+            base_states = self._states(base, part)
+        for own, reference in zip(_chunks(leaf), _chunks(base_states), strict=True):
+            with torch.no_grad(), trained.base() as base:  # off for the head too: an adapter may sit on it
+                base_logits = logits_of(base, reference)
+            kl = kl_to_base(logits_of(trained.model, own), base_logits)
             (kl * weight).backward()  # type: ignore[no-untyped-call]
             nats += kl.item()
         assert leaf.grad is not None  # noqa: S101 - every token has a logit
         return leaf.grad, nats
+
+    @contextmanager
+    def _base(self) -> Iterator[Any]:
+        """Give the base, with the attention of this run and without dropout: it is the reference."""
+        with self._session.trained.base() as base, self._attention_on(base):
+            is_training = base.training
+            base.eval()
+            try:
+                yield base
+            finally:
+                base.train(is_training)
 
     @contextmanager
     def _dropout(self) -> Iterator[None]:

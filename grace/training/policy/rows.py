@@ -12,6 +12,7 @@ import torch  # noqa: TID253 - this module is imported when a policy is trained,
 from grace.data.rows import Row as Triplet
 from grace.training.policy.rollouts import Roles, Writer, text_of
 from grace.training.policy.tree import Row
+from harness.encoders.head import body_of
 
 
 def ended(prompt: tuple[int, ...], written: tuple[int, ...], ends: frozenset[int]) -> Row:
@@ -43,7 +44,7 @@ def rows_of(ids: torch.Tensor, mask: torch.Tensor, keep: int, writer: Writer) ->
 def states_of(causal: Any) -> Iterator[list[torch.Tensor]]:
     """Collect the last hidden states of every pass inside the block, (n, t, h) each."""
     seen: list[torch.Tensor] = []
-    hook = causal.base_model.register_forward_hook(lambda _module, _args, out: seen.append(out.last_hidden_state))
+    hook = body_of(causal).register_forward_hook(lambda _module, _args, out: seen.append(out.last_hidden_state))
     try:
         yield seen
     finally:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from grace.training.attention import attention_weights
 from grace.training.policy.tree import Segments, Tree
 from harness.errors import EnvironmentGapError
 
@@ -28,6 +29,8 @@ def tree_attention(
     tree: Tree | None = None,
     scaling: float | None = None,
     sliding_window: int | None = None,
+    softcap: float | None = None,
+    s_aux: Tensor | None = None,
     **others: Any,
 ) -> tuple[Tensor, None]:
     """Attend within a packed tree; without one, as transformers' `sdpa` does.
@@ -37,24 +40,28 @@ def tree_attention(
         query: (1, heads, s, size); key, value: (1, key-value heads, s, size).
         attention_mask: not looked at with a tree.
         tree: passed through the model's forward; None: outside of one.
-        scaling, sliding_window: as the model asks for.
-        others: `softcap` is refused, the rest belongs to `sdpa`.
+        scaling, sliding_window, softcap: as the model asks for.
+        s_aux: (heads,), trained: a score that every query gives to nothing (an attention sink); None: there is none.
+        others: belong to `sdpa`.
 
     Returns:
         (1, s, heads, size), and None for the weights.
+
+    Raises:
+        EnvironmentGapError: outside of a tree, of a model that asks for more than `sdpa` can.
     """
     if tree is None:
+        if softcap is not None or s_aux is not None:
+            raise EnvironmentGapError(["its soft caps or attention sinks are kept inside a tree alone"])
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
         result: tuple[Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, sliding_window=sliding_window, **others
         )
         return result
-    if others.get("softcap") is not None:
-        raise EnvironmentGapError(["the staged forward does not know soft-capped attention; set grace.forward: plain"])
     if sliding_window not in tree.masks:
         tree.masks[sliding_window] = _masks(tree, sliding_window)
-    return _within(tree, Heads(query, key, value, scaling), sliding_window), None
+    return _within(tree, Heads(query, key, value, scaling, softcap, s_aux), sliding_window), None
 
 
 class Heads(NamedTuple):
@@ -66,6 +73,9 @@ class Heads(NamedTuple):
     value: Tensor
     """(1, key-value heads, s, size), as keys."""
     scaling: float | None
+    softcap: float | None
+    sinks: Tensor | None
+    """(heads,): score of a key without a value."""
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
         """Return the mixed values, (n, heads, q, size), of some queries of the layer.
@@ -77,6 +87,10 @@ class Heads(NamedTuple):
         """
         import torch
 
+        if self.softcap is not None or self.sinks is not None:
+            scaling = query.shape[3] ** -0.5 if self.scaling is None else self.scaling
+            weights = attention_weights(query * scaling, key, mask, softcap=self.softcap, sinks=self.sinks)
+            return weights.to(value.dtype) @ value.repeat_interleave(query.shape[1] // value.shape[1], dim=1)
         is_grouped = self.query.shape[1] != self.key.shape[1]
         return torch.nn.functional.scaled_dot_product_attention(
             query, key, value, attn_mask=mask, scale=self.scaling, enable_gqa=is_grouped

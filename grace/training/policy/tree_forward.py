@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from grace.training.policy.tree import Segments, Tree
 from grace.training.policy.tree_attention import use_tree_attention
-from harness.encoders.head import logits_of
+from harness.encoders.head import body_of, logits_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,7 +52,7 @@ def tree_forward(causal: Any, tree: Tree, temperature: float) -> Scores:
         tree: from `pack`.
         temperature: logits are divided by it.
     """
-    states = causal.base_model(
+    states = body_of(causal)(
         input_ids=tree.tokens,
         position_ids=tree.positions,
         # Four dimensions: transformers takes it as finished and builds no (s, s) mask; the tree's own masks are used.
