@@ -69,3 +69,9 @@ class AdapterHasNoEffectError(HarnessError):
     """An adapter was loaded and the hidden states did not change: the base would be scored in its name."""
 
     exit_code = ExitCode.CELLS_FAILED
+
+
+class WeightsDoNotFitError(HarnessError):
+    """Weights or an adapter lack tensors of the model, or have some that it has no place for."""
+
+    exit_code = ExitCode.CELLS_FAILED

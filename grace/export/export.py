@@ -124,13 +124,15 @@ def check(candidate: Candidate, out: Path, *, force: bool) -> None:
 def _save_weights(candidate: Candidate, folder: Path) -> None:
     """Save the model, an adapter merged into it, and its tokenizer."""
     spec: Any = candidate.spec
-    loaded = load_causal(spec.model_copy(update={"device": "cpu"}), weights_of(candidate), None)
+    needs_head = candidate.kind == "rationale"
+    loaded = load_causal(spec.model_copy(update={"device": "cpu"}), weights_of(candidate), None, needs_head=needs_head)
     model = loaded.model
     if candidate.adapter is not None:
         from peft import PeftModel
 
         model = PeftModel.from_pretrained(model, candidate.adapter.load_from).merge_and_unload()
-    model.save_pretrained(folder)
+    # A head that was not in the files was drawn at random: left out, it is missing in the export too.
+    (model.base_model if loaded.head_faults else model).save_pretrained(folder)
     tokenizer = loaded.tokenizer
     tokenizer.padding_side = "right"  # positions count from the left end in sentence-transformers' batches
     if tokenizer.pad_token is None:

@@ -111,7 +111,9 @@ def load_trainable(config: TrainConfig, weights: Located, *, keep_base: bool = F
         trust_remote_code=config.trust_remote_code,
         device=device,
     )
-    loaded = load_causal(spec, weights, None)
+    # Full training saves the head with the rest: one that was drawn at random would pass for trained.
+    needs_head = config.candidate_kind == "rationale" or config.adapter.kind != "lora"
+    loaded = load_causal(spec, weights, None, needs_head=needs_head)
     model, peft, frozen = loaded.model, None, None
     if config.adapter.kind == "lora":
         model.requires_grad_(False)

@@ -71,7 +71,7 @@ class MeanPoolEncoder(LanguageModelEncoder):
             AdapterHasNoEffectError: states of a probe text are the same with and without the adapter.
             EnvironmentGapError: the model gives other states each time.
         """
-        loaded = load_causal(spec, weights, adapter)
+        loaded = load_causal(spec, weights, adapter, needs_head=False)
         context, budget = loaded.context_length, default_budget(loaded.device)
         super().__init__(spec, loaded, max_text_tokens=context, batch_tokens=budget)
         self.is_causal = is_causal(self.model, self.tokenizer)

@@ -15,10 +15,11 @@ from pathlib import Path
 from filelock import FileLock
 
 from harness.digests import sha256_file, user_cache
+from harness.encoders.fit import refuse_misfits, watched
 
 logger = logging.getLogger(__name__)
 
-CONVERSION_VERSION = 1
+CONVERSION_VERSION = 2
 """Raised when a conversion would give other weights or another tokenizer."""
 
 
@@ -38,7 +39,9 @@ def _convert(file: Path, target: Path) -> None:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     folder, name = str(file.parent), file.name
-    loaded = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
+    with watched() as seen:
+        loaded = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
+    refuse_misfits(seen, repr(str(file)), needs_head=True)  # what is saved here counts as whole ever after
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
     plain = loaded.config.to_dict()
     plain.pop("quantization_config", None)

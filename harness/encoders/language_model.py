@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.encoders.base import CausalLM, Counters
+from harness.encoders.fit import message, refuse_misfits, watched
 from harness.encoders.positions import usable_positions
 from harness.encoders.weights import choose_device, loadable
-from harness.errors import AdapterHasNoEffectError, InputError
+from harness.errors import AdapterHasNoEffectError, InputError, WeightsDoNotFitError
 from harness.sources.places import Located
 from harness.suite.fields import Similarity
 from harness.suite.model_entries import LoadedModel
@@ -37,16 +38,22 @@ class LoadedCausal:
     """Where the model is."""
     context_length: int
     """Tokens that it can take in; `NO_LIMIT` where nothing limits them."""
+    head_faults: tuple[str, ...] = ()
+    """What is wrong with a head that was not needed: there are no next-token logits then."""
 
 
-def load_causal(spec: LoadedModel, weights: Located, adapter: Located | None) -> LoadedCausal:
+def load_causal(
+    spec: LoadedModel, weights: Located, adapter: Located | None, *, needs_head: bool = True
+) -> LoadedCausal:
     """Load a causal language model, its tokenizer and an adapter.
 
     Args:
         spec: device, dtype, attention.
         weights, adapter: where they are.
+        needs_head: whether next-token logits are wanted; without, a head may be missing.
 
     Raises:
+        WeightsDoNotFitError: tensors are missing, of another shape, or without a place in the model.
         AdapterHasNoEffectError: states of a probe text are the same with and without the adapter.
     """
     import torch
@@ -56,14 +63,18 @@ def load_causal(spec: LoadedModel, weights: Located, adapter: Located | None) ->
     source, revision = loadable(weights, spec.sha256)
     trust = {"trust_remote_code": True} if spec.trust_remote_code else {}
     tokenizer = AutoTokenizer.from_pretrained(source, **revision, **trust)
-    model = AutoModelForCausalLM.from_pretrained(
-        source, dtype=getattr(torch, spec.dtype), attn_implementation=spec.attn_implementation, **revision, **trust
-    )
+    with watched() as seen:
+        model = AutoModelForCausalLM.from_pretrained(
+            source, dtype=getattr(torch, spec.dtype), attn_implementation=spec.attn_implementation, **revision, **trust
+        )
+    head_faults = refuse_misfits(seen, repr(source), needs_head=needs_head)
     model.to(device).eval()
     if adapter is not None:
         model = _with_adapter(model, tokenizer, adapter, device)
     context = context_length(model, tokenizer)
-    return LoadedCausal(model=model, tokenizer=tokenizer, device=device, context_length=context)
+    return LoadedCausal(
+        model=model, tokenizer=tokenizer, device=device, context_length=context, head_faults=head_faults
+    )
 
 
 def context_length(model: Any, tokenizer: Any) -> int:
@@ -128,6 +139,7 @@ class LanguageModelEncoder:
         self.spec = spec
         self.counters = Counters()
         self.model, self.tokenizer, self.device = loaded.model, loaded.tokenizer, loaded.device
+        self._head_faults = loaded.head_faults
         self.max_text_tokens = spec.max_text_tokens or max_text_tokens
         _refuse_more_than_positions(spec, self.model)
         self._budget = spec.batch_tokens or batch_tokens
@@ -148,7 +160,9 @@ class LanguageModelEncoder:
         return int(self.model.config.get_text_config().hidden_size)
 
     def causal_lm(self) -> CausalLM:
-        """Return the model, adapter active, and its tokenizer."""
+        """Return the model, adapter active, and its tokenizer; raises WeightsDoNotFitError without a whole head."""
+        if self._head_faults:
+            raise WeightsDoNotFitError(message(repr(self.spec.model), self.model, self._head_faults))
         return CausalLM(self.model, self.tokenizer)
 
     def follow(self, device: str) -> None:

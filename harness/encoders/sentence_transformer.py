@@ -10,6 +10,7 @@ import numpy as np
 from harness.candidates.candidate import Candidate
 from harness.encoders.base import CausalLM, Counters, Vectors
 from harness.encoders.batching import default_budget, for_each_batch
+from harness.encoders.fit import refuse_misfits, watched
 from harness.encoders.weights import choose_device, loadable, weights_of
 from harness.errors import EncoderOutputError
 from harness.sources.places import Located
@@ -28,19 +29,23 @@ class SentenceTransformerEncoder:
         """Load the model onto the device."""
         import torch
         from sentence_transformers import SentenceTransformer
+        from transformers import PreTrainedModel
 
         self.spec = spec
         self.device = choose_device(spec.device)
         self.counters = Counters()
         """Tokens where the first module takes an attention mask; cut texts are not counted by the library."""
         source, revision = loadable(weights, spec.sha256)
-        self.model = SentenceTransformer(
-            source,
-            device=self.device,
-            trust_remote_code=spec.trust_remote_code,
-            model_kwargs={"dtype": getattr(torch, spec.dtype), "attn_implementation": spec.attn_implementation},
-            **revision,
-        )
+        with watched() as seen:
+            self.model = SentenceTransformer(
+                source,
+                device=self.device,
+                trust_remote_code=spec.trust_remote_code,
+                model_kwargs={"dtype": getattr(torch, spec.dtype), "attn_implementation": spec.attn_implementation},
+                **revision,
+            )
+        if seen or any(isinstance(module, PreTrainedModel) for module in self.model.modules()):
+            refuse_misfits(seen, repr(source), needs_head=False)
         self.model.eval()
         if spec.max_text_tokens is not None:
             self.model.max_seq_length = spec.max_text_tokens

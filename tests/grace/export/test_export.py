@@ -15,6 +15,7 @@ from sentence_transformers import SentenceTransformer
 from suites_support import isolate
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from weights_support import rewrite, without
 
 from harness.candidates.named import named_candidate
 from harness.encoders.loading import load
@@ -235,3 +236,17 @@ def test_mistakes_end_with_2(grace, model: Path, tmp_path: Path, arguments, code
     assert said.code == code
     assert words in said.err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_head_that_is_not_there_is_not_made_up(grace, tmp_path: Path) -> None:
+    """A base without one: the export's vectors are the candidate's, and it has no answers either."""
+    from harness.errors import WeightsDoNotFitError
+
+    base = rewrite(chat_model(tmp_path / "base"), without("lm_head"))
+    candidate_directory(tmp_path / "run", base, kind="mean-pool", adapter=True)
+    expected = harness_vectors("run")
+    assert grace("export", "run", "--out", "out").code == 0
+    again = load(named_candidate("out", Sources()))
+    assert np.abs(again.encode(TEXTS) - expected).max() < 1e-5
+    with pytest.raises(WeightsDoNotFitError, match=r"lm_head\.weight"):
+        again.causal_lm()

@@ -1,0 +1,40 @@
+"""The base that is trained is the base that was meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from grace_support import chat_model, jsonl, session_of, triplets
+from weights_support import renamed, rewrite, without
+
+from harness.errors import WeightsDoNotFitError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with a tiny chat model and triplets."""
+    chat_model(tmp_path / "model")
+    jsonl(tmp_path / "triplets.jsonl", triplets())
+    return tmp_path
+
+
+@pytest.mark.parametrize("change", [without("layers.1."), renamed("_orig_mod.")], ids=["no layer", "compiled"])
+def test_nothing_is_trained_over_a_base_that_lacks_weights(folder: Path, change: Any) -> None:
+    """Refused before the first step, with the names."""
+    rewrite(folder / "model", change)
+    with pytest.raises(WeightsDoNotFitError, match=r"tensors are missing: model\."):
+        session_of(folder, folder / "run")
+
+
+def test_a_head_may_be_missing_where_it_is_neither_used_nor_saved(folder: Path) -> None:
+    """An adapter under a mean; full weights would be saved with a head drawn at random, rationales written with it."""
+    rewrite(folder / "model", without("lm_head"))
+    session_of(folder, folder / "run")
+    for name, changes in (
+        ("full", {"adapter": {"kind": "full"}}),
+        ("grace", {"candidate": {"kind": "rationale", "max_new_tokens": 4}}),
+    ):
+        with pytest.raises(WeightsDoNotFitError, match=r"lm_head\.weight"):
+            session_of(folder, folder / name, **changes)
