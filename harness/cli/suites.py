@@ -44,8 +44,10 @@ def validate(
         except InputError as error:
             problems.extend(error.problems)
         else:
-            count = len(resolve_tasks(loaded.suite))
-            print(f"{loaded.spelling}: ok, {len(loaded.suite.models)} model(s) x {count} task(s)")
+            tasks = resolve_tasks(loaded.suite)
+            print(f"{loaded.spelling}: ok, {len(loaded.suite.models)} model(s) x {len(tasks)} task(s)")
+            for line in (f"{task.name}: {said}" for task in tasks for said in task.remarks):
+                print(f"  remark: {line}")
     if problems:
         raise InputError(problems)
 

@@ -85,6 +85,7 @@ def provenance_of(cell: Cell, candidate: Candidate, began: str) -> dict[str, Any
         "subsets": list(cell.task.subsets),
         "official_split": cell.task.is_official_split,
         "limit": cell.task.limit,
+        "data_remarks": list(cell.task.remarks),
         "versions": environment.versions(),
         "git": environment.git_revision(),
         "began": began,

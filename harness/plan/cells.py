@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -42,6 +43,10 @@ class PlannedTask:
     """The suite's entry, where it is an ability task."""
     settings: AskedWith | ReadWith | None = None
     """Ability tasks: how it is put to the model; None elsewhere, and while its task file is not there."""
+    custom_settings: Mapping[str, Any] = field(default_factory=dict)
+    """Of a task over own files: what goes into the key beside them; its type at least."""
+    remarks: tuple[str, ...] = ()
+    """What must be known of the data before a score over them is believed; empty where nobody looked."""
     is_official_split: bool = True
     """False when a split is not one the task's authors evaluate on: no published figure compares."""
 
@@ -59,7 +64,7 @@ class PlannedTask:
 
     def plain_settings(self) -> dict[str, Any]:
         """Return the settings as plain data, as they go into the key; empty where there are none."""
-        return self.settings.plain() if self.settings else {}
+        return {**(self.settings.plain() if self.settings else {}), **self.custom_settings}
 
     def counts(self) -> Counts | None:
         """Return how much is left after the limit, over splits, subsets and parts; None where any is unknown."""

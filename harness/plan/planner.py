@@ -141,5 +141,5 @@ def _key_parts(
         limit=task.limit,
         engine=f"{task.engine}=={installed_version(task.engine)}",
         scoring_version=ENGINES[task.engine].scoring_version,
-        settings=task.plain_settings() | ({"type": task.type} if task.custom else {}),
+        settings=task.plain_settings(),
     )

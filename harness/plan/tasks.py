@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from harness.plan import ability
 from harness.plan.cells import PlannedTask
 from harness.suite.schema import Suite
 from harness.suite.task_entries import AbilityRef, CustomRef, TaskRef
 from harness.tasks.catalogue import DEFAULT_BENCHMARK, Catalogue, Counts, Member, TaskInfo, catalogue
-from harness.tasks.custom.assemble import count
+from harness.tasks.custom.assemble import CustomData, count
+from harness.tasks.custom.fields import Options
 from harness.tasks.custom.read import read_custom
 from harness.tasks.engines import engine_for
 from harness.tasks.types import EMBEDDING_TYPES
@@ -102,8 +104,12 @@ def _ability_task(reference: AbilityRef, known: Catalogue, limit: int | None) ->
 def _custom_task(reference: CustomRef, limit: int | None) -> PlannedTask:
     """Plan a task over own files; they are read here, so that bad rows are named before any model is loaded."""
     counts: dict[str, dict[str, Counts]] = {}
+    settings: dict[str, Any] = {"type": reference.type}
+    remarks: tuple[str, ...] = ()
     if Path(reference.path).exists():  # otherwise it is a gap, named with the others
-        data = read_custom(reference.name, reference.type, Path(reference.path))
+        data = read_custom_of(reference)
+        settings |= data.settings
+        remarks = data.remarks
         items, texts, unique, characters, training = count(data)
         counts["test"] = {
             "default": Counts(
@@ -136,4 +142,15 @@ def _custom_task(reference: CustomRef, limit: int | None) -> PlannedTask:
         info=info,
         parts=(info,),
         custom=reference,
+        custom_settings=settings,
+        remarks=remarks,
     )
+
+
+def read_custom_of(reference: CustomRef) -> CustomData:
+    """Return the data of a custom task as its entry has it read; raises InputError with file and line of bad rows."""
+    options = Options(
+        skip_unjudged_queries=reference.unjudged_queries == "skip",
+        ignore_identical_ids=bool(reference.ignore_identical_ids),
+    )
+    return read_custom(reference.name, reference.type, Path(reference.path), options)

@@ -25,6 +25,18 @@ class PlaceFacts(TypedDict, total=False):
     """What says that this is the named thing; None: nothing does."""
 
 
+class LeftOut(TypedDict, total=False):
+    """Items that a score is not over."""
+
+    items: list[int]
+    """Their places among all."""
+    of: int
+    """How many there are."""
+    unit: str
+    """What an item is."""
+    why: str
+
+
 class HardwareFacts(TypedDict, total=False):
     """What the cell ran on."""
 
@@ -113,6 +125,10 @@ class Facts:
     """Items were limited to so many; None: all."""
     limited_to: dict[str, Any] = field(default_factory=dict)
     """Part -> `split/subset` -> what a limit kept of it."""
+    data_remarks: list[str] = field(default_factory=list)
+    """What must be known of the data, whatever the model: texts in both halves, documents twice, rare labels, ..."""
+    left_out: dict[str, LeftOut] = field(default_factory=dict)
+    """Part, split and subset -> items that the engine left out of the score because of what the model gave for them."""
     versions: dict[str, str] = field(default_factory=dict)
     """Package -> version, or `absent`."""
     git: str | None = None
@@ -152,6 +168,15 @@ def facts_of(result: Result) -> Facts:
     """Return what a cell says of how it was made."""
     kept = result.provenance
     return Facts(**{name: kept[name] for name in KEYS if kept.get(name) is not None})
+
+
+def left_out_said(facts: Facts) -> list[str]:
+    """Return a line for each part of a cell whose score is not over all its items."""
+    many = len(facts.left_out) > 1
+    return [
+        f"{f'{name}: ' if many else ''}{len(one['items'])} of {one['of']} {one['unit']}s left out: {one['why']}"
+        for name, one in facts.left_out.items()
+    ]
 
 
 def name_of(result: Result) -> str:

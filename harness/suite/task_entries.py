@@ -139,6 +139,15 @@ class CustomRef(Strict):
     path: str
     """A file or folder; relative paths are taken from the suite's own folder."""
     limit: Annotated[int, Field(gt=0)] | None = None
+    unjudged_queries: Literal["error", "skip"] | None = None
+    """Retrieval: what becomes of queries without a relevant document; None: error."""
+    ignore_identical_ids: bool | None = None
+    """Retrieval: whether the document of a query's own id is left out of its ranking, as MTEB does for ArguAna and
+    Quora; None: no."""
+
+
+OF_RETRIEVAL = ("unjudged_queries", "ignore_identical_ids")
+"""Keys of `CustomRef` that mean something for one type alone."""
 
 
 def _named(value: Any) -> Any:

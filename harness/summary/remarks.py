@@ -1,11 +1,11 @@
-"""What a reader must know before believing the scores: sources that nothing vouches for, texts that were cut; pure."""
+"""What a reader must know before believing the scores: unvouched sources, what the data are like, texts cut; pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from harness.plan.cells import Plan
-from harness.results.facts import facts_of
+from harness.results.facts import facts_of, left_out_said
 from harness.summary.views import CellView
 
 
@@ -27,15 +27,19 @@ def unverified(views: Iterable[CellView]) -> tuple[str, ...]:
 
 
 def warnings(plan: Plan, views: Iterable[CellView]) -> tuple[str, ...]:
-    """Return a line for every task off its official split, and every cell in which something was cut or halved."""
+    """Return a line for all that must be known of a task's data, and of every cell what was cut, halved or left out."""
     lines: dict[str, None] = {}
     for task in plan.tasks:
+        lines |= {f"{task.name}: {said}": None for said in task.remarks}
         if not task.is_official_split:
             lines[f"{task.name} is run on {', '.join(task.splits)}, which MTEB does not evaluate on"] = None
     for view in views:
         if view.score is None:
             continue
-        counts = facts_of(view.score).counts
+        facts = facts_of(view.score)
+        lines |= {f"{view.cell.task.name}: {said}": None for said in facts.data_remarks}
+        lines |= {f"{view.cell}: {said}": None for said in left_out_said(facts)}
+        counts = facts.counts
         for what, said in (
             ("truncated_texts", "text(s) were cut at the length limit"),
             ("empty_texts", "text(s) had no token and were embedded as the end-of-text token"),

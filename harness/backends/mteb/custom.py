@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from harness.backends.mteb.by_type import file_of
+from harness.plan.tasks import read_custom_of
 from harness.suite.task_entries import CustomRef
 from harness.tasks.custom.assemble import CustomData
-from harness.tasks.custom.read import read_custom
 from harness.tasks.types import EMBEDDING_TYPES
 
 
@@ -18,7 +17,7 @@ def make_custom_task(reference: CustomRef) -> Any:
     Raises:
         InputError: with file and line of every bad row.
     """
-    data = read_custom(reference.name, reference.type, Path(reference.path))
+    data = read_custom_of(reference)
     members: dict[str, Any] = {
         "metadata": _metadata(reference),
         "load_data": lambda self, **_: _load(self, data),

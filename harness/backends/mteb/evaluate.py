@@ -18,6 +18,7 @@ from harness.backends.mteb.examples import choose
 from harness.backends.mteb.items import SubsetItems
 from harness.backends.mteb.limit import apply_limit
 from harness.backends.mteb.model import MtebModel
+from harness.backends.mteb.remarks import remarks_of
 from harness.backends.mteb.texts import texts_of
 from harness.encoders.checked import CheckedEncoder
 from harness.plan.cells import PlannedTask
@@ -41,6 +42,8 @@ class _Part:
     """What a limit left of the data."""
     examples: list[Example]
     """Items to be read."""
+    remarks: list[str]
+    """What must be known of the data; of own files it was said when they were read."""
 
 
 def evaluate(job: Job, encoder: CheckedEncoder) -> Outcome:
@@ -73,6 +76,7 @@ def _evaluate_part(name: str, job: Job, encoder: CheckedEncoder, model: MtebMode
     task.load_data()
     if EMBEDDING_TYPES[planned.type].ranks:
         task.convert_v1_dataset_format_to_v2(num_proc=None)
+    remarks = [] if planned.custom else remarks_of(task)
     kept = apply_limit(task, planned.limit, job.seed) if planned.limit else {}
     encoder.prepare(lambda: texts_of(task))
     capture = Capture(task)
@@ -91,7 +95,7 @@ def _evaluate_part(name: str, job: Job, encoder: CheckedEncoder, model: MtebMode
     ]
     examples = choose(task, items, seed=job.seed, prompts=model.prompts_used)
     task.unload_data()
-    return _Part(name=name, result=result, items=items, kept=kept, examples=examples)
+    return _Part(name=name, result=result, items=items, kept=kept, examples=examples, remarks=remarks)
 
 
 def _make_task(planned: PlannedTask, name: str, place: Located) -> Any:
@@ -131,6 +135,10 @@ def _outcome(task: PlannedTask, parts: list[_Part], model: MtebModel) -> Outcome
             "prompts": model.prompts_used,
             "phases": _phases(parts),
             "limited_to": {part.name: part.kept for part in parts if part.kept},
+            "left_out": {
+                f"{part.name} {one.split}/{one.subset}": dict(one.left_out) for part, one in subsets if one.left_out
+            },
+            "data_remarks": [*task.remarks, *(said for part in parts for said in part.remarks)],
         },
     )
 

@@ -29,6 +29,8 @@ class SubsetItems:
     """The main metric over resampled items; None where there is no such thing."""
     columns: dict[str, Any] = field(default_factory=dict)
     missing: str | None = None
+    left_out: Mapping[str, Any] = field(default_factory=dict)
+    """Items that the engine left out (`harness.results.facts.LeftOut`); empty where the score is over all."""
 
     def table(self, part: str) -> Any:
         """Return the rows as a pyarrow Table with part, split and subset in front."""
@@ -73,6 +75,8 @@ class Captured(Loaded):
     """Of each clustered set: column -> score under another k-means seed; empty for everything else."""
     vectors: Any
     """(n, d) of the pool that newer clustering draws from; None for everything else."""
+    ratings: Any = None
+    """Of every document's summaries, as mteb's evaluator was given them; None for everything but summarization."""
 
     @property
     def main_score(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.suite.problems import Problem, problem
+from harness.suite.task_entries import OF_RETRIEVAL
 from harness.tasks.catalogue import OTHER_SPLITS, TaskInfo, catalogue
 from harness.tasks.types import EMBEDDING_TYPES, Axis
 from harness.wording import did_you_mean, listing
@@ -21,6 +22,7 @@ def check_tasks(tree: Node) -> Iterator[Problem]:
         yield from _check_embedding(embedding)
     custom: dict[str, Node] = {}
     for entry in _items(tasks.get("custom")):
+        yield from _check_options(entry)
         name = entry.get("name")
         if not name or not isinstance(name.value, str):
             continue
@@ -29,6 +31,14 @@ def check_tasks(tree: Node) -> Iterator[Problem]:
         elif name.value in catalogue().tasks:
             yield problem(name, f"custom task {name.value!r} has the name of a task of the catalogue; choose another")
         custom.setdefault(name.value, name)
+
+
+def _check_options(entry: Node) -> Iterator[Problem]:
+    kind = entry.get("type")
+    for key in OF_RETRIEVAL:
+        option = entry.get(key)
+        if option and option.value is not None and kind and kind.value != "Retrieval":
+            yield problem(option, f"{key!r} means nothing for a task of type {kind.value}; take it out", at_key=True)
 
 
 def _check_embedding(embedding: Node) -> Iterator[Problem]:

@@ -20,12 +20,12 @@ LARGEST_GRADE = 1_000_000
 """Of a judgement: pytrec_eval reserves memory for every grade up to the largest."""
 WRITTEN_NUMBER = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 """As CSV has them: Python itself would take 1_000 and digits of other scripts too."""
-Cell = Literal["text", "number", "label", "texts", "numbers", "binary", "grade"]
+Cell = Literal["text", "text or none", "number", "label", "texts", "numbers", "binary", "grade"]
 
 Columns = dict[str, Cell]
 """Column -> what its cells hold."""
 
-OPTIONAL: dict[str, Columns] = {"corpus": {"title": "text"}, "test": {"set": "label"}}
+OPTIONAL: dict[str, Columns] = {"corpus": {"title": "text or none"}, "test": {"set": "label"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,30 @@ class Row:
     """A row and where it stands."""
 
     line: int
-    """1-based line of the file (JSONL, CSV) or row (parquet)."""
+    """1-based line of the file at which it begins (JSONL, CSV) or row (parquet)."""
     values: dict[str, Any]
+    lines: int = 1
+    """How many lines it takes; more than one only in CSV."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the entry of a custom task says of its data."""
+
+    skip_unjudged_queries: bool = False
+    """Retrieval: leave out queries without a relevant document, which are an error otherwise."""
+    ignore_identical_ids: bool = False
+    """Retrieval: leave the document of a query's own id out of its ranking."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """The checked rows of a custom task, and where they came from."""
+
+    rows: dict[str, list[Row]]
+    """File, without its suffix -> its rows."""
+    paths: dict[str, Path]
+    options: Options
 
 
 def check_cell(row: Row, name: str, cell: Cell, shown: str, problems: list[str]) -> None:
@@ -54,8 +76,24 @@ def check_cell(row: Row, name: str, cell: Cell, shown: str, problems: list[str])
         row.values[name] = checked
 
 
+def check_row(stem: str, row: Row, shown: str, problems: list[str]) -> None:
+    """Say what is wrong with a row whose cells are right by themselves: a document without title and text."""
+    text = row.values.get("text")
+    if stem == "corpus" and isinstance(text, str) and not document_text(row.values.get("title"), text):
+        problems.append(f"{shown}:{row.line}: text: expected text that is not empty, or a title, got {short(text)}")
+
+
+def document_text(title: Any, text: str) -> str:
+    """Return a document as mteb has it encoded: title and text, joined with a space."""
+    return f"{title or ''} {text}".strip()
+
+
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value.strip() else None
+
+
+def _text_or_none(value: Any) -> str | None:
+    return "" if value is None else value if isinstance(value, str) else None
 
 
 def _label(value: Any) -> str | None:
@@ -101,6 +139,7 @@ def _list_of(check: Callable[[Any], Any]) -> Callable[[Any], list[Any] | None]:
 
 _CHECKS: dict[Cell, Callable[[Any], Any]] = {
     "text": _text,
+    "text or none": _text_or_none,
     "label": _label,
     "number": _number,
     "binary": _binary,
@@ -110,6 +149,7 @@ _CHECKS: dict[Cell, Callable[[Any], Any]] = {
 }
 _WANTED: dict[Cell, str] = {
     "text": "text that is not empty",
+    "text or none": "text",
     "label": "text or a whole number",
     "number": "a finite number",
     "binary": "0 or 1",

@@ -15,44 +15,58 @@ A task with one file may be named by that file instead of its folder. Lists in C
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import InputError
 from harness.row_files import csv_rows, json_rows, parquet_rows
 from harness.tasks.custom.assemble import CUSTOM_TYPES, CustomData
-from harness.tasks.custom.fields import MOST_PROBLEMS, OPTIONAL, SUFFIXES, Cell, Row, check_cell
+from harness.tasks.custom.fields import (
+    MOST_PROBLEMS,
+    OPTIONAL,
+    SUFFIXES,
+    Cell,
+    Options,
+    Row,
+    Tables,
+    check_cell,
+    check_row,
+)
+from harness.tasks.custom.remarks import remarks_of
 from harness.wording import did_you_mean, display_path, first_lines, listing
 
+PLAIN = Options()
+"""What a task's entry says where it says nothing."""
 READERS = {".jsonl": json_rows, ".csv": csv_rows, ".parquet": parquet_rows}
 
 
-def read_custom(name: str, kind: str, path: Path) -> CustomData:
+def read_custom(name: str, kind: str, path: Path, options: Options = PLAIN) -> CustomData:
     """Read and check the data of custom task `name`.
 
     Args:
         name: for messages.
         kind: an embedding type, a key of `CUSTOM_TYPES`.
         path: the folder, or the file of a task with one file.
+        options: what the task's entry says of its data.
 
     Raises:
         InputError: with `file:line: what` for every bad row, every missing file and column.
     """
     problems: list[str] = []
-    tables: dict[str, list[Row]] = {}
-    paths: dict[str, Path] = {}
+    tables = Tables(rows={}, paths={}, options=options)
     files, assemble = CUSTOM_TYPES[kind]
     for stem, columns in files.items():
         file = _find(path, stem, single=len(files) == 1, problems=problems)
         if file is None:
             continue
-        paths[stem] = file
-        tables[stem] = _read_table(file, columns, OPTIONAL.get(stem, {}), problems)
+        tables.paths[stem] = file
+        tables.rows[stem] = _read_table(file, stem, columns, problems)
     if not problems:
-        data = assemble(tables, paths, problems)
+        data = assemble(tables, problems)
     if problems:
         shown = first_lines(problems, most=MOST_PROBLEMS)
         raise InputError([f"custom task {name!r} ({kind}): {line}" for line in shown])
-    return data
+    return replace(data, remarks=tuple(remarks_of(kind, tables)))
 
 
 def _find(path: Path, stem: str, *, single: bool, problems: list[str]) -> Path | None:
@@ -77,10 +91,10 @@ def _find(path: Path, stem: str, *, single: bool, problems: list[str]) -> Path |
     return None
 
 
-def _read_table(file: Path, columns: dict[str, Cell], optional: dict[str, Cell], problems: list[str]) -> list[Row]:
+def _read_table(file: Path, stem: str, columns: dict[str, Cell], problems: list[str]) -> list[Row]:
     shown = display_path(file)
     try:
-        rows = [Row(row.number, row.values) for row in READERS[file.suffix](file, problems)]
+        rows = [Row(row.number, row.values, row.lines) for row in READERS[file.suffix](file, problems)]
     except OSError as error:
         problems.append(f"{shown}: cannot be read: {error.strerror or error}")
         return []
@@ -97,9 +111,10 @@ def _read_table(file: Path, columns: dict[str, Cell], optional: dict[str, Cell],
     for row in rows:
         for name, cell in columns.items():
             check_cell(row, name, cell, shown, problems)
-        for name, cell in optional.items():
+        for name, cell in OPTIONAL.get(stem, {}).items():
             if row.values.get(name) not in (None, ""):  # a CSV cell left empty, a corpus without titles
                 check_cell(row, name, cell, shown, problems)
+        check_row(stem, row, shown, problems)
     return rows
 
 

@@ -144,6 +144,17 @@ def test_validate_says_what_each_suite_has(folder, command):
     assert done.stdout == "mteb-eng-v1: ok, 0 model(s) x 56 task(s)\nmine.yaml: ok, 3 model(s) x 3 task(s)\n"
 
 
+def test_validate_says_what_own_data_are_like(folder, command):
+    """Under the suite's line, task by task, before anything is scored."""
+    rows = "".join(f'{{"sentence1": "a{n % 3}", "sentence2": "b", "score": {n % 3}}}\n' for n in range(4))
+    (folder / "pairs.jsonl").write_text(rows, encoding="utf-8")
+    suite_file(folder, "tasks: {custom: [{name: own, type: STS, path: pairs.jsonl}]}\n", name="own")
+    done = command("validate", "own.yaml", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    said = "  remark: own: 1 of 4 pairs are there before, with the same score, and count again\n"
+    assert done.stdout == f"own.yaml: ok, 0 model(s) x 1 task(s)\n{said}"
+
+
 def test_validate_takes_overrides(folder, command):
     """A value that only the command line spoils is named as such."""
     done = command("validate", "mine.yaml", "-o", "limit=none", "-o", "seed=x", cwd=folder)

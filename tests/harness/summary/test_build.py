@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -91,3 +92,17 @@ def test_unverified_sources_and_remarks_are_said(summary: Summary) -> None:
         "other: weights from folder models/other (local, unverified)",
     )
     assert summary.warnings == ("base/SciFact: 3 text(s) were cut at the length limit",)
+
+
+def test_what_the_data_are_like_is_said_once_and_what_was_left_out_for_each_model() -> None:
+    """From the stored cells: the first holds whatever the model, the second does not."""
+    left_out = {"STS12 test/default": {"items": [3], "of": 9, "unit": "document", "why": "all similarities equal"}}
+    results = {}
+    for cell, result in make_results().items():
+        added = {"data_remarks": ["2 texts are there twice"]} if result.task == "STS12" else {}
+        added |= {"left_out": left_out} if cell == "other/STS12" else {}
+        results[cell] = replace(result, provenance=result.provenance | added)
+    found = summarise(make_plan(), results).warnings
+    assert "STS12: 2 texts are there twice" in found
+    assert len([line for line in found if "twice" in line]) == 1
+    assert "other/STS12: 1 of 9 documents left out: all similarities equal" in found

@@ -14,6 +14,7 @@ from harness.backends.mteb.draw import stratified
 from harness.backends.mteb.items import Captured, SubsetItems
 from harness.backends.mteb.loaded import Loaded
 from harness.tasks.custom.assemble import CustomData
+from harness.tasks.custom.remarks import SAMPLES_PER_LABEL
 
 
 def items(captured: Captured) -> SubsetItems:
@@ -69,8 +70,8 @@ def count(task: Any, statistics: Mapping[str, Any]) -> list[int]:
     return counts.as_row(statistics["num_samples"], counts.texts_in(statistics, "text_statistics"), training)
 
 
-def task_class(data: CustomData) -> Any:
-    """Return mteb's class with the size of a training sample."""
+def task_class(data: CustomData) -> Any:  # noqa: ARG001 - every type is given it
+    """Return mteb's class with the size of a training sample, of which a label with fewer texts gives all."""
     from mteb.abstasks import AbsTaskClassification
 
-    return type("SampledClassification", (AbsTaskClassification,), {"samples_per_label": data.samples_per_label})
+    return type("SampledClassification", (AbsTaskClassification,), {"samples_per_label": SAMPLES_PER_LABEL})

@@ -15,6 +15,7 @@ from harness.backends.mteb.draw import draw_rows
 from harness.backends.mteb.items import Captured, ExampleMaker, SubsetItems
 from harness.backends.mteb.loaded import Loaded
 from harness.tasks.custom.assemble import CustomData
+from harness.tasks.custom.fields import document_text
 from harness.tasks.limits import DISTRACTORS_PER_QUERY
 
 TOP_DOCUMENTS = 10
@@ -136,13 +137,8 @@ def texts(loaded: Loaded) -> Iterator[str]:
     corpus = loaded.rows["corpus"]
     titles = corpus["title"] if "title" in corpus.column_names else [""] * len(corpus)
     for title, text in zip(titles, corpus["text"], strict=True):
-        yield joined(title, text)
+        yield document_text(title, text)
     yield from loaded.rows["queries"]["text"]
-
-
-def joined(title: str | None, text: str) -> str:
-    """Return a document as mteb has it encoded."""
-    return f"{title or ''} {text}".strip()
 
 
 def count(task: Any, statistics: Mapping[str, Any]) -> list[int]:  # noqa: ARG001 - every type is given it
@@ -151,11 +147,13 @@ def count(task: Any, statistics: Mapping[str, Any]) -> list[int]:  # noqa: ARG00
     return counts.as_row(round(counts.number_in(statistics.get("queries_text_statistics"))), there)
 
 
-def task_class(data: CustomData) -> Any:  # noqa: ARG001 - as above
+def task_class(data: CustomData) -> Any:
     """Return mteb's class of retrieval, which ranks candidates where the data have some."""
     from mteb.abstasks import AbsTaskRetrieval
 
-    return AbsTaskRetrieval
+    if not data.settings.get("ignore_identical_ids"):
+        return AbsTaskRetrieval
+    return type("RetrievalOfOthers", (AbsTaskRetrieval,), {"ignore_identical_ids": True})
 
 
 def examples(loaded: Loaded, one: SubsetItems, prompts: Mapping[str, str | None]) -> ExampleMaker:
@@ -167,7 +165,7 @@ def examples(loaded: Loaded, one: SubsetItems, prompts: Mapping[str, str | None]
     def document(query: str, name: str, score: float) -> Document:
         row = data["corpus"][places[name]]
         relevance = data["relevant_docs"].get(query, {}).get(name)
-        text = joined(row.get("title"), row["text"])
+        text = document_text(row.get("title"), row["text"])
         return Document(id=name, score=float(score), relevance=None if relevance is None else int(relevance), text=text)
 
     def make(row: int, why: str, error: float) -> Example:
