@@ -7,6 +7,7 @@ reason. p-values are adjusted over the tasks together, over the types together, 
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,12 +19,14 @@ from harness.comparison.making import unlike_making
 from harness.comparison.pair import difference
 from harness.comparison.sides import Found, planned, side_of, stored
 from harness.errors import InputError
+from harness.results.facts import facts_of
 from harness.results.joined import JoinedStore
 from harness.results.records import Failure, Score
 from harness.results.store import Store
 from harness.sources.places import Sources
 from harness.statistics.difference import Difference, adjusted, mean_difference
 from harness.tasks.types import UNITS
+from harness.wording import first_few
 
 Level = Literal["task", "type", "axis"]
 ALL_TASKS, ALL_TYPES = "mean over tasks", "mean over types"
@@ -143,7 +146,8 @@ def compared(
     left_out: list[tuple[str, str]] = []
     failed = False
     for task in dict.fromkeys((*own, *other)):
-        reason = _why_not(a, own.get(task)) or _why_not(b, other.get(task)) or _unlike_cells(own[task], other[task])
+        reason = _why_not(a, own.get(task)) or _why_not(b, other.get(task))
+        reason = reason or _unlike_items((a, own[task]), (b, other[task])) or _unlike_cells(own[task], other[task])
         if reason:
             left_out.append((task, reason))
             failed |= any(isinstance(cell.result, Failure) for cell in (own.get(task), other.get(task)) if cell)
@@ -172,6 +176,19 @@ def _why_not(model: str, found: Found | None) -> str | None:
     if found.result is None:
         return f"{model}: {found.reason}"
     return None if math.isfinite(found.result.score) else f"{model}: the score is {found.result.score}"
+
+
+def _unlike_items(*sides: tuple[str, Found]) -> str | None:
+    """Return which items the engine left out of one of two scores and not of the other, or None."""
+    left_out = {name: facts_of(found.result).left_out for name, found in sides if isinstance(found.result, Score)}
+    if len({json.dumps(parts, sort_keys=True) for parts in left_out.values()}) < 2:
+        return None
+    lacks = [
+        f"{name} lacks {one['unit']} {first_few(map(str, one['items']))} of {part}, counted from 0 ({one['why']})"
+        for name, parts in left_out.items()
+        for part, one in parts.items()
+    ]
+    return "; ".join(lacks)
 
 
 def _unlike_cells(own: Found, other: Found) -> str | None:

@@ -20,6 +20,7 @@ from harness.backends.mteb.items import Captured, Rankings, SubsetItems
 from harness.backends.mteb.pools import KeptVectors
 from harness.backends.mteb.seeds import KMeansSeeds
 from harness.backends.mteb.types.queries import query_values, top_documents
+from harness.backends.mteb.types.summarization import KeptRatings
 from harness.errors import HarnessError
 from harness.statistics.items import ItemStatistic, of_columns
 from harness.tasks.types import EMBEDDING_TYPES
@@ -39,6 +40,7 @@ class Capture:
         self._random_state = task.rng_state.getstate()
         self._seeds = KMeansSeeds(task) if _clusters_sets(task) else None
         self._vectors = KeptVectors(task) if _clusters_draws(task) else None
+        self._ratings = KeptRatings(task) if task.metadata.type == "Summarization" else None
         self._ranks = EMBEDDING_TYPES[task.metadata.type].ranks is not None
         task._save_task_predictions = self._take_predictions
         if self._ranks:
@@ -92,6 +94,7 @@ class Capture:
             rankings=self._rankings.get((split, subset), Rankings()),
             random_state=self._random_state,
             seeds=self._seeds.of_sets if self._seeds else (),
+            ratings=self._ratings.of[split, subset] if self._ratings else None,
             vectors=self._vectors.of.pop((split, subset)) if self._vectors else None,
         )
 

@@ -111,6 +111,19 @@ def test_what_cannot_be_compared_is_named(folder, command):
     assert compare("new", "words").left_out[0] == ("pairs-b", "limited to 50 for one and to nothing for the other")
 
 
+def test_two_scores_over_other_items_are_not_compared(folder):
+    """Nor where they are as many: each model is named with what it lacks and why."""
+    both(folder)
+    for cell, item in (("new/pairs-a", 3), ("base/pairs-a", 5)):
+        one = {"items": [item], "of": 200, "unit": "pair", "why": "all similarities equal"}
+        put(folder, cell, 50.0, n=199, provenance={"cell": cell, "left_out": {"pairs-a test/default": one}})
+    reason = dict(compare("new", "base").left_out)["pairs-a"]
+    assert reason == (
+        "new lacks pair 3 of pairs-a test/default, counted from 0 (all similarities equal); "
+        "base lacks pair 5 of pairs-a test/default, counted from 0 (all similarities equal)"
+    )
+
+
 def test_differences_in_the_making_are_named(folder):
     """Batch, device, dtype, threads, versions, data: with both values, and on which tasks."""
     both(folder)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,41 +16,66 @@ from harness.backends.mteb.loaded import Loaded
 from harness.tasks.custom.assemble import CustomData
 
 
+class KeptRatings:
+    """Keeps the ratings that mteb's evaluator is given: of which documents its results are can be seen by them alone.
+
+    mteb leaves out documents whose ratings or similarities are all equal, and says so in its log.
+    """
+
+    def __init__(self, task: Any) -> None:
+        """Hook into `task`, whose evaluator is a class that it makes anew for each split and subset."""
+        self.of: dict[tuple[str, str], list[list[float]]] = {}
+        made = task.evaluator
+
+        @functools.wraps(made, updated=())
+        def evaluator(**given: Any) -> Any:
+            self.of[given["hf_split"], given["hf_subset"]] = given["gold_scores"]
+            return made(**given)
+
+        task.evaluator = evaluator
+
+
 def items(captured: Captured) -> SubsetItems:
     """Return a row a document: the ratings and similarities of its summaries, and how they correlate."""
     from scipy.stats import spearmanr
 
     human, cosine = captured.predictions["human_scores"], captured.predictions["cosine_scores"]
-    documents = documents_of(captured.task, captured.rows, human)
+    documents = documents_of(captured.ratings, human)
     values = []
     for gold, similarity in zip(human, cosine, strict=True):
         found = spearmanr(gold, similarity)
         values.append(float(np.mean(found)) if averages_p_value(captured.task) else float(found.statistic))
     score = np.array(values)
-    return captured.found(
+    made = captured.found(
         unit="document",
         n=len(score),
-        score=float(score.mean()),
+        score=float(score.mean()) if values else float("nan"),
         columns={"item": documents, "score": score, "human": human, "cosine": cosine},
     )
+    return replace(made, left_out=_left_out(captured.ratings, documents))
 
 
-def documents_of(task: Any, data: Any, human: list[list[float]]) -> list[int]:
-    """Return which documents were scored: mteb leaves out those with constant ratings or similarities.
+def documents_of(ratings: list[list[float]], human: list[list[float]]) -> list[int]:
+    """Return which documents were scored.
 
-    Matched in order by their ratings, which mteb normalises; documents with the same ratings cannot be told apart,
-    which matters only beside a left-out one.
+    Args:
+        ratings: of every document's summaries, as mteb's evaluator was given them.
+        human: of the scored documents, the same objects: two documents may be rated alike.
     """
-    low, high = task.min_score, task.max_score
-    ratings = [[(value - low) / (high - low) for value in row] for row in data[task.relevancy_column_name]]
-    found: list[int] = []
-    place = 0
-    for scored in human:
-        while not np.allclose(ratings[place], scored):
-            place += 1
-        found.append(place)
-        place += 1
-    return found
+    places = {id(of_document[0]): place for place, of_document in enumerate(ratings)}
+    return [places[id(of_document[0])] for of_document in human]
+
+
+def _left_out(ratings: list[list[float]], documents: list[int]) -> dict[str, Any]:
+    """Return which documents were not scored, and why; empty where all were."""
+    missing = sorted({*range(len(ratings))} - {*documents})
+    if not missing:
+        return {}
+    equal = sum(len(set(ratings[place])) == 1 for place in missing)
+    why = {0: "all similarities equal", len(missing): "all ratings equal"}.get(
+        equal, "all similarities or ratings equal"
+    )
+    return {"items": missing, "of": len(ratings), "unit": "document", "why": why}
 
 
 def averages_p_value(task: Any) -> bool:

@@ -86,3 +86,20 @@ def test_the_document_of_a_querys_own_id_can_be_left_out(tmp_path: Path) -> None
     assert with_itself.items.to_pylist()[0]["top_documents"][0] == "q"
     assert without.items.to_pylist()[0]["top_documents"][0] == "d"
     assert (with_itself.score < 100, without.score) == (True, 100)
+
+
+def summaries(*rows: tuple[list[str], list[float]]) -> list[dict[str, Any]]:
+    """Return documents with machine summaries and ratings, and one human summary."""
+    fixed = {"text": "t", "human_summaries": ["sea wave boat gull"]}
+    return [{**fixed, "machine_summaries": machine, "relevance": ratings} for machine, ratings in rows]
+
+
+def test_documents_that_mteb_leaves_out_are_named(tmp_path: Path) -> None:
+    """By their place, also where another document has the same ratings, and with why."""
+    rows = summaries((["sea", "sea"], [1, 2]), (["sea", "soup"], [1, 2]), (["oven", "oven"], [2, 1]))
+    entry = {"name": "mine", "type": "Summarization", "path": str(write(tmp_path, {"test": rows}))}
+    found = outcome_of(entry, tmp_path)
+    assert found.n == 1
+    assert [row["item"] for row in found.items.to_pylist()] == [1]
+    left_out = {"items": [0, 2], "of": 3, "unit": "document", "why": "all similarities equal"}
+    assert found.facts["left_out"] == {"mine test/default": left_out}
