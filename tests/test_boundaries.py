@@ -24,6 +24,7 @@ SLOW = {
     "grace.training.policy.build",
     "grace.training.policy.callbacks",
     "grace.training.policy.loop",
+    "grace.training.policy.payment",
     "grace.training.policy.rows",
     "grace.training.policy.task",
     "grace.training.policy.trainer",
