@@ -19,6 +19,7 @@ import numpy as np
 import yaml
 
 from grace.export.card import Card, base_of, card
+from grace.run.directory import put_in_place
 from harness.candidates.candidate import Candidate
 from harness.candidates.candidate_file import CandidateFile
 from harness.encoders.frame import frame_ids
@@ -91,9 +92,7 @@ def export(candidate: Candidate, out: Path, *, seed: int, results: Path | None =
         about = Card(candidate=candidate, load_line=done.load_line, seed=seed, is_merged=done.is_merged)
         (partial / "README.md").write_text(card(about, results), encoding="utf-8")
         _make_readable(partial)
-        if out.exists():
-            shutil.rmtree(out)
-        partial.rename(out)
+        put_in_place(partial, out.absolute())
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return done

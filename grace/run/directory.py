@@ -1,11 +1,12 @@
 """The directory of a run: configuration, metrics, checkpoints; every write survives a crash whole or not at all.
 
-config.yaml  environment.json  metrics.jsonl  skipped.jsonl  checkpoints/step-00000050/
+config.yaml  origins.json  environment.json  metrics.jsonl  skipped.jsonl  checkpoints/step-00000050/
 and at the end: adapter/ or model/, README.md, candidate.yaml (which is written last)
 """
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import json
 import os
@@ -22,6 +23,8 @@ from harness.digests import write_atomically
 from harness.errors import EnvironmentGapError, InputError
 
 CONFIG, METRICS, CHECKPOINTS, CANDIDATE = "config.yaml", "metrics.jsonl", "checkpoints", "candidate.yaml"
+ORIGINS = "origins.json"
+"""What the run is made of: data, base, prompt, versions; a resumed run must be made of the same."""
 MAY_CHANGE = (
     "description",
     "device",
@@ -36,6 +39,8 @@ MAY_CHANGE = (
 """What a resumed run may say differently from its beginning."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """How systems say that there is no room: on the disk, in the quota, for a file so large."""
+AT_CWD, RENAME_EXCHANGE = -100, 2
+"""Of Linux's renameat2: paths as any program takes them, and two names that change places."""
 
 
 class RunDir:
@@ -65,6 +70,31 @@ class RunDir:
             self.path.mkdir(parents=True, exist_ok=True)
             write_atomically(saved, to_yaml(config).encode())
             shutil.rmtree(self.path / CHECKPOINTS / ".partial", ignore_errors=True)
+
+    def hold_to(self, facts: Mapping[str, Mapping[str, str]]) -> bool:
+        """Note what the run is made of, or hold it to what was noted when it began.
+
+        Args:
+            facts: what of it, say `data`, to names and digests.
+
+        Returns:
+            Whether there was a note of each of them.
+
+        Raises:
+            InputError: something is other than it was.
+        """
+        file = self.path / ORIGINS
+        noted = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        problems = [
+            f"{self.path}: the run began with other {what}: {_was_and_is(noted[what], now)}"
+            for what, now in facts.items()
+            if what in noted and noted[what] != now
+        ]
+        if problems:
+            raise InputError([*problems, "put back what was there and go on, or give another --out for a new run"])
+        if not facts.keys() <= noted.keys():
+            self.write_json(ORIGINS, {**facts, **noted})
+        return facts.keys() <= noted.keys()
 
     def write_json(self, name: str, value: Any) -> None:
         """Write `value` to the file `name`."""
@@ -121,9 +151,9 @@ class RunDir:
             partial.mkdir(parents=True)
             try:
                 write(partial)
-                _sync(partial)
+                sync(partial)
                 partial.rename(target)
-                _sync_folder(folder)
+                sync_folder(folder)
             except BaseException:
                 shutil.rmtree(partial, ignore_errors=True)
                 raise
@@ -173,15 +203,25 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 200 else text[:197] + "..."
 
 
-def _sync(folder: Path) -> None:
-    for file in folder.rglob("*"):
-        if file.is_file():
-            with file.open("rb") as opened:
+def _was_and_is(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """Say which entries differ."""
+    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    return ", ".join(f"{name} was {before.get(name, 'not there')}, is {now.get(name, 'not there')}" for name in names)
+
+
+def sync(folder: Path) -> None:
+    """Wait until all that lies in a folder is on the disk, its name aside."""
+    for path in folder.rglob("*"):
+        if path.is_dir():
+            sync_folder(path)
+        elif path.is_file():
+            with path.open("rb") as opened:
                 os.fsync(opened.fileno())
-    _sync_folder(folder)
+    sync_folder(folder)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -196,9 +236,47 @@ def fresh_folder(target: Path, write: Callable[[Path], None]) -> None:
         partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
         try:
             write(partial)
-            _sync(partial)
             partial.chmod(0o755)  # mkdtemp keeps others out
-            shutil.rmtree(target, ignore_errors=True)
-            partial.rename(target)
+            put_in_place(partial, target)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def put_in_place(partial: Path, target: Path) -> None:
+    """Give a finished folder its name; what had the name before is removed once the new one is on the disk.
+
+    At no moment is there neither. Linux exchanges the two in one step; where a system or disk cannot, the old folder
+    stands beside as `.NAME.before` until the new one has its place.
+
+    Args:
+        partial: what was written, on the same disk as `target`.
+        target: may be there already.
+    """
+    sync(partial)
+    before = partial
+    if not target.exists():
+        partial.rename(target)
+    elif not _exchanged(partial, target):
+        before = target.with_name(f".{target.name}.before")
+        shutil.rmtree(before, ignore_errors=True)
+        target.rename(before)
+        try:
+            partial.rename(target)
+        except BaseException:
+            before.rename(target)
+            raise
+    sync_folder(target.parent)
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Swap the names of two folders in one step; False where system or disk cannot."""
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        return False
+    if renameat2(AT_CWD, os.fsencode(one), AT_CWD, os.fsencode(other), RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+        return False
+    raise OSError(code, os.strerror(code), str(other))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,10 +25,15 @@ from grace.training import probe
 from grace.training.candidate import write_candidate
 from grace.training.contrastive.checks import check_contrastive
 from grace.training.policy.checks import check_policy
+from harness.encoders.rationale.template import render_template
 from harness.encoders.weights import choose_device
 from harness.environment import git_revision, hardware, versions
 from harness.errors import EnvironmentGapError, InputError
-from harness.sources.places import Sources
+from harness.sources.places import Located, Sources
+from harness.wording import listing
+
+MOVES_TRAINING = ("torch", "transformers", "tokenizers", "peft", "trl")
+"""Packages whose version can change what a step does."""
 
 
 class Objective(NamedTuple):
@@ -83,7 +89,8 @@ def train(
         progress: what is told of the steps; standard error where None.
 
     Raises:
-        InputError: configuration, data or directory are wrong; all that can be is checked before the model is loaded.
+        InputError: configuration, data or directory are wrong, or a resumed run is made of other data, base, prompt or
+            packages than it began with; all that can be is checked before the model is loaded.
         EnvironmentGapError: data, weights or a package are not there, the disk is full, or the base is of a family that
             grace would train as another model than it is.
         TrainingFailedError: the loss is no number any more.
@@ -98,10 +105,14 @@ def train(
     objective.check(config, data, processes=world.size)
     run = RunDir(Path(out), is_main=world.is_main)
     _prepare(run, config, world, resume=resume)
+    _hold_to(run, origins(data, weights), progress, resume=resume)
     _note_beginnings(run, data, progress)
 
     trained = load_trainable(config, weights, keep_base=config.needs_base)
     probe.check(config, trained)
+    if config.uses_rationales:
+        prompt = {"prompt": {"sha256": render_template(trained.tokenizer).sha256}}
+        _hold_to(run, prompt, progress, resume=resume)
     session = Session(config=config, run=run, trained=trained, data=data, world=world, progress=progress)
     finished = objective.train(session, resume=resume)
     if not finished.is_interrupted:
@@ -132,6 +143,29 @@ def _prepare(run: RunDir, config: TrainConfig, world: World, *, resume: bool) ->
         raise problem
     if failed:
         raise InputError([f"{run.path}: the main process could not prepare it"])
+
+
+def origins(data: TrainingData, weights: Located) -> dict[str, dict[str, str]]:
+    """Return what a run is made of beside its configuration: other data, base or packages make another run of it."""
+    return {
+        "data": dict(data.identity),
+        "base": dict(weights.identity or {}),
+        "packages": {name: _version(name) for name in MOVES_TRAINING},
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "absent"
+
+
+def _hold_to(run: RunDir, facts: Mapping[str, Mapping[str, str]], progress: Progress, *, resume: bool) -> None:
+    """Note what a run is made of; raises InputError where a resumed run is made of something else."""
+    is_noted = run.hold_to(facts)
+    if resume and not is_noted and run.is_main and run.metrics():
+        progress.say(f"{run.path}: began without a note of its {listing(list(facts))}: whether they changed is unknown")
 
 
 def _note_beginnings(run: RunDir, data: TrainingData, progress: Progress) -> None:

@@ -24,7 +24,7 @@ NOT_TRLS: dict[str, Any] = {
     "beta": 0.0,
     "logging_steps": 1,
     "save_strategy": "no",
-    "save_total_limit": 2,
+    "save_total_limit": None,
     "ignore_data_skip": True,
     "remove_unused_columns": False,
     "report_to": "none",

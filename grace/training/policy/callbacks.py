@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback  # noqa: TID253 - imported when a policy is trained, and never before
 
+from grace.run.directory import room_on_disk, sync, sync_folder
 from grace.run.session import Session
 from grace.run.stopping import Clock, Interrupt, learning_rate, share_done
 from grace.run.tracking import Tracker
@@ -84,7 +85,7 @@ class Bookkeeping(TrainerCallback):  # type: ignore[misc]
             control.should_training_stop = True
             self.is_interrupted = bool(asked) and not is_over
         every = -(-session.config.checkpoint_every // self._span) * self._span
-        if is_boundary and (step % every == 0 or control.should_training_stop):
+        if is_over or (is_boundary and (step % every == 0 or control.should_training_stop)):
             control.should_save = True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any], **_: Any) -> None:  # noqa: ARG002
@@ -100,19 +101,30 @@ class Bookkeeping(TrainerCallback):  # type: ignore[misc]
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         """Make the checkpoint whole, and only then drop the older ones."""
+        self._session.world.wait()  # each process writes a part of it
         if not self._session.world.is_main:
             return
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         about = {"step": state.global_step, "seconds": self.clock.seconds, "cpu_seconds": self.clock.cpu_seconds}
-        write_atomically(folder / CLOCK, json.dumps(about).encode())
+        with room_on_disk(folder):
+            sync(folder)
+            write_atomically(folder / CLOCK, json.dumps(about).encode())
+            sync_folder(folder.parent)
+        kept = {folder, newest_checkpoint(folder.parent, lambda done: int(done["step"]) % self._span == 0)}
         for older in folder.parent.glob("checkpoint-*"):
-            if older != folder:
+            if older not in kept:
                 shutil.rmtree(older)
 
 
-def newest_checkpoint(folder: Path) -> Path | None:
-    """Return the newest whole checkpoint; what a crash left unfinished is passed over."""
-    whole = [one for one in folder.glob("checkpoint-*") if (one / CLOCK).is_file()]
+def newest_checkpoint(folder: Path, can_go_on: Callable[[Mapping[str, float]], bool]) -> Path | None:
+    """Return the newest whole checkpoint that a run can go on from; what a crash left unfinished is passed over.
+
+    Args:
+        folder: of the run's checkpoints.
+        can_go_on: from steps and seconds, see `clock_of`: in the midst of a generation's steps a run can end, but not
+            begin.
+    """
+    whole = [one for one in folder.glob("checkpoint-*") if (one / CLOCK).is_file() and can_go_on(clock_of(one))]
     return max(whole, key=lambda one: int(one.name.rpartition("-")[2]), default=None)
 
 

@@ -1,20 +1,22 @@
 """Training by reinforcement: from a session to a policy trained on its own rationales, with checkpoints and metrics.
 
 The trainer is trl's (trainer.py); what happens between steps is callbacks.py's. A checkpoint is written by
-transformers' Trainer at the end of a generation's steps only; `clock.json` in it comes last and makes it whole.
+transformers' Trainer at the end of a generation's steps, and of the run; `clock.json` comes last and makes it whole.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from grace.config.schema import TrainConfig
 from grace.objectives.policy_gradients import policy_gradient
 from grace.run.directory import CHECKPOINTS, room_on_disk
 from grace.run.session import Finished, Session
-from grace.run.stopping import interruptible
+from grace.run.stopping import Clock, interruptible, share_done
 from grace.run.tracking import Tracker
 from grace.training.policy.build import build_trainer
 from grace.training.policy.callbacks import Bookkeeping, newest_checkpoint
@@ -36,7 +38,7 @@ def train_policy(session: Session, *, resume: bool) -> Finished:
     config = session.config
     roles = check_policy(config, session.data, processes=session.world.size)
     gradient = policy_gradient(config.grace)
-    checkpoint = newest_checkpoint(session.run.path / CHECKPOINTS) if resume else None
+    checkpoint = _checkpoint(session, span=gradient.span) if resume else None
     with (
         room_on_disk(session.run.path),
         interruptible() as interrupt,
@@ -48,7 +50,11 @@ def train_policy(session: Session, *, resume: bool) -> Finished:
         session.run.forget_after(done)
         trainer = build_trainer(session, gradient, roles, first=done // gradient.span, callback=books)
         try:
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            if checkpoint is not None and _is_over(config, books.done):
+                trainer._load_from_checkpoint(str(checkpoint))
+                trainer.state.global_step = done
+            else:
+                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         finally:
             release(trainer, config.attn_implementation)
     return Finished(
@@ -58,6 +64,18 @@ def train_policy(session: Session, *, resume: bool) -> Finished:
         is_interrupted=books.is_interrupted,
         facts={"algorithm": config.grace.algorithm, "inert_reward_terms": trainer.inert_terms},
     )
+
+
+def _checkpoint(session: Session, *, span: int) -> Path | None:
+    """Return the checkpoint to go on from: at a generation's end, or at the end of the run."""
+    return newest_checkpoint(
+        session.run.path / CHECKPOINTS,
+        lambda done: int(done["step"]) % span == 0 or _is_over(session.config, done),
+    )
+
+
+def _is_over(config: TrainConfig, done: Mapping[str, float]) -> bool:
+    return share_done(config, int(done["step"]), Clock(done["seconds"], done["cpu_seconds"])) >= 1
 
 
 def release(trainer: Any, attention: str) -> None:

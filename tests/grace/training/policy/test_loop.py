@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -90,6 +91,54 @@ def test_killed_and_resumed_gives_the_weights_of_an_undisturbed_run(folder: Path
         assert ("reward" in row) == (row["step"] % 2 == 1)  # two passes over each batch of rollouts
         for key in ("loss", "info_nce", "reward"):
             assert row.get(key, 0.0) == pytest.approx(expected_row.get(key, 0.0), abs=1e-4)
+
+
+def checkpoints(out: Path) -> list[str]:
+    """Return the names of a run's checkpoints."""
+    return sorted(one.name for one in (out / "checkpoints").glob("checkpoint-*"))
+
+
+def test_a_run_ends_with_a_checkpoint_in_the_midst_of_a_generation_too(folder: Path, undisturbed: Path) -> None:
+    """Three steps of two passes each: resumed it is over; with more steps it goes on from the generation's end."""
+    out = folder / "odd"
+    train(configured(folder, steps=3), out, progress=Quiet())
+    assert checkpoints(out) == ["checkpoint-2", "checkpoint-3"]
+    before = adapter(out)
+    (out / "candidate.yaml").unlink()  # killed while it was written
+    again = train(configured(folder, steps=3), out, resume=True, progress=Quiet())
+    assert again.finished.steps == 3
+    assert [row["step"] for row in _metrics(out)] == [1, 2, 3]
+    for name, value in adapter(out).items():
+        assert np.array_equal(value, before[name]), name
+    train(configured(folder, steps=8), out, resume=True, progress=Quiet())
+    assert checkpoints(out) == ["checkpoint-8"]
+    for name, value in adapter(undisturbed).items():
+        assert np.abs(value - adapter(out)[name]).max() < 1e-6, name
+
+
+def test_a_checkpoint_is_on_the_disk_before_it_is_vouched_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All its files, then `clock.json`, then its name; and the older one goes last."""
+    done: list[tuple[str, Path]] = []
+    fsync, rmtree = os.fsync, shutil.rmtree
+
+    def synced(handle: int) -> None:
+        done.append(("fsync", Path(os.readlink(f"/proc/self/fd/{handle}"))))
+        fsync(handle)
+
+    def removed(path: Any, *args: Any, **options: Any) -> None:
+        done.append(("rmtree", Path(path)))
+        rmtree(path, *args, **options)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(shutil, "rmtree", removed)
+    train(configured(folder, steps=4), folder / "synced", progress=Quiet())
+    second = [(what, path) for what, path in done if "checkpoint-4" in str(path) or path.name == "checkpoint-2"]
+    vouched = next(place for place, (_, path) in enumerate(second) if "clock.json" in path.name)
+    whole = {path.name for what, path in second[:vouched] if what == "fsync"}
+    written = {one.name for one in (folder / "synced" / "checkpoints" / "checkpoint-4").iterdir()} - {"clock.json"}
+    assert {"adapter_model.safetensors", "optimizer.pt"} <= written <= whole
+    gone = next(place for place, one in enumerate(second) if one[0] == "rmtree" and one[1].name == "checkpoint-2")
+    assert gone > vouched
 
 
 def _metrics(path: Path) -> list[dict[str, Any]]:

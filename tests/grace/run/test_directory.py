@@ -1,0 +1,184 @@
+"""What a crash at any moment leaves on the disk, and what a resumed run is held to."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from grace_support import Quiet, chat_model, jsonl, plain_config, triplets
+from suites_support import write
+
+from grace.run import directory
+from grace.run.directory import fresh_folder
+from grace.training import train as training
+from harness.errors import InputError
+
+
+class Killed(BaseException):
+    """The process ends here: nothing after it is done, but for what Python cannot leave out."""
+
+
+CALLS = [(os, "fsync"), (os, "rename"), (Path, "rename"), (Path, "replace"), (shutil, "rmtree"), (Path, "chmod")]
+"""What a folder is put in place by."""
+
+
+@contextmanager
+def looking_on(monkeypatch: pytest.MonkeyPatch, look: Callable[[str, Any], None]) -> Iterator[None]:
+    """Call `look` with the name and first argument of each call before it is made."""
+    with monkeypatch.context() as patch:
+        for owner, name in CALLS:
+            real = getattr(owner, name)
+
+            def seen(*args: Any, real: Any = real, name: str = name, **options: Any) -> Any:
+                look(name, args[0])
+                return real(*args, **options)
+
+            patch.setattr(owner, name, seen)
+        yield
+
+
+def old_and_new(folder: Path) -> Path:
+    """Return a folder of two old files that is to be replaced."""
+    for name in ("weights", "deep/config"):
+        write(folder / name, "old")
+    return folder
+
+
+def fill(partial: Path) -> None:
+    """Write the new ones."""
+    for name in ("weights", "deep/config"):
+        write(partial / name, "new")
+
+
+def found_in(folder: Path) -> set[str]:
+    """Return what the files say."""
+    return {path.read_text() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_there_is_always_an_old_or_a_new_folder(
+    can_exchange: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before every call that the replacement makes: whole, under its name, or (where it cannot be) beside it."""
+    if not can_exchange:
+        monkeypatch.setattr(directory, "_exchanged", lambda *_: False)
+    target = old_and_new(tmp_path / "adapter")
+    moments: list[set[str]] = []
+
+    def look(_name: str, _what: Any) -> None:
+        places = [target] if can_exchange else [target, tmp_path / ".adapter.before"]
+        whole = [found_in(one) for one in places if one.is_dir() and len(list(one.rglob("*"))) == 3]
+        assert whole
+        moments.append(whole[0])
+
+    with looking_on(monkeypatch, look):
+        fresh_folder(target, fill)
+    assert {"old"} in moments
+    assert moments[-1] == {"new"}
+    assert found_in(target) == {"new"}
+    assert [one.name for one in tmp_path.iterdir()] == ["adapter"]
+
+
+def test_a_folder_whose_name_cannot_be_taken_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second of two renames fails where the names cannot be exchanged."""
+    monkeypatch.setattr(directory, "_exchanged", lambda *_: False)
+    target = old_and_new(tmp_path / "adapter")
+    real = Path.rename
+
+    def fails(self: Path, other: Path) -> Path:
+        if other == target and self.name != ".adapter.before":
+            raise Killed
+        return real(self, other)
+
+    monkeypatch.setattr(Path, "rename", fails)
+    with pytest.raises(Killed):
+        fresh_folder(target, fill)
+    assert found_in(target) == {"old"}
+
+
+def test_what_is_put_in_place_is_on_the_disk_before_the_old_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every new file, every new folder, and then the name; then the old one goes."""
+    target = old_and_new(tmp_path / "adapter")
+    calls: list[tuple[str, str]] = []
+
+    def look(name: str, what: Any) -> None:
+        calls.append((name, os.readlink(f"/proc/self/fd/{what}") if name == "fsync" else str(what)))
+
+    with looking_on(monkeypatch, look):
+        fresh_folder(target, fill)
+    removal = next(place for place, (name, _) in enumerate(calls) if name == "rmtree")
+    synced = [Path(path) for name, path in calls[:removal] if name == "fsync"]
+    assert {one.name for one in synced} >= {"weights", "config", "deep", tmp_path.name}
+    assert synced[-1] == tmp_path
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model, triplets, and a run of two steps."""
+    root = tmp_path_factory.mktemp("origins")
+    chat_model(root / "model")
+    jsonl(root / "triplets.jsonl", triplets())
+    training.train(plain_config(root, **REASONING), root / "run", progress=Quiet())
+    return root
+
+
+REASONING = {"objective": "infonce-rationale", "max_new_tokens": 3}
+
+
+def resumed(folder: Path, **changes: Any) -> Any:
+    """Go on for a third step."""
+    config = plain_config(folder, **REASONING, **{"steps": 3} | changes)
+    return training.train(config, folder / "run", resume=True, progress=Quiet())
+
+
+def edited(file: Path, change: Callable[[str], str]) -> Callable[[], None]:
+    """Change a file, and return what puts it back."""
+    before = file.read_text()
+    file.write_text(change(before))
+    assert file.read_text() != before
+    return lambda: file.write_text(before) and None
+
+
+def test_a_run_goes_on_with_what_it_began_with(begun: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other rows, another base, another prompt, other packages: refused in words, with what was and what is."""
+    noted = json.loads((begun / "run" / "origins.json").read_text())
+    assert noted.keys() == {"data", "base", "packages", "prompt"}
+    back = edited(begun / "triplets.jsonl", lambda text: text.replace("cat", "cow"))
+    with pytest.raises(InputError, match=r"began with other data: sha256 was [0-9a-f]{64}, is [0-9a-f]{64}"):
+        resumed(begun)
+    back()
+    back = edited(begun / "model" / "config.json", lambda text: text + "\n")
+    with pytest.raises(InputError, match=r"(?s)began with other base: .* was .*, is .*another --out"):
+        resumed(begun)
+    back()
+    monkeypatch.setattr(training, "version", lambda name: "9.9.9" if name == "torch" else "1.0")
+    with pytest.raises(InputError, match=r"began with other packages: torch was .*, is 9\.9\.9"):
+        resumed(begun)
+    monkeypatch.undo()
+    changed = noted | {"prompt": {"sha256": "0" * 64}}
+    (begun / "run" / "origins.json").write_text(json.dumps(changed))
+    with pytest.raises(InputError, match=r"began with other prompt: sha256 was 0{64}, is [0-9a-f]{64}"):
+        resumed(begun)
+    (begun / "run" / "origins.json").write_text(json.dumps(noted))
+    assert resumed(begun).finished.steps == 3
+
+
+def test_a_run_without_a_note_says_that_nothing_was_compared(begun: Path) -> None:
+    """It goes on, and is held to what it goes on with from then."""
+    (begun / "run" / "origins.json").unlink()
+    said: list[str] = []
+    quiet = Quiet()
+    quiet.say = said.append  # type: ignore[method-assign]
+    training.train(plain_config(begun, **REASONING, steps=4), begun / "run", resume=True, progress=quiet)
+    assert any("without a note of its data, base, packages" in one for one in said)
+    assert (begun / "run" / "origins.json").exists()
