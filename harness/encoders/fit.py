@@ -36,6 +36,8 @@ POOLER = "pooler"
 """The layer over the first token that BERT's kind has for classification; no pooling of ours reads it."""
 MOST_NAMED = 4
 """So many tensors are named; the rest are counted."""
+_WATCHING: list[list[Loading]] = []
+"""What the open blocks of `watched` have seen."""
 
 
 class Mismatch(NamedTuple):
@@ -82,15 +84,18 @@ def watched() -> Iterator[list[Loading]]:
     seen: list[Loading] = []
 
     def note(*, model: Any, loading_info: Any, **_: Any) -> None:
-        seen.append(_loading(model, loading_info))
+        for one in _WATCHING:  # of blocks inside each other all, such as a module of ours in a SentenceTransformer
+            one.append(_loading(model, loading_info))
 
     places = [(import_module(module), name) for module, _, name in (seam.rpartition(".") for seam in SEAMS)]
     before = [getattr(module, name) for module, name in places]
     try:
+        _WATCHING.append(seen)
         for module, name in places:
             setattr(module, name, note)
         yield seen
     finally:
+        _WATCHING.pop()
         for (module, name), function in zip(places, before, strict=True):
             setattr(module, name, function)
 
