@@ -11,7 +11,7 @@ from harness.tasks.custom.remarks import few_training_texts
 
 def remarks_of(task: Any) -> list[str]:
     """Return a line for each subset of a loaded mteb task of which something is to be said."""
-    if task.metadata.type != "Classification" or task.is_cross_validation:
+    if not hasattr(task, "samples_per_label") or task.is_cross_validation:  # no classifier is trained on a few texts
         return []
     found = []
     for subset in task.hf_subsets:
