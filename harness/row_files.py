@@ -60,7 +60,7 @@ def lines(path: Path, problems: list[str]) -> Iterator[tuple[int, str]]:
     """
     shown = display_path(path)
     is_told = False
-    opener: Callable[..., Any] = gzip.open if path.suffix == ".gz" else open
+    opener: Callable[..., Any] = gzip.open if path.suffix.lower() == ".gz" else open
     with opener(path, "rb") as file, _noting_the_end(shown, problems):
         for number, raw in enumerate(file, 1):
             if number == 1 and raw[:2] in MARKS:
@@ -181,7 +181,7 @@ def _refuse_halves(value: Any) -> None:
 
 def _one_value(path: Path) -> str | None:
     """Return what is wrong with a file that is one JSON value over many lines; None where it is not."""
-    if path.suffix == ".gz" or path.stat().st_size > LARGEST_WHOLE:
+    if path.suffix.lower() == ".gz" or path.stat().st_size > LARGEST_WHOLE:
         return None
     try:
         value = json.loads(path.read_text(encoding="utf-8-sig"))

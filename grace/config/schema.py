@@ -83,8 +83,8 @@ class Data(Strict):
     limit: Count | None = None
     """The first so many rows that can be used."""
     bad_rows: Literal["error", "skip"] = "error"
-    """What happens to a row with an empty text, or with a negative equal to its positive; skipped rows are counted and
-    written to the run's skipped.jsonl."""
+    """What happens to a row with an empty text, or in which two of query, positive and negative are one text; skipped
+    rows are counted and written to the run's skipped.jsonl."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Of the order in which rows are visited; a new order each epoch."""
 

@@ -1,7 +1,7 @@
 """Training data: (query, positive, negatives) or single texts, from files or hub datasets; no model is needed.
 
-Something wrong with a row is an error that names its line. With `bad_rows: skip`, rows with an empty text or a negative
-equal to the positive are left out instead, counted, and written to the run's `skipped.jsonl`.
+Something wrong with a row is an error that names its line. With `bad_rows: skip`, rows with an empty text, or with the
+same text twice, are left out instead, counted, and written to the run's `skipped.jsonl`.
 """
 
 from __future__ import annotations
@@ -163,6 +163,13 @@ def _reason_to_skip(row: Row) -> str | None:
     for name, values in texts.items():
         if any(not value.strip() for value in values):
             return f"the {name} is empty"
-    if row.positive is not None and row.positive in row.negatives:
+    if row.positive is None:
+        return None
+    query, positive, negatives = row.query.strip(), row.positive.strip(), {one.strip() for one in row.negatives}
+    if positive in negatives:
         return f"positive and negative are the same text: {short(row.positive)}"
+    if positive == query:
+        return f"query and positive are the same text, which are as alike as can be untrained: {short(row.query)}"
+    if query in negatives:
+        return f"query and negative are the same text: {short(row.query)}"
     return None

@@ -75,6 +75,10 @@ def test_columns_lists_of_negatives_and_single_texts(tmp_path):
         ({"query": " "}, "a.jsonl:2: the query is empty"),
         ({"negative": ["a dog", ""]}, "a.jsonl:2: the negative is empty"),
         ({"negative": "the cat"}, "a.jsonl:2: positive and negative are the same text: 'the cat'"),
+        ({"negative": ["a dog", "the cat "]}, "a.jsonl:2: positive and negative are the same text"),
+        ({"positive": "a cat"}, "a.jsonl:2: query and positive are the same text"),
+        ({"positive": " a cat\r"}, "a.jsonl:2: query and positive are the same text"),
+        ({"negative": "a cat"}, "a.jsonl:2: query and negative are the same text: 'a cat'"),
         ({"query": 3}, "a.jsonl:2: column 'query': expected a text, got 3"),
         ({"negative": 3}, "a.jsonl:2: column 'negative': expected a text or a list of texts, got 3"),
     ],
@@ -82,6 +86,23 @@ def test_columns_lists_of_negatives_and_single_texts(tmp_path):
 def test_a_bad_row_is_named_with_its_line(tmp_path, bad, message):
     """Before any model is loaded."""
     assert message in refused(jsonl(tmp_path / "a.jsonl", [GOOD, GOOD | bad, GOOD]))
+
+
+def test_files_from_windows_hold_the_same_rows(tmp_path):
+    """A byte order mark, CRLF, no newline at the end, and line separators of Unicode inside a text."""
+    rows = [GOOD, GOOD | {"query": "one\u2028two\x85three"}]
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    plain = write(tmp_path / "a.jsonl", "\n".join(lines) + "\n")
+    odd = tmp_path / "b.jsonl"
+    odd.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
+    assert [row[:3] for row in load(odd).rows] == [row[:3] for row in load(plain).rows]
+    text = tmp_path / "b.txt"
+    text.write_bytes(b"\xef\xbb\xbf" + "one\u2028two\r\nthree".encode())
+    assert [row.query for row in load(text).rows] == ["one\u2028two", "three"]
+    (tmp_path / "c.jsonl").write_bytes(json.dumps(GOOD | {"query": "caf\xe9"}, ensure_ascii=False).encode("cp1252"))
+    assert "c.jsonl:1: not UTF-8 at byte" in refused(tmp_path / "c.jsonl")
+    (tmp_path / "D.TXT.GZ").write_bytes(gzip.compress(b"one\ntwo\n"))
+    assert [row.query for row in load(tmp_path / "D.TXT.GZ").rows] == ["one", "two"]
 
 
 def test_skipped_rows_are_kept_count_of(tmp_path):
