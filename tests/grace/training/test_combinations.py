@@ -1,0 +1,97 @@
+"""Whatever a configuration may say together takes a step: what cannot is refused by its checks (test_load.py)."""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from grace_support import Quiet, chat_model, jsonl, plain_config, triplets
+from suites_support import write
+
+from grace.config.schema import Algorithm, Credit
+from grace.run.directory import RunDir
+from grace.training.train import train
+
+CONTRASTIVE = list(
+    product(("infonce", "simcse", "infonce-rationale"), ("lora", "full"), (0.0, 0.5), ("packed", "plain"))
+)
+SETTINGS = list(product(("lora", "full"), (0.0, 0.1), ("staged", "plain")))
+POLICY = [
+    (algorithm, credit, *SETTINGS[(3 * n + 5 * m) % len(SETTINGS)], (0.0, 0.1)[(n + m) % 2])
+    for n, algorithm in enumerate(get_args(Algorithm))
+    for m, credit in enumerate(get_args(Credit))
+]
+"""Every algorithm with every credit, and over them every setting of adapter, KL and forward pass."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny chat model, triplets, single texts."""
+    path = tmp_path_factory.mktemp("combinations")
+    chat_model(path / "model")
+    jsonl(path / "triplets.jsonl", triplets(4))
+    write(path / "texts.txt", "".join(f"{one['query']}\n" for one in triplets(4)))
+    return path
+
+
+def takes_a_step(folder: Path, out: Path, **changes: Any) -> None:
+    """Train one step and expect finite numbers and a candidate."""
+    train(plain_config(folder, steps=1, batch_size=2, max_text_tokens=12, **changes), out, progress=Quiet())
+    (row,) = RunDir(out).metrics()
+    assert math.isfinite(row["loss"])
+    assert math.isfinite(row["grad_norm"])
+    assert (out / "candidate.yaml").exists()
+
+
+@pytest.mark.parametrize(("objective", "adapter", "retain", "forward"), CONTRASTIVE)
+def test_contrastive(objective: str, adapter: str, retain: float, forward: str, folder: Path, tmp_path: Path) -> None:
+    """Objective, weights, KL, forward pass."""
+    data = "texts.txt" if objective == "simcse" else "triplets.jsonl"
+    changes: dict[str, Any] = {"objective": objective, "retain_weight": retain, "forward": forward}
+    changes |= {"max_new_tokens": 2} if objective == "infonce-rationale" else {}
+    takes_a_step(
+        folder,
+        tmp_path / "out",
+        adapter={"kind": "full"} if adapter == "full" else {"r": 2},
+        data={"path": str(folder / data)},
+        **changes,
+    )
+
+
+@pytest.mark.parametrize(("algorithm", "credit", "adapter", "beta", "forward", "infonce"), POLICY)
+def test_policy(
+    algorithm: str,
+    credit: str,
+    adapter: str,
+    beta: float,
+    forward: str,
+    infonce: float,
+    folder: Path,
+    tmp_path: Path,
+) -> None:
+    """Algorithm, credit, weights, KL, forward pass, hybrid term."""
+    takes_a_step(
+        folder,
+        tmp_path / "out",
+        objective="grace",
+        max_new_tokens=2,
+        adapter={"kind": "full"} if adapter == "full" else {"r": 2},
+        grace={
+            "algorithm": algorithm,
+            "credit": credit,
+            "beta": beta,
+            "forward": forward,
+            "infonce_weight": infonce,
+            "rollouts": 2,
+            "steps_per_generation": 1,
+            "gradient_checkpointing": beta > 0 and infonce > 0,
+        },
+    )
+
+
+def test_every_setting_of_the_policy_is_met() -> None:
+    """By some algorithm."""
+    assert {one[2:5] for one in POLICY} == set(SETTINGS)
