@@ -6,7 +6,7 @@ import copy
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,8 +131,16 @@ def load_trainable(config: TrainConfig, weights: Located, *, keep_base: bool = F
         device=device,
         dtype=dtype,
         context_length=loaded.context_length,
-        weights=weights,
+        weights=_as_loaded(weights, loaded.model),
     )
+
+
+def _as_loaded(weights: Located, model: Any) -> Located:
+    """Return where the base was found, with the commit that the hub's client took where nothing had pinned one."""
+    commit = getattr(model.config, "_commit_hash", None)
+    if weights.identity is not None or commit is None:
+        return weights
+    return replace(weights, revision=commit, identity={"repo": weights.load_from, "commit": commit})
 
 
 def attach_lora(model: Any, adapter: Adapter, seed: int, *, task: str | None = "CAUSAL_LM") -> Any:

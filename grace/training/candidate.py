@@ -13,6 +13,7 @@ from grace.config.schema import TrainConfig
 from grace.data.rows import TrainingData
 from grace.run.directory import CANDIDATE, RunDir, fresh_folder, room_on_disk
 from grace.run.trainable import Trainable
+from harness.candidates.base import FILES, IDENTITY, files_of
 from harness.candidates.candidate_file import CandidateBase, CandidateFile
 from harness.digests import sha256_text, write_atomically
 from harness.environment import git_revision, versions
@@ -68,7 +69,8 @@ def describe(config: TrainConfig, trained: Trainable, data: TrainingData, *, fac
             "data_identity": data.identity,
             "rows": len(data.rows),
             "rows_skipped": len(data.skipped),
-            "base_identity": trained.weights.identity,
+            IDENTITY: trained.weights.identity,
+            FILES: files_of(trained.weights),
             "git": git_revision(),
             "versions": versions(),
             **facts,

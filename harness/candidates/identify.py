@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness import yaml_source
+from harness.candidates.base import IDENTITY, another_base, cannot_be_compared
 from harness.candidates.candidate import Candidate, MissingCandidate
 from harness.candidates.candidate_file import CandidateFile, complaints, read_candidate_file
 from harness.errors import InputError
@@ -44,13 +45,18 @@ def _identify_loaded(
         can_answer = has_language_model(spec.encoder)
         return MissingCandidate(name=spec.name, gaps=gaps, has_language_model=can_answer, note=spec.note)
     places = [place for place in found if isinstance(place, Located)]
+    note = spec.note
+    if about is not None and about.weights is None and directory is not None:
+        if other := another_base(about.training, places[0]):
+            return MissingCandidate(name=spec.name, gaps=(_other_base(directory, other),), note=spec.note)
+        note = "; ".join(one for one in (spec.note, cannot_be_compared(about.training, places[0])) if one) or None
     return Candidate(
         name=spec.name,
         kind=spec.encoder,
         spec=spec,
         weights=places[0],
         adapter=places[1] if len(places) > 1 else None,
-        note=spec.note,
+        note=note,
         selected_on=about.selected_on if about else None,
         training=about.training if about else {},
         directory=directory,
@@ -80,7 +86,7 @@ def _identify_directory(spec: CandidateSpec, sources: Sources) -> Candidate | Mi
         "seeds": spec.seeds,
         "encoder": kind,
         "model": model,
-        "revision": None if about.weights else about.base.revision,
+        "revision": None if about.weights else about.base.revision or _trained_commit(about),
         "sha256": None if about.weights else about.base.sha256,
     }
     if spec.ability:
@@ -95,3 +101,19 @@ def _identify_directory(spec: CandidateSpec, sources: Sources) -> Candidate | Mi
         raise InputError(complaints(error, yaml_source.load(directory / "candidate.yaml"), "encoder")) from error
     assert isinstance(loaded, LoadedModel)  # noqa: S101 - CandidateFile lets no other kind through
     return _identify_loaded(loaded, sources, directory, about)
+
+
+def _trained_commit(about: CandidateFile) -> str | None:
+    """Return the commit of an unpinned hub base that training found: the branch may have moved on since."""
+    trained = about.training.get(IDENTITY)
+    if isinstance(trained, dict) and trained.get("repo") == about.base.model:
+        return trained.get("commit")
+    return None
+
+
+def _other_base(directory: Path, how: str) -> Gap:
+    return Gap(
+        what=f"base of candidate {str(directory)!r}",
+        why=how,
+        command=f"put back the base that {directory / 'candidate.yaml'} names, or train on this one",
+    )

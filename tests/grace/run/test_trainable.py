@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from grace_support import chat_model, jsonl, session_of, triplets
 from weights_support import renamed, rewrite, without
 
+from grace.run.trainable import load_trainable
 from harness.errors import WeightsDoNotFitError
 
 
@@ -38,3 +40,15 @@ def test_a_head_may_be_missing_where_it_is_neither_used_nor_saved(folder: Path) 
     ):
         with pytest.raises(WeightsDoNotFitError, match=r"lm_head\.weight"):
             session_of(folder, folder / name, **changes)
+
+
+def test_an_unpinned_hub_base_is_known_by_the_commit_that_was_loaded(folder: Path, monkeypatch: Any) -> None:
+    """So that the candidate is evaluated on that one when the branch has moved on."""
+    from transformers import LlamaConfig
+
+    whole = session_of(folder, folder / "run")
+    plain = replace(whole.trained.weights, identity=None)
+    monkeypatch.setattr(LlamaConfig, "_commit_hash", "a" * 40, raising=False)
+    found = load_trainable(whole.config, plain).weights
+    assert found.identity == {"repo": plain.load_from, "commit": found.revision}
+    assert whole.trained.weights.identity.keys() == {"files_sha256"}

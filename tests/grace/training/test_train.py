@@ -20,10 +20,12 @@ from grace.training.contrastive.inputs import make_inputs
 from grace.training.contrastive.packed import packed_attention_on
 from grace.training.contrastive.step import ContrastiveStep
 from grace.training.train import OBJECTIVES, train
+from harness.candidates.named import named_candidate
 from harness.encoders.rationale.generate import Sampling, generate, with_prompt
 from harness.encoders.rationale.prefix_attention import prefix_attention_on
 from harness.encoders.rationale.template import end_tokens, render_template, tokenise
-from harness.errors import InputError
+from harness.errors import EnvironmentGapError, InputError
+from harness.sources.places import Sources
 
 TEXTS = ["the cat sat", "rain fell on the roof all night long", "card"]
 
@@ -183,3 +185,19 @@ def test_a_directory_is_not_taken_twice_and_a_resumed_run_keeps_its_settings(fol
         train(plain_config(folder, seed=4), tmp_path / "out", resume=True, progress=Quiet())
     longer = train(plain_config(folder, steps=3), tmp_path / "out", resume=True, progress=Quiet())
     assert longer.finished.steps == 3
+
+
+def test_the_candidate_knows_its_base_and_is_not_read_over_another(tmp_path: Path) -> None:
+    """What training found stands in candidate.yaml; other weights of the same shape are no base of it."""
+    from transformers import AutoModelForCausalLM
+
+    chat_model(tmp_path / "model")
+    jsonl(tmp_path / "triplets.jsonl", triplets())
+    out = train(plain_config(tmp_path), tmp_path / "run", progress=Quiet()).path
+    assert named_candidate(str(out), Sources()).adapter is not None
+    other = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
+    with torch.no_grad():
+        other.lm_head.weight.add_(0.01)
+    other.save_pretrained(tmp_path / "model")
+    with pytest.raises(EnvironmentGapError, match=r"trained on a base with sha256 \w{12}\.\.\., .*model holds \w{12}"):
+        named_candidate(str(out), Sources())
