@@ -16,7 +16,8 @@ from harness.errors import InputError
 from harness.plan.asked import AskedWith, CodeRun, ReadWith
 from harness.plan.cells import PlannedTask
 from harness.plan.humaneval import code_run, locate_problems
-from harness.plan.lm_eval_files import BUILDERS, locate_file, locate_texts, own_task
+from harness.plan.lm_eval_files import BUILDERS, own_folder, own_task
+from harness.plan.lm_eval_inputs import locate_file, locate_texts
 from harness.sources.locate import locate_dataset
 from harness.sources.places import Gap, Located, Sources
 from harness.suite.task_entries import AbilityRef, AbilitySettings, CodeRef, FileRef, NllRef
@@ -88,7 +89,7 @@ def reads_own_files(task: PlannedTask) -> bool:
     """Whether the data of an ability task are files of the user's, and no hub dataset."""
     reference = task.ability
     if isinstance(reference, FileRef):
-        return task.info.dataset in (*BUILDERS, reference.file)
+        return task.info.dataset in (*BUILDERS, reference.file) or Path(str(task.info.dataset)).is_absolute()
     return isinstance(reference, NllRef) and reference.file is not None
 
 
@@ -155,9 +156,6 @@ def _resolve_file(reference: FileRef, path: Path) -> Resolved:
     if not path.is_file():  # a gap, named with the others
         return Resolved(_info(reference, kind, "unknown", dataset=str(path)), ("default",), None)
     config = own_task(path)
-    if config.get("unsafe_code"):
-        what = "`unsafe_code`: it runs model-written programs in this process, which is never done here"
-        raise InputError([f"{display_path(path)}: {what}; HumanEval in a sandbox is the task `humaneval`"])
     metrics = _names(config.get("metric_list"), "metric")
     filters = _names(config.get("filter_list"), "name") or ["none"]
     if metrics:
@@ -177,7 +175,7 @@ def _resolve_file(reference: FileRef, path: Path) -> Resolved:
         reference,
         kind,
         reference.metric or first,
-        dataset=str(config.get("dataset_path") or path),
+        dataset=str(own_folder(path, config) or config.get("dataset_path") or path),
         splits=(str(config.get("test_split") or config.get("validation_split") or "test"),),
         subsets={subset: ()},
         ability=ability,

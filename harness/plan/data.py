@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.digests import sha256_files, visible_files
 from harness.plan import ability
 from harness.plan.cells import PlannedTask, dataset_name
+from harness.sources.content import content_of
 from harness.sources.locate import locate_dataset
 from harness.sources.places import Gap, Located, Sources
 from harness.suite.task_entries import CustomRef
@@ -47,13 +47,13 @@ def _locate_custom(reference: CustomRef) -> Located | Gap:
             why=f"no such file or folder: {display_path(path)}",
             command="mend `path` in the suite (relative paths are taken from the suite's own folder)",
         )
-    files = visible_files(path) if path.is_dir() else [path]
-    digest = sha256_files(path if path.is_dir() else path.parent, files)
+    content = content_of(path.absolute())
     return Located(
         kind="folder",
         load_from=str(path),
         revision=None,
-        identity={"files_sha256": digest},
+        identity={"files_sha256": content.sha256()},
         source=f"own data {display_path(path)}",
         vouched="own data, keyed by content",
+        content=content,
     )

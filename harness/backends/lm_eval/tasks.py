@@ -22,7 +22,7 @@ from harness.backends.interface import Job
 from harness.backends.lm_eval import humaneval
 from harness.backends.lm_eval.catalogue import task_folder
 from harness.plan.asked import AskedWith
-from harness.plan.lm_eval_files import BUILDERS, own_data_files, own_task
+from harness.plan.lm_eval_files import BUILDERS, own_dataset_kwargs, own_task
 from harness.sources.places import Located
 from harness.suite.task_entries import FileRef
 from harness.tasks.catalogue import catalogue
@@ -125,13 +125,12 @@ def _own_task(path: Path, name: str, place: Located) -> Any:
 
     config = own_task(path)
     changed: dict[str, Any] = {"include": str(path.resolve()), "task": name}
-    files = own_data_files(path, config)
-    if files is not None:
-        changed["dataset_kwargs"] = {**(config.get("dataset_kwargs") or {}), "data_files": files}
-    if str(config.get("dataset_path")) not in BUILDERS:
+    if kwargs := own_dataset_kwargs(path, config):
+        changed["dataset_kwargs"] = kwargs
+    if config.get("dataset_path") is not None and str(config["dataset_path"]) not in BUILDERS:
         changed["dataset_path"] = place.load_from
         if place.revision:
-            changed["dataset_kwargs"] = {**(config.get("dataset_kwargs") or {}), "revision": place.revision}
+            changed["dataset_kwargs"] = kwargs | {"revision": place.revision}
     with TemporaryDirectory() as folder:
         wrapper = Path(folder) / "task.yaml"
         wrapper.write_text(yaml.safe_dump(changed), encoding="utf-8")

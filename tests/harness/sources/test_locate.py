@@ -9,6 +9,7 @@ import pytest
 from suites_support import dataset_head, isolate, weights, write
 
 from harness.digests import sha256_files, visible_files
+from harness.sources.content import content_of
 from harness.sources.locate import locate_dataset, locate_model
 from harness.sources.places import Gap, Located, Sources, go_offline, hub_cache
 
@@ -60,6 +61,7 @@ def test_a_local_hub_comes_before_the_cache_and_the_network(hub):
         identity={"files_sha256": digest},
         source=f"local hub {folder}",
         vouched=None,
+        content=content_of(folder),
     )
 
 
