@@ -47,6 +47,10 @@ class InputError(HarnessError):
         self.problems = problems
         super().__init__("\n".join(problems))
 
+    def __reduce__(self) -> tuple[type, tuple[list[str]]]:
+        """Return how it is made again in another process."""
+        return type(self), (self.problems,)
+
 
 class EnvironmentGapError(HarnessError):
     """Data, a model, a package or a sandbox is not there; the message lists all gaps."""
@@ -57,6 +61,10 @@ class EnvironmentGapError(HarnessError):
         """Keep `gaps` (one paragraph each) and join them as the message."""
         self.gaps = gaps
         super().__init__("\n".join(gaps))
+
+    def __reduce__(self) -> tuple[type, tuple[list[str]]]:
+        """Return how it is made again in another process."""
+        return type(self), (self.gaps,)
 
 
 class EncoderOutputError(HarnessError):
@@ -75,3 +83,13 @@ class WeightsDoNotFitError(HarnessError):
     """Weights or an adapter lack tensors of the model, or have some that it has no place for."""
 
     exit_code = ExitCode.CELLS_FAILED
+
+
+class CellLostError(HarnessError):
+    """The process that worked on a cell ended, or the executor did, before the cell came to a result."""
+
+    exit_code = ExitCode.CELLS_FAILED
+
+
+class ResultsNotWrittenError(EnvironmentGapError):
+    """Nothing more can be committed to the results folder; ends the run, what is committed stays."""

@@ -54,11 +54,19 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Remark:
+    """Something the user must know that is no result."""
+
+    text: str
+    """One line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnds:
     """Nothing more will come, whether or not all cells were run."""
 
 
-Event = RunBegins | Started | Phase | Progress | Finished | RunEnds
+Event = RunBegins | Started | Phase | Progress | Finished | Remark | RunEnds
 
 
 class Reporter(Protocol):

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from harness.evaluation.clock import Clock
-from harness.evaluation.events import Event, Finished, Phase, Progress, Reporter, RunBegins, RunEnds, Started
+from harness.evaluation.events import Event, Finished, Phase, Progress, Remark, Reporter, RunBegins, RunEnds, Started
 from harness.plan.cells import Cell
 from harness.results.records import Failure, Result, Score
 from harness.wording import duration
@@ -54,6 +54,8 @@ class PlainReporter:
             case Finished():
                 place, said = f"[{clock.finished}/{clock.total}]", describe(event.result)
                 return f"{place} {event.cell}: {said} in {duration(event.seconds)}, ETA {clock.eta()}"
+            case Remark(text=text):
+                return text
             case RunEnds():
                 return f"{clock.finished} cell(s) in {clock.elapsed()}, {clock.failed} failed, {clock.rate()}"
         return None
@@ -105,6 +107,9 @@ class LiveReporter:
             case Finished():
                 self._current.pop(str(event.cell), None)
                 self._rows.append((str(event.cell), describe(event.result), duration(event.seconds)))
+            case Remark(text=text):
+                if self._live:
+                    self._live.console.print(text, markup=False, highlight=False, soft_wrap=True)
             case RunEnds():
                 if self._live:
                     self._live.refresh()

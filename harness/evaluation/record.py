@@ -9,6 +9,7 @@ from typing import Any
 from harness import environment
 from harness.backends.interface import Outcome
 from harness.candidates.candidate import Candidate
+from harness.errors import CellLostError
 from harness.plan.cells import Cell, Plan
 from harness.results.outcome import stored_results
 from harness.results.records import Failure, Result, Score
@@ -40,7 +41,7 @@ def score_of(cell: Cell, outcome: Outcome, provenance: dict[str, Any]) -> Score:
     )
 
 
-def failure_of(cell: Cell, candidate: Candidate, error: Exception, began: str) -> Failure:
+def failure_of(cell: Cell, candidate: Candidate, error: BaseException, began: str) -> Failure:
     """Return what is kept of a cell that raised an error.
 
     Args:
@@ -60,6 +61,19 @@ def failure_of(cell: Cell, candidate: Candidate, error: Exception, began: str) -
         traceback="".join(traceback.format_exception(error)),
         provenance=provenance_of(cell, candidate, began),
     )
+
+
+def lost(cell: Cell, plan: Plan, why: str, began: str) -> Failure:
+    """Return what is kept of a cell whose process ended before it came to a result.
+
+    Args:
+        cell: that was worked on, or was to be.
+        plan: that it is of.
+        why: what ended, and how.
+        began: as in `provenance_of`.
+    """
+    candidate = next(one for one in plan.candidates if isinstance(one, Candidate) and one.name == cell.model)
+    return failure_of(cell, candidate, CellLostError(why), began)
 
 
 def provenance_of(cell: Cell, candidate: Candidate, began: str) -> dict[str, Any]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
-from harness.evaluation.events import Reporter, SilentReporter, told
+from harness.evaluation.events import Remark, Reporter, SilentReporter, told
 from harness.evaluation.executors.table import executor_of
 from harness.evaluation.options import RunOptions
 from harness.evaluation.preflight import ready, refuse_nothing
-from harness.evaluation.record import note_all_names, note_run
+from harness.evaluation.record import lost, note_all_names, note_run
+from harness.plan.cells import Cell, Plan
 from harness.plan.planner import make_plan
 from harness.results.outcome import RunOutcome, needs_work, outcome_of
 from harness.results.store import Store
 from harness.suite.load import load_suite
 from harness.suite.schema import Suite
+from harness.wording import first_few
 
 
 def run(suite: Suite | str | Path, options: RunOptions | None = None, reporter: Reporter | None = None) -> RunOutcome:
@@ -23,6 +27,8 @@ def run(suite: Suite | str | Path, options: RunOptions | None = None, reporter: 
         suite: a loaded suite, a file, or the name of a shipped one.
         options: where results go and what is run; the defaults of the command line where None.
         reporter: told of progress; nothing is shown where None.
+
+    A cell that was to be run has a record of this run when it ends, whatever became of the processes that ran it.
 
     Raises:
         InputError: the suite has problems, or names no model or task.
@@ -38,7 +44,19 @@ def run(suite: Suite | str | Path, options: RunOptions | None = None, reporter: 
     cells = [cell for cell in plan.cells if needs_work(cell, store) and cell.key is not None]
     if cells:
         note_run(plan, store)
+        began = datetime.now(UTC).isoformat(timespec="seconds")
+        before = {str(cell): store.stamp(cell.task.name, cell.key) for cell in cells}
         with told(reporter, cells, done=sum(store.has_score(cell.task.name, cell.key) for cell in plan.cells)):
             execute(plan, cells, options, reporter)
+            left = [cell for cell in cells if store.stamp(cell.task.name, cell.key) == before[str(cell)]]
+            if left:
+                reporter.report(Remark(text=_record_lost(left, plan, store, began=began)))
     note_all_names(plan, store)
     return outcome_of(plan, store, ran=len(cells))
+
+
+def _record_lost(left: Sequence[Cell], plan: Plan, store: Store, *, began: str) -> str:
+    """Make every cell that the executor left without a record of this run a failure; returns what to say of them."""
+    for cell in left:
+        store.put_failure(lost(cell, plan, "the executor ended and left no record of this cell", began))
+    return f"{len(left)} cell(s) were left without a record: {first_few(map(str, left))}; the next run tries them again"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,12 +14,14 @@ from harness.backends.interface import Job, Outcome, backend_of
 from harness.candidates.candidate import Candidate
 from harness.encoders import loading
 from harness.encoders.checked import CheckedEncoder
+from harness.errors import ResultsNotWrittenError
 from harness.evaluation import rationale_samples
+from harness.evaluation.attempts import Attempts
 from harness.evaluation.events import Finished, Phase, Progress, Reporter, Started
 from harness.evaluation.record import described, failure_of, note_names, provenance_of, score_of
 from harness.plan.cells import Cell, Plan, dataset_name
 from harness.results import rationale_file
-from harness.results.records import Result, Score
+from harness.results.records import Failure, Result, Score
 from harness.results.store import Store
 
 logger = logging.getLogger(__name__)
@@ -37,6 +39,8 @@ class Worker:
     reporter: Reporter
     use_cache: bool = True
     """Whether rationales and their vectors are looked up and kept by content."""
+    attempts: Attempts = field(default_factory=Attempts.none)
+    """Which cells other processes of this run died at."""
 
     def run(self, candidate: Candidate, cells: Sequence[Cell]) -> None:
         """Load `candidate` once, at the first need, and run those of its `cells` that no other process finishes first.
@@ -55,8 +59,9 @@ class Worker:
                     elif self.store.has_score(cell.task.name, cell.key):
                         result = self.store.get(cell.task.name, cell.key)
                         self.reporter.report(Finished(cell=cell, result=result, seconds=0.0))
-                    else:
-                        encoder = self._run_cell(cell, candidate, encoder)
+                    elif not self.attempts.died(cell):  # else it would kill this process too
+                        with self.attempts.at(cell):
+                            encoder = self._run_cell(cell, candidate, encoder)
             waiting = held
             if waiting:
                 time.sleep(WAIT_SECONDS)
@@ -76,13 +81,23 @@ class Worker:
                 load_seconds = time.perf_counter() - started
             self.reporter.report(Phase(cell=cell, name="evaluating"))
             result = self._score(cell, candidate, encoder, began=began, load_seconds=load_seconds)
-        except Exception as error:  # noqa: BLE001 - the one place where any error becomes a Failure
+        except ResultsNotWrittenError:
+            raise
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the one place where any error becomes a Failure
             result = failure_of(cell, candidate, error, began)
-            self.store.put_failure(result)
             logger.warning("%s failed: %s: %s", cell, type(error).__name__, error)
+            self._keep(result)
         note_names(result, self.plan, self.store)
         self.reporter.report(Finished(cell=cell, result=result, seconds=time.perf_counter() - started))
         return encoder
+
+    def _keep(self, failure: Failure) -> None:
+        """Commit a failure; where that fails too, the cell's own error is said with it."""
+        try:
+            self.store.put_failure(failure)
+        except ResultsNotWrittenError as full:
+            own = f"{failure.model}/{failure.task} had failed before that, and has no record: "
+            raise ResultsNotWrittenError([*full.gaps, f"{own}{failure.error}: {failure.message}"]) from full
 
     def _score(
         self, cell: Cell, candidate: Candidate, encoder: CheckedEncoder, *, began: str, load_seconds: float

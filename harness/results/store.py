@@ -12,7 +12,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,10 +20,14 @@ from typing import Any, NamedTuple
 from filelock import FileLock, Timeout
 
 from harness.digests import write_atomically
-from harness.errors import InputError
+from harness.errors import InputError, ResultsNotWrittenError
 from harness.results.records import Failure, ItemsFile, Result, Score, SeededScore, from_json, to_json
+from harness.writing import in_words
 
 logger = logging.getLogger(__name__)
+
+ESCAPED = "backslashreplace"
+"""How a record holds half a surrogate pair, as an error may name one: by an escape of JSON, which reads back."""
 
 
 class OtherName(NamedTuple):
@@ -60,6 +64,11 @@ class Store:
         """Whether the cell is finished."""
         return key is not None and self._path(task, key, "json").exists()
 
+    def stamp(self, task: str, key: str | None) -> tuple[tuple[int, int], ...]:
+        """Return inode and time of the cell's records: another tuple after every commit."""
+        paths = [self._path(task, str(key), suffix) for suffix in ("json", "failure.json")]
+        return tuple((one.stat().st_ino, one.stat().st_mtime_ns) for one in paths if one.is_file())
+
     def put_score(self, score: Score, items: Any | None, unit: str) -> Score:
         """Commit a score.
 
@@ -74,11 +83,12 @@ class Store:
         if items is not None:
             content = _parquet(items)
             name = f"{score.key}.parquet"
-            write_atomically(self._path(score.task, score.key, "parquet"), content)
+            _commit(self._path(score.task, score.key, "parquet"), content)
             digest = hashlib.sha256(content).hexdigest()
             score = replace(score, items=ItemsFile(name=name, sha256=digest, rows=items.num_rows, unit=unit))
-        write_atomically(self._path(score.task, score.key, "json"), to_json(score).encode("utf-8"))
-        self._path(score.task, score.key, "failure.json").unlink(missing_ok=True)
+        _commit(self._path(score.task, score.key, "json"), to_json(score).encode("utf-8", ESCAPED))
+        with suppress(OSError):  # the score is read before it
+            self._path(score.task, score.key, "failure.json").unlink(missing_ok=True)
         return score
 
     def put_side(self, task: str, key: str, suffix: str, content: bytes) -> dict[str, Any]:
@@ -93,7 +103,7 @@ class Store:
             Name, sha256 and size, for the cell's provenance.
         """
         path = self._path(task, key, suffix)
-        write_atomically(path, content)
+        _commit(path, content)
         return {"name": path.name, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
     def side_of(self, score: Score, about: Mapping[str, Any]) -> bytes:
@@ -110,7 +120,7 @@ class Store:
 
     def put_failure(self, failure: Failure) -> None:
         """Record that a cell failed."""
-        write_atomically(self._path(failure.task, failure.key, "failure.json"), to_json(failure).encode("utf-8"))
+        _commit(self._path(failure.task, failure.key, "failure.json"), to_json(failure).encode("utf-8", ESCAPED))
 
     def items_of(self, score: Score) -> Any | None:
         """Return the per-item results as a pyarrow Table, or None where there are none.
@@ -148,7 +158,7 @@ class Store:
         path = self.root / "names" / result.task / f"{result.key}.{digest}.json"
         if not path.exists():
             record = {"key": result.key, "task": result.task, "model": model, "cell": cell}
-            write_atomically(path, (json.dumps(record, ensure_ascii=False) + "\n").encode("utf-8"))
+            _commit(path, (json.dumps(record, ensure_ascii=False) + "\n").encode("utf-8", ESCAPED))
 
     def other_names(self) -> dict[tuple[str, str], list[OtherName]]:
         """Return (task, key) -> the further cells that a record is, sorted."""
@@ -161,12 +171,15 @@ class Store:
     @contextmanager
     def claim(self, key: str) -> Iterator[bool]:
         """Hold the cell's lock for the duration, if no other process does; yields whether it is held."""
-        lock = FileLock(self._made("locks") / f"{key}.lock")
+        path = self._made("locks") / f"{key}.lock"
+        lock = FileLock(path)
         try:
             lock.acquire(timeout=0)
         except Timeout:
             yield False
             return
+        except OSError as error:
+            raise _not_written(path, error) from error
         try:
             yield True
         finally:
@@ -179,15 +192,32 @@ class Store:
     def write_run(self, suite: str, record: dict[str, Any]) -> None:
         """Note what the last run of `suite` was made of."""
         content = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
-        write_atomically(self._made("runs") / f"{suite}.json", content.encode("utf-8"))
+        _commit(self._made("runs") / f"{suite}.json", content.encode("utf-8", ESCAPED))
 
     def _made(self, name: str) -> Path:
         folder = self.root / name
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _not_written(folder, error) from error
         return folder
 
     def _path(self, task: str, key: str, suffix: str) -> Path:
         return self.root / "cells" / task / f"{key}.{suffix}"
+
+
+def _commit(path: Path, content: bytes) -> None:
+    """Write a file of the results folder, whole or not at all; raises ResultsNotWrittenError."""
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        raise _not_written(path, error) from error
+
+
+def _not_written(path: Path, error: OSError) -> ResultsNotWrittenError:
+    return ResultsNotWrittenError(
+        [f"{path}: cannot be written ({in_words(error)}); what is committed is kept, and the same command goes on"]
+    )
 
 
 def _read(path: Path) -> Result:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 from cells_support import make_failure, make_score
 
 from harness.digests import write_atomically
-from harness.errors import InputError
+from harness.errors import InputError, ResultsNotWrittenError
 from harness.results import store as store_module
 from harness.results.records import Failure, Score
 from harness.results.store import Store
@@ -69,10 +70,10 @@ def test_no_temporary_file_is_left_when_the_rename_fails(store: Store, monkeypat
     store.put_failure(make_failure(task=TASK, key=KEY, message="first"))
 
     def refuse(self: Path, target: Path) -> Path:
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", refuse)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(ResultsNotWrittenError, match="the disk is full"):
         store.put_failure(make_failure(task=TASK, key=KEY, message="second"))
     monkeypatch.undo()
     assert files_of(store) == [f"cells/{TASK}/{KEY}.failure.json"]

@@ -1,0 +1,173 @@
+"""Worker processes that are killed: said, recorded, replaced; what they leave is no green run."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from dying_workers import ENDINGS, has_no_room, never_begins, work
+from suites_support import planned
+
+from harness.errors import EnvironmentGapError, ExitCode, InputError
+from harness.evaluation import run as run_module
+from harness.evaluation.events import Event, Finished, Remark, Started
+from harness.evaluation.executors.local import Crew, ending
+from harness.evaluation.options import RunOptions
+from harness.evaluation.run import run
+from harness.plan.cells import Plan
+from harness.results.records import Failure, Score
+from harness.results.store import Store
+
+PAIRS = "".join(f'{{"sentence1": "text {n}", "sentence2": "a text {n % 3}", "score": {n % 5}}}\n' for n in range(8))
+
+
+class Told:
+    """Keeps what it is told, and does something at it."""
+
+    def __init__(self, act: Callable[[Event], None] = lambda _: None) -> None:
+        self.events: list[Event] = []
+        self.act = act
+
+    def report(self, event: Event) -> None:
+        """Take note."""
+        self.events.append(event)
+        self.act(event)
+
+    def remarks(self) -> list[str]:
+        """Return what was said besides results."""
+        return [one.text for one in self.events if isinstance(one, Remark)]
+
+
+def plan_of(folder: Path, *tasks: str) -> Plan:
+    """Return the plan of one model over tasks of these names."""
+    (folder / "pairs.jsonl").write_text(PAIRS, encoding="utf-8")
+    custom = ", ".join(f"{{name: {name}, type: STS, path: pairs.jsonl}}" for name in tasks)
+    return planned(folder, f"models: [{{name: words, encoder: tf-idf}}]\ntasks: {{custom: [{custom}]}}\n")
+
+
+def watched(plan: Plan, results: Path, told: Told, *, workers: int, does: Callable[..., None] = work) -> None:
+    """Have the cells of `plan` worked on by processes that do `does`."""
+    options = RunOptions(results=results, workers=workers)
+    crew = Crew(plan=plan, cells=list(plan.cells), options=options, reporter=told, work=does)
+    try:
+        for _ in range(workers):
+            crew.hire()
+        crew.watch()
+    finally:
+        crew.dismiss()
+
+
+@pytest.mark.parametrize("how", ENDINGS)
+def test_a_cell_whose_worker_dies_is_a_failure_and_the_others_are_scored(tmp_path: Path, how: str) -> None:
+    """Whatever it dies of: with its name, tried once, by one process; another takes the dead one's place."""
+    name = f"die-{how}".replace(" ", "-")
+    plan = plan_of(tmp_path, "one", name, "two", "three")
+    told = Told()
+    watched(plan, tmp_path / "results", told, workers=2)
+    found = {cell.task.name: Store(tmp_path / "results").get(cell.task.name, cell.key) for cell in plan.cells}
+    lost = found.pop(name)
+    assert isinstance(lost, Failure)
+    assert (lost.error, how in lost.message) == ("CellLostError", True)
+    assert all(isinstance(one, Score) for one in found.values())
+    assert [one.cell.task.name for one in told.events if isinstance(one, Started)].count(name) == 1
+    assert sorted(one.cell.task.name for one in told.events if isinstance(one, Finished)) == sorted([*found, name])
+    assert [how in one and name in one for one in told.remarks()] == [True]
+    assert multiprocessing.active_children() == []
+
+
+def test_one_worker_after_the_other_may_die(tmp_path: Path) -> None:
+    """Every cell kills: each is a failure of its own, and no process is left."""
+    plan = plan_of(tmp_path, "one", "die-SIGKILL", "die-SIGSEGV")
+    told = Told()
+    watched(plan, tmp_path / "results", told, workers=2)
+    results = [Store(tmp_path / "results").get(cell.task.name, cell.key) for cell in plan.cells]
+    assert [type(one) for one in results] == [Score, Failure, Failure]
+
+
+def test_workers_that_never_begin_leave_no_cell_behind_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run ends with 3 whatever the executor: every cell has a failure, and it is said."""
+    monkeypatch.setattr(
+        run_module,
+        "executor_of",
+        lambda _: (
+            lambda plan, cells, options, told: watched(
+                plan, options.results, told, workers=options.workers, does=never_begins
+            )
+        ),
+    )
+    told = Told()
+    plan = plan_of(tmp_path, "one", "two")
+    outcome = run(plan.suite, RunOptions(results=tmp_path / "results", workers=2), told)
+    assert outcome.exit_code == ExitCode.CELLS_FAILED
+    assert {type(one) for one in outcome.results.values()} == {Failure}
+    assert "exit code 1 before it came to a cell" in told.remarks()[0]
+    assert told.remarks()[-1].startswith("2 cell(s) were left without a record: words/one, words/two")
+
+
+def test_an_executor_that_does_nothing_leaves_failures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that other code brings, too; an older failure is not taken for a new one."""
+    monkeypatch.setattr(run_module, "executor_of", lambda _: lambda *_: None)
+    plan = plan_of(tmp_path, "one")
+    for _ in range(2):
+        told = Told()
+        outcome = run(plan.suite, RunOptions(results=tmp_path / "results"), told)
+        assert outcome.exit_code == ExitCode.CELLS_FAILED
+        assert len(told.remarks()) == 1
+
+
+def test_a_worker_that_finds_the_disk_full_ends_the_run(tmp_path: Path) -> None:
+    """With its own error, and without waiting for the others."""
+    with pytest.raises(EnvironmentGapError, match="no room\nmake some"):
+        watched(plan_of(tmp_path, "one"), tmp_path / "results", Told(), workers=2, does=has_no_room)
+    assert multiprocessing.active_children() == []
+
+
+def test_processes_that_cannot_be_started_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None at all: an error with the way out."""
+
+    def refuse(self: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("multiprocessing.context.SpawnProcess.start", refuse)
+    with pytest.raises(EnvironmentGapError, match="Resource temporarily unavailable; run with --workers 1"):
+        watched(plan_of(tmp_path, "one"), tmp_path / "results", Told(), workers=2)
+
+
+def test_workers_killed_in_a_real_run_end_it_with_3(tmp_path: Path) -> None:
+    """As the kernel does it for want of memory, while the engine is loaded."""
+
+    def kill(event: Event) -> None:
+        if isinstance(event, Started):
+            for process in multiprocessing.active_children():
+                os.kill(process.pid or 0, signal.SIGKILL)
+
+    plan = plan_of(tmp_path, "one")
+    outcome = run(plan.suite, RunOptions(results=tmp_path / "results", workers=2), told := Told(kill))
+    assert outcome.exit_code == ExitCode.CELLS_FAILED
+    (failure,) = outcome.results.values()
+    assert isinstance(failure, Failure)
+    assert "was killed by SIGKILL, perhaps out of memory" in failure.message
+    assert any("SIGKILL" in one for one in told.remarks())
+
+
+def test_errors_of_ours_pass_between_processes_whole() -> None:
+    """With their lines, which pickle alone would take apart."""
+    import pickle
+
+    for error in (InputError(["one", "two"]), EnvironmentGapError(["one", "two"])):
+        again = pickle.loads(pickle.dumps(error))  # noqa: S301
+        assert (type(again), str(again)) == (type(error), "one\ntwo")
+
+
+@pytest.mark.parametrize(
+    ("code", "said"), [(3, "ended with exit code 3"), (-15, "was killed by SIGTERM"), (-77, "was killed by signal 77")]
+)
+def test_an_ending_in_words(code: int, said: str) -> None:
+    """Signals by name; no guess but where the kernel is known for it."""
+    assert ending(code) == said

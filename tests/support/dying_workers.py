@@ -1,0 +1,73 @@
+"""Worker processes that end as the kernel and libraries end them; each takes the arguments of the executor's own."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from cells_support import make_score
+
+from harness.errors import EnvironmentGapError
+from harness.evaluation.attempts import Attempts
+from harness.evaluation.events import Finished, Started
+from harness.evaluation.options import RunOptions
+from harness.plan.cells import Cell, Plan
+from harness.results.store import Store
+
+
+def _killed() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _segfault() -> None:
+    ctypes.string_at(0)
+
+
+def _exit_7() -> None:
+    os._exit(7)
+
+
+def _exit_0() -> None:
+    os._exit(0)
+
+
+ENDINGS: dict[str, Callable[[], None]] = {
+    "SIGKILL": _killed,
+    "SIGSEGV": _segfault,
+    "exit code 7": _exit_7,
+    "exit code 0": _exit_0,
+}
+"""What is said of it -> how a process ends itself."""
+
+
+def work(
+    plan: Plan, cells: Sequence[Cell], options: RunOptions, events: Any, number: int, threads: int, attempts: Attempts
+) -> None:
+    """Commit a score for each cell, but end at a task that is named after an ending, `die-SIGKILL`."""
+    del plan, number, threads
+    store = Store(options.results)
+    for cell in cells:
+        with store.claim(str(cell.key)) as claimed:
+            if not claimed or attempts.died(cell) or store.has_score(cell.task.name, cell.key):
+                continue
+            with attempts.at(cell):
+                events.send(Started(cell=cell))
+                name = cell.task.name.removeprefix("die-").replace("-", " ")
+                if name in ENDINGS:
+                    ENDINGS[name]()
+                score = store.put_score(make_score(task=cell.task.name, key=cell.key, items_missing="none"), None, "")
+                events.send(Finished(cell=cell, result=score, seconds=0.0))
+
+
+def never_begins(*_: Any) -> None:
+    """End before the first cell, as where a library cannot be imported."""
+    os._exit(1)
+
+
+def has_no_room(plan: Plan, cells: Any, options: RunOptions, events: Any, *_: Any) -> None:
+    """Find that nothing can be committed any more."""
+    events.send(EnvironmentGapError(["no room", "make some"]))
+    signal.pause()  # until it is ended
