@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.comparison.evidence import evidence
-from harness.comparison.pair import difference
+from harness.comparison.pair import Differences
 from harness.digests import write_atomically
 from harness.plan.cells import Plan
 from harness.report.formats import csv, html, latex, markdown
@@ -17,7 +17,7 @@ from harness.report.sections import seeds
 from harness.report.sections.section import Report
 from harness.report.sections.trade_off import points_in
 from harness.report.sections.types import panels
-from harness.results.records import Result
+from harness.results.records import Result, Score
 from harness.results.store import Store
 from harness.summary.build import summarise
 from harness.summary.views import Summary
@@ -44,7 +44,10 @@ def write_report(
         folder: where the files go; it is made where it is not there.
         with_latex: write report.tex too.
     """
-    summary = summarise(plan, results, partial(difference, store), partial(evidence, store))
+    differences = Differences(store)
+    for scores in _by_task(plan, results):
+        differences.prepare(scores)
+    summary = summarise(plan, results, differences, partial(evidence, store))
     drawn = pictures.draw(points_in(summary), panels(summary), summary.baseline)
     texts = _texts(Report(summary=summary, store=store, pictures=tuple(drawn)), with_latex=with_latex)
     contents = {name: text.encode("utf-8") for name, text in texts.items()}
@@ -52,6 +55,16 @@ def write_report(
     for name, content in contents.items():
         write_atomically(folder / name, content)
     return Written(summary, tuple(folder / name for name in contents))
+
+
+def _by_task(plan: Plan, results: Mapping[str, Result]) -> list[list[Score]]:
+    """Return the scores of every task, those of other parts of it apart."""
+    found: dict[tuple[str, str], list[Score]] = {}
+    for cell in plan.cells:
+        result = results.get(str(cell))
+        if isinstance(result, Score):
+            found.setdefault((cell.task.name, cell.task.label), []).append(result)
+    return list(found.values())
 
 
 def _texts(report: Report, *, with_latex: bool) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from harness.errors import InputError
@@ -17,14 +18,14 @@ class JoinedStore(Store):
         super().__init__(first.root)
         self._both = (first, second)
 
-    def items_of(self, score: Score) -> Any | None:
+    def items_of(self, score: Score, wanted: Callable[[str], bool] | None = None) -> Any | None:
         """Return the cell's per-item results from whichever folder has them; raises InputError where none does."""
         if score.items is None:
             return None
         having = [one for one in self._both if (one.root / "cells" / score.task / score.items.name).is_file()]
         for store in having[:-1]:
             try:
-                return store.items_of(score)
+                return store.items_of(score, wanted)
             except InputError:
                 continue  # the other folder's file of that key, from another run
-        return (having or [self._both[0]])[-1].items_of(score)
+        return (having or [self._both[0]])[-1].items_of(score, wanted)

@@ -17,10 +17,11 @@ from harness.candidates.candidate import Candidate, MissingCandidate
 from harness.digests import sha256_text
 from harness.plan.cells import Cell, Plan
 from harness.results.records import Failure, ItemsFile, Metric, Result, Score, SeededScore
+from harness.results.resampled import values_of
 from harness.results.store import Store
-from harness.results.stored_items import statistics_of
+from harness.results.stored_items import OpenItems
 from harness.statistics.conventions import POINTS
-from harness.statistics.resampling import bootstrap
+from harness.statistics.resampling import averaged, interval_of_values
 
 
 def fold(plan: Plan, results: Mapping[str, Result], store: Store) -> tuple[Plan, dict[str, Result]]:
@@ -103,8 +104,8 @@ def mean_over_seeds(name: str, scores: Sequence[Score], store: Store) -> SeededS
         "parts": tuple(scores),
     }
     mean = SeededScore(**plain)
-    statistics = statistics_of(store, mean) if items else None
-    found = bootstrap([(one.n, one.statistic) for one in statistics.values()]) if statistics else None
+    (values,) = values_of([mean], OpenItems(store)) if items else (None,)
+    found = None if values is None else interval_of_values(averaged(values))
     scale = POINTS if first.unit == "points" else 1.0
     return replace(
         mean,

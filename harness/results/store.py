@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -122,8 +123,12 @@ class Store:
         """Record that a cell failed."""
         _commit(self._path(failure.task, failure.key, "failure.json"), to_json(failure).encode("utf-8", ESCAPED))
 
-    def items_of(self, score: Score) -> Any | None:
+    def items_of(self, score: Score, wanted: Callable[[str], bool] | None = None) -> Any | None:
         """Return the per-item results as a pyarrow Table, or None where there are none.
+
+        Args:
+            score: the cell.
+            wanted: whether a column is; all where None.
 
         Raises:
             InputError: the file is missing or its sha256 is not the one the cell names.
@@ -139,8 +144,10 @@ class Store:
         content = path.read_bytes() if path.exists() else b""
         if hashlib.sha256(content).hexdigest() != score.items.sha256:
             raise InputError([f"{path}: the per-item results are not those the cell {score.key} was committed with"])
+        file = pq.ParquetFile(io.BytesIO(content))
+        columns = [name for name in file.schema_arrow.names if wanted is None or wanted(name)]
         # One thread: arrow's pool can outlive the interpreter and abort it ("terminate called") at exit.
-        return pq.read_table(io.BytesIO(content), use_threads=False)
+        return file.read(columns=columns, use_threads=False)
 
     def all_results(self) -> Iterator[Result]:
         """Yield every record, scores before failures of the same cell."""
@@ -184,6 +191,29 @@ class Store:
             yield True
         finally:
             lock.release()
+
+    def kept(self, folder: str, name: str) -> bytes | None:
+        """Return what `keep` wrote under this name; None where there is nothing."""
+        try:
+            return (self.root / folder / name).read_bytes()
+        except OSError:
+            return None
+
+    def keep(self, folder: str, name: str, content: bytes) -> None:
+        """Keep what can be made again from the cells; where the results cannot be written, it is made each time.
+
+        Whole or not at all for a reader, but not fsynced: hundreds are written at once, and none is worth waiting for.
+        """
+        path = self.root / folder / name
+        partial = path.with_name(f".{name}.{uuid.uuid4().hex[:16]}.tmp")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_bytes(content)
+            partial.replace(path)
+        except OSError as error:
+            logger.info("%s is not kept: %s", path, error)
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
 
     def folder(self, name: str) -> Path:
         """Return (and make) a side folder, such as `mteb` for results in mteb's own format."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.results.facts import facts_of
 from harness.results.records import Score, SeededScore
 from harness.results.store import Store
 from harness.statistics.decisions import Decisions, decisions_of
-from harness.statistics.items import ItemStatistic, mean_of, of_columns
+from harness.statistics.items import ItemStatistic, is_for_statistics, mean_of, of_columns
 
 Statistics = dict[tuple[Any, ...], ItemStatistic]
 """(part, split, subset) -> the statistic over its items."""
@@ -24,25 +24,55 @@ def is_same_record(score: Score, base: Score) -> bool:
     return own == other
 
 
-def statistics_of(store: Store, score: Score) -> Statistics | None:
-    """Return (part, split, subset) -> statistic of a cell's items; None where its type has none."""
-    if isinstance(score, SeededScore):
-        each = [statistics_of(store, one) for one in score.parts]
-        return _mean_over_seeds([one for one in each if one]) if all(each) else None
-    table = store.items_of(score)
-    if table is None:
-        return None
-    frame = table.to_pandas(use_threads=False)
-    found: Statistics = {}
-    for name, rows in frame.groupby(["part", "split", "subset"], observed=True, sort=True):
-        columns: Mapping[str, Any] = {column: rows[column].to_numpy() for column in rows.columns}
-        if any(column in columns and rows[column].isna().all() for column in ("query", "item")):
+class OpenItems:
+    """The items of cells as statistics, each file read once as long as this lives."""
+
+    def __init__(self, store: Store) -> None:
+        """Read from `store`."""
+        self.store = store
+        self._read: dict[str, Statistics | None] = {}
+
+    def statistics(self, score: Score) -> Statistics | None:
+        """Return (part, split, subset) -> statistic of a cell's items, by name; None where its type has none."""
+        if isinstance(score, SeededScore):
+            each = [self.statistics(one) for one in score.parts]
+            return _mean_over_seeds([one for one in each if one]) if all(each) else None
+        if score.items is None:
             return None
-        one = of_columns(score.type, columns)
+        if score.items.sha256 not in self._read:
+            self._read[score.items.sha256] = _statistics(score, self.store.items_of(score, is_for_statistics))
+        return self._read[score.items.sha256]
+
+
+def statistics_of(store: Store, score: Score) -> Statistics | None:
+    """Return (part, split, subset) -> statistic of a cell's items, by name; None where its type has none."""
+    return OpenItems(store).statistics(score)
+
+
+def _statistics(score: Score, table: Any) -> Statistics | None:
+    """Return the statistics of a table, part by part in the order of their names: all models' draws then agree."""
+    found: Statistics = {}
+    for name, columns in _by_part(table):
+        one = None if _lacks_names(columns) else of_columns(score.type, columns)
         if one is None:
             return None
-        found[tuple(name)] = one
+        found[name] = one
     return found
+
+
+def _by_part(table: Any) -> Iterator[tuple[tuple[str, str, str], Mapping[str, Any]]]:
+    """Yield (part, split, subset) and the columns of its rows, by name."""
+    frame = table.to_pandas(use_threads=False)
+    groups = frame.groupby(["part", "split", "subset"], observed=True, sort=False)
+    for name, rows in sorted(groups, key=lambda one: one[0]):
+        yield name, {column: rows[column].to_numpy() for column in rows.columns}
+
+
+def _lacks_names(columns: Mapping[str, Any]) -> bool:
+    """Whether the items are not called anything."""
+    from pandas import isna
+
+    return any(column in columns and isna(columns[column]).all() for column in ("query", "item"))
 
 
 def decisions_behind(store: Store, score: Score) -> Decisions | None:

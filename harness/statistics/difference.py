@@ -63,6 +63,12 @@ def same_record(n: int, *, lower_is_better: bool = False) -> Difference:
     )
 
 
+def turned(one: Difference) -> Difference:
+    """Return the second model minus the first."""
+    low, high = (None, None) if one.low is None or one.high is None else (0.0 - one.high, 0.0 - one.low)
+    return replace(one, value=0.0 - one.value, low=low, high=high, wins=one.losses, losses=one.wins)
+
+
 def mean_difference(differences: Sequence[Difference]) -> Difference | None:
     """Return the mean over tasks; tasks are fixed, items are resampled within each.
 

@@ -30,6 +30,13 @@ SEED_COLUMN = "v_measure_seed_"
 """Columns of clustering: the set's score under another k-means seed."""
 POOL_COLUMN = "v_measure_pool_"
 """Columns of mteb's newer clustering: the score on half of the pool of texts."""
+READ = (
+    "part", "split", "subset", "item", "query", "score", "gold", "label", "set", "level", "experiment", "cluster",
+    "nll", "tokens", *PAIR_MEASURES,
+)  # fmt: skip
+"""Columns of which statistics are made, and where they stand."""
+READ_FROM = ("prediction_", SEED_COLUMN, POOL_COLUMN)
+"""Beginnings of the names of further ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +81,11 @@ def mean_of(each: Sequence[ItemStatistic]) -> ItemStatistic:
         return result
 
     return ItemStatistic(items=each[0].items, statistic=statistic, scores=averaged("scores"), merits=averaged("merits"))
+
+
+def is_for_statistics(column: str) -> bool:
+    """Whether `of_columns` may look at a column of that name: rankings and answers are much to read for nothing."""
+    return column in READ or column.startswith(READ_FROM)
 
 
 def of_columns(kind: str, columns: Mapping[str, Any]) -> ItemStatistic | None:

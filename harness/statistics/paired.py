@@ -167,7 +167,11 @@ def of_statistics(parts: Sequence[tuple[int, Statistic]]) -> Estimate | None:
     Args:
         parts: (number of items, statistic over (B, n) counts of the difference) a part.
     """
-    values = bootstrap_values(list(parts))
+    return of_values(bootstrap_values(list(parts)))
+
+
+def of_values(values: Floats | None) -> Estimate | None:
+    """Return the estimate for a difference by its (B,) bootstrap values; None where there are none."""
     if values is None:
         return None
     low, high = percentile_limits(values)

@@ -1,25 +1,35 @@
 """Intervals by resampling items: pure functions over numpy arrays.
 
 A bootstrap sample of n items is a vector of counts that sums to n. Every statistic here takes a (B, n) matrix of such
-counts, so that ranks and orders are computed once and not once a sample.
+counts, so that ranks and orders are computed once and not once a sample. Draws hang on the seed and the numbers of
+items alone: two models' values over the same items are values of the same samples, and their difference is that of the
+paired bootstrap.
+
+The matrices are the transpose of (n, B) ones in memory, since a statistic takes the items in an order of its own: a row
+of B samples is moved at once, a column of a (B, n) matrix number by number. Counts are whole numbers, so sums of them
+are exact in any order, and in float32 up to `EXACT`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.statistics.conventions import CONFIDENCE, Floats
 
-Counts = NDArray[np.float64]
+Counts = NDArray[np.floating[Any]]
 Statistic = Callable[[Counts], Floats]
 
 BOOTSTRAP_SAMPLES = 1000
 CHUNK_CELLS = 4_000_000
-"""Counts held at once: 32 MB."""
+"""Counts held at once: 16 MB."""
+EXACT = 2**24
+"""Up to this whole number all are exact in float32: counts of so many items, and sums of them, need no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +42,9 @@ class Interval:
 
 
 def resamples(n: int, rng: np.random.Generator, samples: int = BOOTSTRAP_SAMPLES) -> Counts:
-    """Return (samples, n) float64: how often each item is drawn in each bootstrap sample; rows sum to n."""
-    return rng.multinomial(n, np.full(n, 1.0 / n), size=samples).astype(np.float64)
+    """Return (samples, n): how often each item is drawn in each bootstrap sample; rows sum to n."""
+    drawn = rng.multinomial(n, np.full(n, 1.0 / n), size=samples)
+    return np.ascontiguousarray(drawn.T, dtype=np.float32 if n <= EXACT else np.float64).T
 
 
 def bootstrap(
@@ -46,7 +57,11 @@ def bootstrap(
         seed: of the resampling.
         samples: bootstrap samples.
     """
-    values = bootstrap_values(parts, seed=seed, samples=samples)
+    return interval_of_values(bootstrap_values(parts, seed=seed, samples=samples))
+
+
+def interval_of_values(values: Floats | None) -> Interval | None:
+    """Return the standard error and the quantiles of (B,) bootstrap values; None where there are none."""
     if values is None:
         return None
     tail = (1 - CONFIDENCE) / 2
@@ -63,15 +78,47 @@ def bootstrap_values(
     """
     if not parts or any(n < 2 for n, _ in parts):
         return None
+    sizes, statistics = [n for n, _ in parts], [one for _, one in parts]
+    return averaged(values_of_parts(sizes, [statistics], seed=seed, samples=samples)[0])
+
+
+def values_of_parts(
+    sizes: Sequence[int], cells: Sequence[Sequence[Statistic]], *, seed: int = 0, samples: int = BOOTSTRAP_SAMPLES
+) -> list[Floats]:
+    """Return the (parts, samples) values of each cell's statistics, items drawn once for all cells.
+
+    Args:
+        sizes: number of items of each part, the same in all cells, at least 2.
+        cells: a statistic a part, of each cell.
+        seed: of the resampling.
+        samples: bootstrap samples.
+
+    Returns:
+        A matrix a cell; NaN where a sample has no value.
+    """
     rng = np.random.default_rng(seed)
-    total = np.zeros(samples)
-    for n, statistic in parts:
-        step = max(1, CHUNK_CELLS // n)
-        drawn = [statistic(resamples(n, rng, min(step, samples - start))) for start in range(0, samples, step)]
-        total += np.concatenate(drawn)
-    values: Floats = total / len(parts)
-    values = values[np.isfinite(values)]
-    return values if len(values) >= samples // 2 else None
+    found = [np.empty((len(sizes), samples)) for _ in cells]
+    for part, n in enumerate(sizes):
+        for start, counts in _chunks(n, rng, samples):
+            for values, statistics in zip(found, cells, strict=True):
+                values[part, start : start + len(counts)] = statistics[part](counts)
+    return found
+
+
+def averaged(values: Floats) -> Floats | None:
+    """Return the finite means over parts of (parts, B) `values`; None where most samples have none."""
+    total = np.zeros(values.shape[1])
+    for of_part in values:  # in the order of the parts, so that sums round as they always did
+        total += of_part
+    means: Floats = total / len(values)
+    means = means[np.isfinite(means)]
+    return means if len(means) >= values.shape[1] // 2 else None
+
+
+def _chunks(n: int, rng: np.random.Generator, samples: int) -> Iterator[tuple[int, Counts]]:
+    step = max(1, CHUNK_CELLS // n)
+    for start in range(0, samples, step):
+        yield start, resamples(n, rng, min(step, samples - start))
 
 
 def percentile_limits(values: Floats) -> tuple[float, float]:
@@ -87,20 +134,34 @@ def percentile_limits(values: Floats) -> tuple[float, float]:
 
 def mean_statistic(values: Floats) -> Statistic:
     """Return the mean of (n,) `values` as a statistic."""
-    return lambda counts: (counts @ values) / counts.sum(axis=1)
+    return lambda counts: (values @ counts.T) / counts.sum(axis=1, dtype=np.float64)
 
 
 def ratio_statistic(numerators: Floats, denominators: Floats) -> Statistic:
     """Return sum(numerators) / sum(denominators) as a statistic."""
-    return lambda counts: (counts @ numerators) / (counts @ denominators)
+    return lambda counts: (numerators @ counts.T) / (denominators @ counts.T)
 
 
 def spearman_statistic(x: Floats, y: Floats) -> Statistic:
     """Return Spearman's rank correlation of (n,) `x` and `y` as a statistic; ties get their mean rank."""
-    rank_x, rank_y = _resampled_ranks(x), _resampled_ranks(y)
+    of_x, of_y = sorted((_groups(x), _groups(y)), key=lambda group: int(group.max()))  # y: fewer ties
+    to_x, to_y = _summing(of_x), _summing(of_y)
+    exact = np.float32 if _are_ranks_exact(of_y) else np.float64
 
     def statistic(counts: Counts) -> Floats:
-        return _weighted_pearson(rank_x(counts), rank_y(counts), counts)
+        drawn: Any = np.array(counts.T, dtype=to_x.dtype, order="C")  # (n, B)
+        n = drawn.sum(axis=0, dtype=np.float64)
+        drawn_x, drawn_y = to_x @ drawn, to_y @ drawn  # (groups, B)
+        rank_x, rank_y = _mean_ranks(drawn_x), _mean_ranks(drawn_y)
+        # products of ranks are summed in float64; those of a rank and a count need it where many items are tied
+        ranked = drawn.astype(exact, copy=False)
+        ranked *= rank_x[of_x]
+        centre = n * ((n + 1) / 2) ** 2  # the mean of n ranks is (n + 1) / 2, whatever the ties
+        both = _added_products(to_y @ ranked, rank_y) - centre
+        own = [_added_products(*one) - centre for one in ((drawn_x, rank_x, rank_x), (drawn_y, rank_y, rank_y))]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            result: Floats = both / np.sqrt(own[0] * own[1])
+        return result
 
     return statistic
 
@@ -108,47 +169,69 @@ def spearman_statistic(x: Floats, y: Floats) -> Statistic:
 def average_precision_statistic(scores: Floats, labels: NDArray[np.int64]) -> Statistic:
     """Return average precision of (n,) `scores` for binary `labels` as a statistic; tied scores share a threshold.
 
-    The definition is scikit-learn's: the sum over thresholds of (recall gained) x (precision there).
+    The definition is scikit-learn's: the sum over thresholds of (recall gained) x (precision there). A threshold at
+    which nothing but negatives comes in gains no recall, so these are counted with the next one that matters.
     """
-    order = np.argsort(-scores, kind="stable")
-    positive = labels[order].astype(np.float64)
-    ends = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))  # last item of each group of equal scores
+    group = _groups(-scores)  # (n,) best first
+    is_positive = labels > 0
+    gaining = np.unique(group[is_positive])
+    upto = np.searchsorted(gaining, group)  # the threshold an item comes in with; len(gaining): after the last
+    to_seen = _summing(upto, len(gaining))
+    to_true = _summing(np.where(is_positive, upto, len(gaining)), len(gaining))
 
     def statistic(counts: Counts) -> Floats:
-        weights = counts[:, order]  # (B, n)
-        true = np.cumsum(weights * positive, axis=1)[:, ends]
-        seen = np.cumsum(weights, axis=1)[:, ends]
-        gained = np.diff(true, axis=1, prepend=0.0)
+        drawn = np.ascontiguousarray(counts.T)  # (n, B)
+        gained = to_true @ drawn  # (thresholds, B)
+        true, seen = np.split(_running(np.concatenate([gained, to_seen @ drawn], axis=1)), 2, axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
-            precision = np.where(seen > 0, true / seen, 0.0)
-            result: Floats = (gained * precision).sum(axis=1) / true[:, -1]
+            precision = np.divide(true, seen, dtype=np.float64)
+            precision[seen == 0] = 0.0
+            found = _added_products(gained, precision)
+            result: Floats = found / true[-1] if len(true) else np.full(drawn.shape[1], np.nan)
         return result
 
     return statistic
 
 
-def _resampled_ranks(values: Floats) -> Callable[[Counts], Floats]:
-    """Return a function from (B, n) counts to the (B, n) mean ranks that each item has within each sample."""
-    order = np.argsort(values, kind="stable")
-    starts = np.flatnonzero(np.append(True, np.diff(values[order]) != 0))
-    group = np.empty(len(values), dtype=np.int64)
-    group[order] = np.cumsum(np.append(True, np.diff(values[order]) != 0)) - 1
-
-    def ranks(counts: Counts) -> Floats:
-        in_group = np.add.reduceat(counts[:, order], starts, axis=1)  # (B, groups)
-        before = np.cumsum(in_group, axis=1) - in_group
-        middle: Floats = (before + (in_group + 1) / 2)[:, group]
-        return middle
-
-    return ranks
+def _groups(values: Floats) -> NDArray[np.int64]:
+    """Return (n,) the place of each value among the distinct ones, from the smallest up."""
+    found: NDArray[np.int64] = np.unique(values, return_inverse=True)[1].reshape(-1)
+    return found
 
 
-def _weighted_pearson(x: Floats, y: Floats, weights: Counts) -> Floats:
-    total = weights.sum(axis=1, keepdims=True)
-    x = x - (weights * x).sum(axis=1, keepdims=True) / total
-    y = y - (weights * y).sum(axis=1, keepdims=True) / total
-    with np.errstate(invalid="ignore", divide="ignore"):
-        result: Floats = (weights * x * y).sum(axis=1) / np.sqrt(
-            (weights * x * x).sum(axis=1) * (weights * y * y).sum(axis=1)
-        )
-    return result
+def _summing(group: NDArray[np.int64], groups: int | None = None) -> Any:
+    """Return the sparse (groups, n) matrix that sums items by group; items of group `groups` and up are in no sum."""
+    from scipy.sparse import csr_matrix
+
+    groups = int(group.max()) + 1 if groups is None else groups
+    items = np.flatnonzero(group < groups)
+    ones = np.ones(len(items), dtype=np.float32 if len(group) <= EXACT else np.float64)
+    return csr_matrix((ones, (group[items], items)), shape=(groups, len(group)))
+
+
+def _are_ranks_exact(group: NDArray[np.int64]) -> bool:
+    """Whether the ranks of (n,) items, summed over all that are drawn of one of the groups, are exact in float32.
+
+    They are halves of at most n. Of m items in a group, more than m + 8 sqrt(m) + 32 are drawn once in 1e14 samples.
+    """
+    largest = int(np.bincount(group).max())
+    return (largest + 8 * largest**0.5 + 32) * 2 * len(group) <= EXACT
+
+
+def _mean_ranks(drawn: Any) -> Any:
+    """Return the (groups, B) mean rank of each group's items in each sample, from how many of each were drawn."""
+    return _running(drawn.copy()) - (drawn - 1) / 2
+
+
+def _running(rows: Any) -> Any:
+    """Turn (m, B) `rows` into their running sums in place, a row at a time: numpy's own goes down each column."""
+    for before, row in pairwise(rows):
+        np.add(row, before, out=row)
+    return rows
+
+
+def _added_products(*factors: Any) -> Floats:
+    """Return (B,) the sums over rows of the products of (m, B) arrays, in float64."""
+    terms = ",".join(["gb"] * len(factors))
+    found: Floats = np.einsum(f"{terms}->b", *factors, dtype=np.float64, casting="same_kind")
+    return found

@@ -12,11 +12,14 @@ from sklearn.metrics import average_precision_score
 from harness.statistics.resampling import (
     BOOTSTRAP_SAMPLES,
     average_precision_statistic,
+    averaged,
     bootstrap,
+    bootstrap_values,
     mean_statistic,
     ratio_statistic,
     resamples,
     spearman_statistic,
+    values_of_parts,
 )
 
 few_values = st.lists(st.integers(-3, 3), min_size=3, max_size=25)
@@ -183,3 +186,43 @@ def test_the_interval_of_spearman_covers_the_truth() -> None:
         n=120,
     )
     assert 0.92 <= share <= 0.98
+
+
+def test_cells_drawn_together_have_the_values_they_have_alone() -> None:
+    """And the difference of two cells' values is the bootstrap of their difference, to the last digit."""
+    rng = np.random.default_rng(5)
+    labels, gold = (rng.random(300) < 0.3).astype(int), np.round(rng.uniform(0, 5, 300), 1)
+    cells = [
+        [spearman_statistic(gold[:70], rng.normal(size=70)), average_precision_statistic(rng.normal(size=300), labels)]
+        for _ in range(2)
+    ]
+    together = values_of_parts([70, 300], cells)
+    for cell, values in zip(cells, together, strict=True):
+        np.testing.assert_array_equal(values, values_of_parts([70, 300], [cell])[0])
+    pairs = [(n, lambda counts, at=at: cells[0][at](counts) - cells[1][at](counts)) for at, n in enumerate((70, 300))]
+    np.testing.assert_array_equal(averaged(together[0] - together[1]), bootstrap_values(pairs))
+
+
+def test_a_statistic_does_not_hang_on_how_counts_lie_in_memory() -> None:
+    """Rows or columns first, whole numbers in whichever type: the same values, to the last digit."""
+    rng = np.random.default_rng(6)
+    x, labels = rng.integers(0, 400, 5000).astype(float), rng.integers(0, 2, 5000)
+    counts = rng.multinomial(5000, np.full(5000, 1 / 5000), size=3)
+    for statistic in (spearman_statistic(x, rng.normal(size=5000)), average_precision_statistic(x, labels)):
+        expected = statistic(counts.astype(np.float64))
+        np.testing.assert_array_equal(statistic(np.asfortranarray(counts, dtype=np.float32)), expected)
+        np.testing.assert_array_equal(statistic(np.ascontiguousarray(counts, dtype=np.float32)), expected)
+
+
+@pytest.mark.parametrize("n", [3_000, 200_000, 300_000])
+@pytest.mark.parametrize("ties", [1, 50, 100_000])
+def test_ranks_are_exact_whatever_the_ties(n: int, ties: int) -> None:
+    """Where sums of ranks fit into float32 and where they do not: spearmanr of the repeated items, either way round."""
+    rng = np.random.default_rng(7)
+    x = rng.integers(0, max(2, n // ties), n).astype(float)
+    y = np.round(x + rng.normal(size=n), 2)
+    counts = rng.multinomial(n, np.full(n, 1 / n), size=1).astype(np.float32)
+    places = repeated(counts[0])
+    found = spearman_statistic(x, y)(counts)[0]
+    assert found == pytest.approx(spearmanr(x[places], y[places])[0], abs=1e-12)
+    assert spearman_statistic(y, x)(counts)[0] == found
