@@ -93,7 +93,7 @@ class Capture:
             predictions=self._predictions.get((split, subset)),
             rankings=self._rankings.get((split, subset), Rankings()),
             random_state=self._random_state,
-            seeds=self._seeds.of_sets if self._seeds else (),
+            seeds=self._seeds.of.get((split, subset), ()) if self._seeds else (),
             ratings=self._ratings.of[split, subset] if self._ratings else None,
             vectors=self._vectors.of.pop((split, subset)) if self._vectors else None,
         )

@@ -19,17 +19,17 @@ class KMeansSeeds:
     """Stands behind a task's evaluator and clusters each set again, with mteb's settings and seed + 1 to + 9."""
 
     def __init__(self, task: Any) -> None:
-        """Replace the evaluator of `task` by one that also fills `of_sets`; the faster clustering has none."""
-        self.of_sets: list[dict[str, float]] = []
-        """For each clustered set, in order: column -> V-measure, 0 to 1."""
+        """Replace the evaluator of `task` by one that also fills `of`; the faster clustering has none."""
+        self.of: dict[tuple[str, str], list[dict[str, float]]] = {}
+        """(split, subset) -> for each of its sets that was clustered, in order: column -> V-measure, 0 to 1."""
         evaluator: Any = task.evaluator
-        found = self.of_sets
+        found = self.of
 
         class Repeated(evaluator):  # type: ignore[misc]
             def __call__(self, model: Any, **kwargs: Any) -> Any:
                 kept = Remembering(model)
                 clusters = super().__call__(kept, **kwargs)
-                found.append(_further(self, kept.vectors))
+                found.setdefault((self.hf_split, self.hf_subset), []).append(_further(self, kept.vectors))
                 return clusters
 
         task.evaluator = Repeated
