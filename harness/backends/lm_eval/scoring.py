@@ -15,10 +15,9 @@ from harness.backends.lm_eval.past import Past, Trace, Work, cache_of, layers_of
 from harness.backends.lm_eval.prefixes import Family, families, starts_twice
 from harness.encoders.base import Counters
 from harness.encoders.batching import for_each_batch
+from harness.encoders.rationale.template import PINNED_TEMPLATE_VARIABLES, with_pinned_date
 from harness.errors import HarnessError
 
-PINNED_DATE = "26 Jul 2024"
-"""What templates that print the day are told, so that a prompt is the same tomorrow (Llama 3's own default)."""
 GoldOf = Callable[[Any], str | None]
 """Request -> the gold answer as it would follow the prompt."""
 
@@ -41,9 +40,9 @@ class SharedPrefixScorer(HFLM):  # type: ignore[misc]
         Raises:
             HarnessError: the adapter adds virtual tokens, which a shared prefix would count twice.
         """
-        pinned = {"date_string": PINNED_DATE}
+        pinned = dict(PINNED_TEMPLATE_VARIABLES)
         super().__init__(pretrained=model, tokenizer=copy.deepcopy(tokenizer), batch_size=1, chat_template_args=pinned)
-        self.tokenizer.chat_template = _with_pinned_date(self.tokenizer.chat_template)
+        self.tokenizer.chat_template = with_pinned_date(self.tokenizer.chat_template)
         base = model if isinstance(model, PreTrainedModel) else model.get_base_model()
         if base is not model and model.active_peft_config.is_prompt_learning:
             raise HarnessError("adapters that add virtual tokens (prompt or prefix tuning) have no ability axis here")
@@ -160,13 +159,6 @@ class SharedPrefixScorer(HFLM):  # type: ignore[misc]
         """Refuse a prompt that begins with two beginning-of-text tokens."""
         if starts_twice(ids, self.tokenizer.bos_token_id):
             raise RuntimeError("a prompt begins with two beginning-of-text tokens: chat template and tokenizer add one")
-
-
-def _with_pinned_date(template: Any) -> Any:
-    """Return a chat template whose `strftime_now` always says the same; transformers lets no argument replace it."""
-    if not isinstance(template, str) or "strftime_now" not in template:
-        return template
-    return f"{{%- macro strftime_now(form) -%}}{PINNED_DATE}{{%- endmacro -%}}{template}"
 
 
 def _answer(logprobs: torch.Tensor, continuation: list[int]) -> tuple[float, bool]:

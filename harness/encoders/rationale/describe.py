@@ -11,7 +11,12 @@ import numpy as np
 
 
 def describe(
-    texts: Sequence[str], rationales: Sequence[str], tokens: Sequence[int], cut: Sequence[bool]
+    texts: Sequence[str],
+    rationales: Sequence[str],
+    tokens: Sequence[int],
+    cut: Sequence[bool],
+    *,
+    opens_thinking: bool = False,
 ) -> dict[str, Any]:
     """Return shares (0 to 1) and lengths of the rationales of distinct texts.
 
@@ -20,6 +25,7 @@ def describe(
         rationales: what was written, decoded.
         tokens: length of each, in tokens.
         cut: whether the length limit ended it.
+        opens_thinking: whether the template has opened `<think>` before the first token.
     """
     if not texts:
         return {"rationales": 0}
@@ -33,7 +39,7 @@ def describe(
         "tokens_quantiles": {str(q): float(np.quantile(lengths, q)) for q in (0, 0.25, 0.5, 0.75, 1)},
         "empty": float(np.mean([not rationale.strip() for rationale in rationales])),
         "truncated": float(np.mean(cut)),
-        "without_think": float(np.mean(["<think>" not in rationale for rationale in rationales])),
+        "without_think": float(np.mean([not opens_thinking and "<think>" not in one for one in rationales])),
         "distinct_2": len(set(pairs)) / len(pairs) if pairs else 0.0,
         "overlap_with_text": float(np.mean([_overlap(t, w) for t, w in zip(texts, words, strict=True)])),
         "duplicates": sum(count - 1 for count in repeated.values()) / len(texts),
