@@ -10,7 +10,7 @@ from typing import Any
 from harness.digests import digest
 from harness.sources.places import Gap, Located
 from harness.suite.encoder_kinds import ENTRY_POINT_GROUP, KINDS, has_language_model
-from harness.suite.model_entries import FittedModel, LoadedModel, OtherEncoderSpec
+from harness.suite.model_entries import FittedModel, LoadedModel, OtherEncoderSpec, RationaleSpec
 from harness.suite.task_entries import AbilitySettings
 
 _NOT_IN_IDENTITY = {
@@ -81,7 +81,7 @@ class Candidate:
     def _identity(self) -> dict[str, Any] | None:
         if isinstance(self.spec, OtherEncoderSpec):
             return {"kind": self.kind, "options": self.spec.options, "provided_by": _provider(self.kind)}
-        options = self.spec.model_dump(exclude=_NOT_IN_IDENTITY | _PER_TASK)
+        options = self.spec.model_dump(exclude=_NOT_IN_IDENTITY | _PER_TASK | _without_effect(self.spec))
         version = {"scoring_version": KINDS[self.kind].scoring_version}
         if isinstance(self.spec, FittedModel):
             return {"kind": self.kind} | options | version
@@ -102,7 +102,7 @@ class Candidate:
         identity = self.identity()
         if identity is None or not self.has_language_model:
             return identity
-        options = {name: identity["options"][name] for name in _LANGUAGE_MODEL_OPTIONS}
+        options = self.spec.model_dump(include=set(_LANGUAGE_MODEL_OPTIONS))
         return {name: identity[name] for name in ("weights", "adapter")} | {"kind": "causal-lm", "options": options}
 
     def fingerprint(self) -> str | None:
@@ -127,6 +127,12 @@ class MissingCandidate:
     """Whether the ability axis could be run on it."""
     note: str | None = None
     """A remark shown beside the model in reports."""
+
+
+def _without_effect(spec: LoadedModel | FittedModel) -> set[str]:
+    """Return the options that change no vector of this entry: the shared prefix brings an attention of its own."""
+    own_attention = isinstance(spec, RationaleSpec) and spec.forward == "shared-prefix"
+    return {"attn_implementation"} if own_attention else set()
 
 
 def _provider(kind: str) -> str:

@@ -74,9 +74,9 @@ def _identify_directory(spec: CandidateSpec, sources: Sources) -> Candidate | Mi
     about = read_candidate_file(directory / "candidate.yaml")
     model = str(directory / about.weights) if about.weights else about.base.model
     kind = spec.kind or about.kind
-    own = {
-        key: value for key, value in about.encoder.items() if key != "generation" or KINDS[kind].draws_random_numbers
-    }
+    known = KINDS[kind].entry.model_fields
+    # Read by another kind than it was trained for: what only that one takes is left out, not refused.
+    own = {key: value for key, value in about.encoder.items() if kind == about.kind or key in known}
     options: dict[str, Any] = {
         **own,
         "name": spec.name,
@@ -93,6 +93,8 @@ def _identify_directory(spec: CandidateSpec, sources: Sources) -> Candidate | Mi
         options["ability"] = spec.ability
     if spec.generation:
         options["generation"] = spec.generation
+    if spec.forward:
+        options["forward"] = spec.forward
     if about.adapter:
         options["adapter"] = str(directory / about.adapter)
     try:

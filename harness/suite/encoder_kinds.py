@@ -51,7 +51,7 @@ KINDS = {
     ),
     "rationale": EncoderKind(
         entry=RationaleSpec,
-        scoring_version=2,
+        scoring_version=3,
         has_language_model=True,
         encoder="harness.encoders.rationale.encoder:RationaleEncoder",
     ),

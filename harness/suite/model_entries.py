@@ -9,6 +9,8 @@ from pydantic import BaseModel, Discriminator, Field, SerializerFunctionWrapHand
 from harness.suite.fields import Attention, Dtype, Name, Sha256, Similarity, Strict
 from harness.suite.task_entries import AbilitySettings
 
+Forward = Literal["shared-prefix", "plain"]
+"""How a rationale is written and pooled: one prefix for all rows, or one text at a time by the model's own pass."""
 Ablation = Literal["none", "text-only", "rationale-only", "shuffled-rationale"]
 
 
@@ -99,6 +101,10 @@ class RationaleSpec(LoadedModel):
     adapter: str | None = None
     generation: Generation = Generation()
     ablation: Ablation = "none"
+    forward: Forward = "shared-prefix"
+    """plain: one text at a time by the model's own forward pass, for families that cannot share a prefix; slower."""
+    template_variables: dict[str, str | int | float | bool | None] = {}
+    """What the chat template is told beside messages, such as `enable_thinking: false`."""
     ability: dict[str, AbilitySettings] = {}
     """Ability task -> what differs for this model, such as the chat template."""
 
@@ -122,6 +128,8 @@ class CandidateSpec(EncoderOptions):
     """Read the trained weights by another encoder than the one they were trained for: with or without a rationale."""
     generation: Generation | None = None
     """How a rationale is written; None takes the candidate's own."""
+    forward: Forward | None = None
+    """Of a rationale; None takes the candidate's own."""
     ability: dict[str, AbilitySettings] = {}
     """Ability task -> what differs for this model, such as the chat template."""
 

@@ -158,7 +158,38 @@ def _kinds(usual: list[str], layers: int) -> list[str]:
     return [kinds[place % len(kinds)] for place in range(layers)]
 
 
-FIXES: dict[str, dict[str, Any]] = {}
+LATENT: dict[str, Any] = {"num_key_value_heads": 4, "qk_head_dim": 12, "head_dim": 4}
+"""Attention over a compressed key has a value head for each query head."""
+FIXES: dict[str, dict[str, Any]] = {
+    "axk1": LATENT,
+    "axk2": LATENT,
+    "bailing_hybrid": LATENT | {"head_dim": 8},
+    "bamba": {"attn_layer_indices": [1]},
+    "deepseek_v2": LATENT | {"num_experts_per_tok": 2, "n_group": 1, "topk_group": 1},
+    "deepseek_v3": LATENT,
+    "deepseek_v32": LATENT,
+    "dots1": {"n_routed_experts": 4, "n_shared_experts": 1, "num_experts_per_tok": 2},
+    "glm4_moe_lite": LATENT,
+    "glm_moe_dsa": LATENT,
+    "gpt_neo": {"attention_types": [[["global", "local"], 1]], "window_size": 6},
+    "granitemoehybrid": {"layers_block_type": ["mamba", "attention"]},
+    "hunyuan_v1_dense": {"head_dim": 8},
+    "hunyuan_v1_moe": {"head_dim": 8},
+    "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1, "expert_layer_period": 2},
+    "kimi_linear": LATENT | {"num_expert_group": 1, "topk_group": 1},
+    "lfm2": {"layer_types": ["conv", "full_attention"]},
+    "lfm2_moe": {"layer_types": ["conv", "full_attention"], "num_dense_layers": 1},
+    "longcat_flash": LATENT,
+    "mamba2": {"num_heads": 8, "head_dim": 8},
+    "minicpm3": LATENT,
+    "ministral": {"head_dim": 8},
+    "nemotron": {"head_dim": 8, "num_key_value_heads": 2},
+    "nemotron_h": {"layers_block_type": ["mamba", "attention"]},
+    "recurrent_gemma": {"num_hidden_layers": 3},
+    "youtu": LATENT,
+    "zaya": {"num_experts_per_tok": 1},
+}
+"""What a family needs beside small sizes, or to have layers of each of its kinds."""
 
 
 def tiny(model_type: str, **changes: Any) -> Any:

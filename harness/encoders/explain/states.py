@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 
 from harness.encoders.base import Encoder, Vectors
 from harness.encoders.dense import MeanPoolEncoder
+from harness.encoders.head import body_of
+from harness.encoders.rationale import plain
 from harness.encoders.rationale.encoder import RationaleEncoder
-from harness.encoders.rationale.generate import pool
-from harness.encoders.rationale.prefix_attention import SharedPrefix, prefix_attention_on
+from harness.encoders.rationale.generate import forward_on, pool
+from harness.encoders.rationale.plain import PlainPrefix
+from harness.encoders.rationale.prefix_attention import SharedPrefix
 from harness.encoders.rationale.template import tokenise
 from harness.errors import HarnessError
 
@@ -70,14 +73,16 @@ def token_states(encoder: Encoder, texts: Sequence[str], *, prompt: str | None =
     )
 
 
-def states_of_ids(model: Any, prefix: SharedPrefix, ids: Sequence[int]) -> NDArray[np.float32]:
+def states_of_ids(model: Any, prefix: SharedPrefix | PlainPrefix, ids: Sequence[int]) -> NDArray[np.float32]:
     """Return the states of `ids` after the prefix, (n, h): those that `rationale.pool` takes the mean of.
 
     Args:
-        model: a causal language model in eval mode, inside `prefix_attention_on`.
-        prefix: from `run_prefix`.
+        model: a causal language model in eval mode, inside `forward_on`.
+        prefix: of `with_prompt`.
         ids: (n,) text + suffix + rationale.
     """
+    if isinstance(prefix, PlainPrefix):
+        return plain.states(model, prefix, ids)
     with _states_seen(model) as seen:
         pool(model, prefix, [list(ids)])
     states = np.concatenate(seen)[: len(ids)]
@@ -93,7 +98,7 @@ def _states_seen(model: Any) -> Iterator[list[NDArray[np.float32]]]:
     def keep(_module: Any, _inputs: Any, output: Any) -> None:
         seen.append(output.last_hidden_state[0].float().cpu().numpy())
 
-    handle = model.base_model.register_forward_hook(keep)
+    handle = body_of(model).register_forward_hook(keep)
     try:
         yield seen
     finally:
@@ -106,11 +111,11 @@ def _of_rationales(encoder: RationaleEncoder, texts: Sequence[str], prompt: str 
     whole = tokenise(encoder.tokenizer, [f"{prompt or ''}{text}" for text in texts])
     partners = encoder.partners(texts, prompt) if encoder.spec.ablation == "shuffled-rationale" else range(len(texts))
     found = []
-    with prefix_attention_on(encoder.model):
+    with forward_on(encoder.model, encoder.spec.forward):
         for uncut, partner in zip(whole, partners, strict=True):
             about, ids = entries[partner].about, uncut[:most]
             row = [*ids, *suffix, *about["ids"]]
-            states = states_of_ids(encoder.model, encoder.shared_prefix, row)
+            states = states_of_ids(encoder.model, encoder.prefix, row)
             parts = _parts(len(ids), len(suffix), len(about["ids"]))
             start = len(ids) + len(suffix) if encoder.spec.ablation == "rationale-only" else 0
             found.append(

@@ -14,10 +14,13 @@ from harness.encoders.base import Counters, Vectors
 from harness.encoders.batching import default_budget, for_each_batch
 from harness.encoders.cache import ContentCache, Entry
 from harness.encoders.language_model import LanguageModelEncoder, LoadedCausal, load_causal
+from harness.encoders.probe import check_causal
 from harness.encoders.rationale import describe as rationale_stats
 from harness.encoders.rationale import vllm_writer
-from harness.encoders.rationale.generate import Prompted, Rollout, Sampling, generate, pool, with_prompt
-from harness.encoders.rationale.prefix_attention import SharedPrefix, prefix_attention_on
+from harness.encoders.rationale.generate import Prompted, Rollout, Sampling, forward_on, generate, pool, with_prompt
+from harness.encoders.rationale.plain import PlainPrefix
+from harness.encoders.rationale.prefix_attention import SharedPrefix
+from harness.encoders.rationale.probe import check_shared_prefix
 from harness.encoders.rationale.template import Template, end_tokens, render_template, tokenise
 from harness.encoders.weights import weights_of
 from harness.errors import HarnessError
@@ -57,15 +60,19 @@ class RationaleEncoder(LanguageModelEncoder):
         Raises:
             HarnessError: the tokenizer's chat template cannot carry the prompt.
             AdapterHasNoEffectError: the adapter changes nothing.
+            EnvironmentGapError: the model is not causal, or cannot share a prefix and `forward` is not plain.
         """
         self._vllm = vllm_writer.start(spec, weights, adapter) if spec.generation.engine == "vllm" else None
         loaded = load_causal(spec, weights, adapter)
-        self.template = render_template(loaded.tokenizer)
+        check_causal(loaded.model, loaded.tokenizer, wants="`encoder: rationale`")
+        if spec.forward == "shared-prefix":
+            check_shared_prefix(loaded.model, loaded.tokenizer)
+        self.template = render_template(loaded.tokenizer, spec.template_variables)
         budget = CPU_BATCH_TOKENS if loaded.device == "cpu" else default_budget(loaded.device)
         super().__init__(spec, loaded, max_text_tokens=_room(loaded, self.template, spec), batch_tokens=budget)
         self._ends = end_tokens(self.model, self.tokenizer, self.template)
         self._cache, self._seed = cache, seed
-        self._name = f"{fingerprint}\0{seed}"
+        self._name = f"{fingerprint}\0{seed}\0{self.template.sha256}"
         self._prompted = self._with_prompt()
         self._seen: list[tuple[str, str, int, bool]] = []
         self._from_cache = self._written = 0
@@ -86,7 +93,10 @@ class RationaleEncoder(LanguageModelEncoder):
 
     def describe(self) -> dict[str, Any]:
         """Return what every language model says, generation settings, and the template's hash."""
+        prefix = self._prompted.prefix
         return super().describe() | {
+            "forward": self.spec.forward,
+            "writes_through_cache": prefix.uses_cache if isinstance(prefix, PlainPrefix) else True,
             "generation": self.spec.generation.model_dump(),
             "ablation": self.spec.ablation,
             "template_sha256": self.template.sha256,
@@ -99,11 +109,13 @@ class RationaleEncoder(LanguageModelEncoder):
         seen, self._seen = self._seen, []
         from_cache, self._from_cache = self._from_cache, 0
         texts, written, tokens, cut = (list(column) for column in zip(*seen, strict=True)) if seen else ([], [], [], [])
-        return rationale_stats.describe(texts, written, tokens, cut) | {"from_cache": from_cache}
+        opens = self.template.opens_thinking
+        facts = rationale_stats.describe(texts, written, tokens, cut, opens_thinking=opens)
+        return facts | {"from_cache": from_cache}
 
     @property
-    def shared_prefix(self) -> SharedPrefix:
-        """Keys and values of the prompt's prefix."""
+    def prefix(self) -> SharedPrefix | PlainPrefix:
+        """Keys and values of the prompt's prefix, or its ids."""
         return self._prompted.prefix
 
     def follow(self, device: str) -> None:
@@ -146,8 +158,8 @@ class RationaleEncoder(LanguageModelEncoder):
         return [partner[index] for index in range(len(texts))]
 
     def _with_prompt(self) -> Prompted:
-        with prefix_attention_on(self.model):
-            return with_prompt(self.model, self.template, self._ends)
+        with forward_on(self.model, self.spec.forward):
+            return with_prompt(self.model, self.template, self._ends, forward=self.spec.forward)
 
     def _plain(self, texts: Sequence[str], prompt: str | None) -> list[Entry]:
         """Return each text's rationale and vector, from the cache or written now.
@@ -199,9 +211,9 @@ class RationaleEncoder(LanguageModelEncoder):
         vectors = np.zeros((len(rows), self.dimension), dtype=np.float32)
 
         def pool_batch(batch: list[int]) -> None:
-            vectors[batch] = pool(self.model, self.shared_prefix, [rows[index] for index in batch])
+            vectors[batch] = pool(self.model, self.prefix, [rows[index] for index in batch])
 
-        with prefix_attention_on(self.model):
+        with forward_on(self.model, self.spec.forward):
             for_each_batch([len(row) for row in rows], self._budget, pool_batch, Counters())
         return vectors
 
@@ -227,12 +239,12 @@ class RationaleEncoder(LanguageModelEncoder):
             self.counters.tokens += own + sum(len(one.ids) for one in rollouts)
 
         lengths = [len(one) + len(self.template.suffix) + new for one in ids]
-        with prefix_attention_on(self.model):
+        with forward_on(self.model, self.spec.forward):
             self._budget = for_each_batch(lengths, self._budget, encode_batch, self.counters)
         return [made[index] for index in range(len(texts))]
 
     def _rollouts(self, rows: list[tuple[str, list[int]]], sampling: Sampling) -> list[Rollout]:
-        """Write about one batch of (text, its ids) and pool, inside `prefix_attention_on(model)`."""
+        """Write about one batch of (text, its ids) and pool, inside `forward_on`."""
         if self._vllm is None or not sampling.max_new_tokens:
             return generate(self._prompted, rows, sampling)
         return vllm_writer.rollouts(self._vllm, self._prompted, rows, sampling)

@@ -14,16 +14,19 @@ Everything here is stateless over (model, ids): the harness passes a loaded mode
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.encoders.head import logits_of
+from harness.encoders.head import body_of, logits_of
 from harness.encoders.rationale.draws import Draws, pick
-from harness.encoders.rationale.prefix_attention import RowCache, SharedPrefix, make_prefix
+from harness.encoders.rationale.plain import Drawing, PlainPrefix, make_plain_prefix, pooled, write
+from harness.encoders.rationale.prefix_attention import RowCache, SharedPrefix, make_prefix, prefix_attention_on
 from harness.encoders.rationale.template import Template
+from harness.suite.model_entries import Forward
 
 PREFILL_TOKENS = {"cpu": 512, "gpu": 16384}
 """Padded tokens of texts that one forward pass reads."""
@@ -60,17 +63,39 @@ class Prompted:
 
     model: Any
     """A causal language model in eval mode, adapters active."""
-    prefix: SharedPrefix
-    """Keys and values of the template's prefix under this model."""
+    prefix: SharedPrefix | PlainPrefix
+    """Keys and values of the template's prefix under this model; or its ids, where every text is read by itself."""
     template: Template
     """Whose suffix follows each text."""
     ends: frozenset[int]
     """Ids that end a rationale."""
 
 
-def with_prompt(model: Any, template: Template, ends: frozenset[int]) -> Prompted:
-    """Run the template's prefix through `model` once; inside `prefix_attention_on(model)`."""
-    return Prompted(model=model, prefix=run_prefix(model, template), template=template, ends=ends)
+def with_prompt(
+    model: Any, template: Template, ends: frozenset[int], *, forward: Forward = "shared-prefix"
+) -> Prompted:
+    """Make the template's prefix ready for `model`; inside `forward_on(model, forward)`.
+
+    Args:
+        model: a causal language model in eval mode, adapters active.
+        template: whose prefix stands before every text.
+        ends: ids that end a rationale.
+        forward: "shared-prefix" runs the prefix through the model once; "plain" leaves that to each text.
+    """
+    import torch
+
+    with torch.inference_mode():
+        prefix: SharedPrefix | PlainPrefix
+        if forward == "plain":
+            prefix = make_plain_prefix(model, template.prefix, template.suffix)
+        else:
+            prefix = make_prefix(model, list(template.prefix))
+    return Prompted(model=model, prefix=prefix, template=template, ends=ends)
+
+
+def forward_on(model: Any, forward: Forward) -> AbstractContextManager[None]:
+    """Return the block inside which `model` writes and pools: with the shared-prefix attention, or as it is."""
+    return prefix_attention_on(model) if forward == "shared-prefix" else nullcontext()
 
 
 def generate(
@@ -81,9 +106,10 @@ def generate(
     rollouts: Sequence[int] | None = None,
     temperatures: Sequence[float] | None = None,
 ) -> list[Rollout]:
-    """Write a rationale for each row and pool the states on the way; inside `prefix_attention_on` of the model.
+    """Write a rationale for each row and pool its states; inside `forward_on` of the model.
 
-    Rows with the same text share its prefill.
+    Rows with the same text share its prefill, and states are pooled on the way; with a plain prefix each row is written
+    by itself and read once more.
 
     Args:
         prompted: from `with_prompt`.
@@ -97,8 +123,10 @@ def generate(
     """
     import torch
 
+    if isinstance(prompted.prefix, PlainPrefix):
+        return _generate_plainly(prompted, rows, sampling, rollouts=rollouts, temperatures=temperatures)
     own = [[*ids, *prompted.template.suffix] for _, ids in rows]
-    state = _Batch(prompted.model, prompted.prefix, own, sampling.max_new_tokens)
+    state = WritingBatch(prompted.model, prompted.prefix, own, sampling.max_new_tokens)
     numbers = rollouts or [0] * len(rows)
     heat = None if temperatures is None else np.array(temperatures)
     is_sampled = heat is not None or sampling.temperature > 0
@@ -116,23 +144,59 @@ def generate(
         return state.rollouts()
 
 
-def pool(model: Any, prefix: SharedPrefix, rows: Sequence[list[int]]) -> NDArray[np.float32]:
-    """Return the mean state of given ids after the prefix, (b, h); inside `prefix_attention_on(model)`.
+def _generate_plainly(
+    prompted: Prompted,
+    rows: Sequence[tuple[str, list[int]]],
+    sampling: Sampling,
+    *,
+    rollouts: Sequence[int] | None,
+    temperatures: Sequence[float] | None,
+) -> list[Rollout]:
+    """`generate` for a plain prefix: one row after the other."""
+    import torch
+
+    model, prefix = prompted.model, prompted.prefix
+    assert isinstance(prefix, PlainPrefix)  # noqa: S101 - asked by `generate`
+    vocabulary = int(model.get_output_embeddings().weight.shape[0])
+    found = []
+    for index, (text, ids) in enumerate(rows):
+        own = [*ids, *prompted.template.suffix]
+        heat = sampling.temperature if temperatures is None else temperatures[index]
+        number = 0 if rollouts is None else rollouts[index]
+        draws = Draws(sampling.seed, [text], [number], vocabulary) if heat > 0 else None
+        with torch.inference_mode():
+            new, end = write(
+                model,
+                [*prefix.ids, *own],
+                Drawing(temperature=heat, draws=draws),
+                limit=sampling.max_new_tokens,
+                ends=prompted.ends,
+                uses_cache=prefix.uses_cache,
+            )
+        vector = pooled(model, prefix, [*own, *new])
+        found.append(Rollout(new, end is None and sampling.max_new_tokens > 0, vector, end))
+    return found
+
+
+def pool(model: Any, prefix: SharedPrefix | PlainPrefix, rows: Sequence[list[int]]) -> NDArray[np.float32]:
+    """Return the mean state of given ids after the prefix, (b, h); inside `forward_on` of the model.
 
     Args:
         model: a causal language model in eval mode.
-        prefix: from `run_prefix`.
+        prefix: of `with_prompt`.
         rows: each text + suffix + rationale, already chosen (another text's rationale, or one written elsewhere).
     """
     import torch
 
+    if isinstance(prefix, PlainPrefix):
+        return np.stack([pooled(model, prefix, row) for row in rows])
     with torch.inference_mode():
-        state = _Batch(model, prefix, [list(row) for row in rows], max_new_tokens=0)
+        state = WritingBatch(model, prefix, [list(row) for row in rows], max_new_tokens=0)
         state.prefill()
         return np.stack([one.vector for one in state.rollouts()])
 
 
-class _Batch:
+class WritingBatch:
     """Rows that are being generated; finished ones leave."""
 
     def __init__(self, model: Any, prefix: SharedPrefix, ids: list[list[int]], max_new_tokens: int) -> None:
@@ -238,8 +302,7 @@ class _Batch:
         ]
 
     def _forward(self, tokens: Any, positions: Any) -> Any:
-        body = self._model.base_model
-        return body(
+        return body_of(self._model)(
             input_ids=tokens,
             position_ids=positions,
             past_key_values=self._cache,
@@ -253,11 +316,3 @@ def _distinct(rows: list[list[int]]) -> tuple[list[list[int]], list[int]]:
     places: dict[tuple[int, ...], int] = {}
     owner = [places.setdefault(tuple(row), len(places)) for row in rows]
     return [list(row) for row in places], owner
-
-
-def run_prefix(model: Any, template: Template) -> SharedPrefix:
-    """Return the prefix's keys and values for `model`; inside `prefix_attention_on(model)`."""
-    import torch
-
-    with torch.inference_mode():
-        return make_prefix(model, list(template.prefix))

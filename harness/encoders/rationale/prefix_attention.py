@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from harness.encoders.head import body_of
 from harness.errors import EnvironmentGapError
 
 if TYPE_CHECKING:
@@ -19,6 +20,18 @@ if TYPE_CHECKING:
 
 IMPLEMENTATION = "harness_prefix"
 """How transformers calls this attention."""
+LAYERS = {"full_attention", "sliding_attention"}
+"""Kinds of layers, as configurations name them, whose keys and values are all that a token leaves behind."""
+WITHOUT_EFFECT = {
+    "dropout",
+    "is_causal",
+    "output_attentions",
+    "position_ids",
+    "cache_position",
+    "use_cache",
+    "deterministic",
+}
+"""What layers ask of the attention that changes nothing here: evaluation drops nothing, and every row is causal."""
 SCORES_AT_ONCE = 1 << 26
 """Attention scores held at once; longer texts are attended to in blocks of queries (256 MB in float32)."""
 
@@ -97,31 +110,43 @@ def prefix_attention(
     scaling: float | None = None,
     softcap: float | None = None,
     sliding_window: int | None = None,
+    s_aux: torch.Tensor | None = None,
     row_cache: RowCache | None = None,
-    **_: Any,
+    **others: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attend to the shared prefix and to a row's own tokens.
 
     Args:
         module: the attention layer; its `layer_idx` picks the prefix's keys.
         query: (b, heads, q, size).
-        key, value: (b, key-value heads, t, size), the row's own tokens; without `row_cache` a plain causal pass.
+        key, value: (b, key-value heads, t, size), the row's own tokens.
         scaling, softcap, sliding_window: as the model asks for.
+        s_aux: (heads,), a score that every query gives to nothing (an attention sink); None: there is none.
         row_cache: the rows' cache, passed through the model's forward.
 
     Returns:
         (b, q, heads, size), and None for the weights.
+
+    Raises:
+        EnvironmentGapError: the layer does not pass `row_cache` on, or asks for what is not known here.
     """
     import torch
 
+    if row_cache is None:
+        raise EnvironmentGapError([f"{type(module).__name__} does not pass on what the shared prefix needs"])
+    unknown = sorted(name for name, value in others.items() if value is not None and name not in WITHOUT_EFFECT)
+    if unknown:
+        raise EnvironmentGapError(
+            [f"{type(module).__name__} asks of its attention {', '.join(unknown)}: not known here"]
+        )
     b, heads, q = query.shape[:3]
-    shared = row_cache.prefix.layers[module.layer_idx] if row_cache is not None and len(row_cache.prefix) else None
-    total = key.shape[2] + (len(row_cache.prefix) if row_cache is not None else 0)
+    shared = row_cache.prefix.layers[module.layer_idx] if len(row_cache.prefix) else None
+    total = key.shape[2] + len(row_cache.prefix)
     visible = _visible(query, key.shape[2], total - key.shape[2], row_cache, sliding_window)  # (b or 1, q, p+t)
     query = query * (scaling if scaling is not None else query.shape[3] ** -0.5)
     step = max(1, SCORES_AT_ONCE // (b * heads * total))
     outs = [
-        _attend(query[:, :, start : start + step], key, value, shared, visible[:, start : start + step], softcap)
+        _attend(query[:, :, start : start + step], key, value, shared, visible[:, start : start + step], softcap, s_aux)
         for start in range(0, q, step)
     ]
     return (outs[0] if len(outs) == 1 else torch.cat(outs, dim=1)), None
@@ -134,6 +159,7 @@ def _attend(
     shared: tuple[torch.Tensor, torch.Tensor] | None,
     visible: torch.Tensor,
     softcap: float | None,
+    sinks: torch.Tensor | None,
 ) -> torch.Tensor:
     """Return (b, q, heads, size) for scaled queries (b, heads, q, size); `shared`: keys and values of the prefix."""
     import torch
@@ -151,7 +177,11 @@ def _attend(
     if softcap is not None:
         scores = torch.tanh(scores / softcap) * softcap
     by_query = scores.view(b, kv, heads // kv, q, -1).masked_fill_(~visible[:, None, None], float("-inf"))
-    weights = by_query.softmax(dim=-1, dtype=torch.float32).to(value.dtype).view(b, kv, heads // kv * q, -1)
+    if sinks is not None:  # one more key to give weight to, without a value
+        column = sinks.to(scores.dtype).view(1, kv, -1, 1, 1).expand(b, -1, -1, q, 1)
+        by_query = torch.cat([by_query, column], dim=-1)
+    weights = by_query.softmax(dim=-1, dtype=torch.float32)[..., : scores.shape[3]]
+    weights = weights.to(value.dtype).view(b, kv, heads // kv * q, -1)
     mixed = weights[..., prefix:] @ value
     if shared is not None:
         flat_weights = weights[..., :prefix].transpose(0, 1).reshape(kv, -1, prefix)
@@ -160,18 +190,13 @@ def _attend(
     return out.transpose(1, 2).contiguous()
 
 
-def _visible(
-    query: torch.Tensor, own: int, prefix: int, row_cache: RowCache | None, window: int | None
-) -> torch.Tensor:
+def _visible(query: torch.Tensor, own: int, prefix: int, row_cache: RowCache, window: int | None) -> torch.Tensor:
     """Return which of prefix and own positions each query sees, (b or 1, q, p+t) bool."""
     import torch
 
     q, device = query.shape[2], query.device
     keys = torch.arange(prefix + own, device=device)
-    decoding = row_cache is not None and row_cache.lengths is not None
-    if decoding:
-        assert row_cache is not None  # noqa: S101 - said by `decoding`
-        assert row_cache.lengths is not None  # noqa: S101
+    if row_cache.lengths is not None:
         positions = (prefix + row_cache.lengths)[:, None]  # (b, 1)
     else:
         positions = (prefix + torch.arange(q, device=device))[None]  # (1, q)
@@ -222,7 +247,7 @@ def make_prefix(model: Any, ids: list[int]) -> SharedPrefix:
     cache = RowCache(SharedPrefix([], 0), rows=1, slots=len(ids))
     positions = torch.arange(len(ids), device=device)[None]
     tokens = torch.tensor([ids], device=device)
-    model.base_model(input_ids=tokens, position_ids=positions, past_key_values=cache, use_cache=True, row_cache=cache)
+    body_of(model)(input_ids=tokens, position_ids=positions, past_key_values=cache, use_cache=True, row_cache=cache)
     layers = [
         (keys[0].contiguous(), values[0].contiguous()) for keys, values in zip(cache.keys, cache.values, strict=True)
     ]

@@ -82,7 +82,7 @@ def test_prompt_ids_around_every_text_are_the_templates(smollm2: RationaleEncode
     generate = rationale.generate
 
     def spy(prompted, rows, sampling, **more):
-        assert prompted.prefix is smollm2.shared_prefix
+        assert prompted.prefix is smollm2.prefix
         assert prompted.template is smollm2.template
         fed.update(dict(rows))
         return generate(prompted, rows, sampling, **more)

@@ -1,0 +1,97 @@
+"""Does the shared prefix give what the model itself gives? Asked at load, before a rationale is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from harness.encoders.probe import Comparison, compared, family, rows_of, states_of
+from harness.encoders.rationale.generate import WritingBatch
+from harness.encoders.rationale.prefix_attention import LAYERS, make_prefix, prefix_attention_on
+from harness.errors import EnvironmentGapError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PREFIX_TOKENS = 7
+WRITTEN = 3
+"""Tokens that are fed one by one."""
+MOST_TOKENS = 600
+"""Of a row: it is longer than the model's sliding window, unless that is longer than this."""
+
+
+def check_shared_prefix(model: Any, tokenizer: Any) -> None:
+    """Hold prefill and single tokens behind a shared prefix against the model's own forward pass.
+
+    Args:
+        model: a causal language model in eval mode, adapters active.
+        tokenizer: of the model.
+
+    Raises:
+        EnvironmentGapError: logits or states differ, a layer is no attention, or the path cannot be walked at all.
+    """
+    why = shared_prefix_fault(model, tokenizer)
+    if why is not None:
+        raise EnvironmentGapError(
+            [
+                f"{family(model)} cannot share a prefix between rows, as `encoder: rationale` does: {why}; say "
+                f"`forward: plain`, which reads one text at a time (slower), or take another encoder"
+            ]
+        )
+
+
+def shared_prefix_fault(model: Any, tokenizer: Any) -> str | None:
+    """Return what is wrong with the shared prefix for `model`; None where it gives what the model gives."""
+    kinds = set(getattr(model.config.get_text_config(), "layer_types", None) or ()) - LAYERS
+    if kinds:
+        return f"it has layers of the kind {', '.join(sorted(kinds))}"
+    lengths = (max(12, _beyond_the_window(model)), 5, 9)
+    rows = rows_of(model, tokenizer, (PREFIX_TOKENS, *(length + WRITTEN for length in lengths)))
+    try:
+        found = _compared(model, rows[0], rows[1:])
+    except EnvironmentGapError as error:
+        return str(error)
+    except Exception as error:  # noqa: BLE001 - whatever a family's code says to a cache that is not its own
+        return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    if found.holds:
+        return None
+    return f"its logits and states would differ from its own forward pass (by {found.distance:.1g} of their length)"
+
+
+def _beyond_the_window(model: Any) -> int:
+    """Return how many tokens a row has to have for the window to leave some out; 0 for none, or one too long to try."""
+    config = model.config.get_text_config()
+    window = getattr(config, "sliding_window", None) or 0
+    context = getattr(config, "max_position_embeddings", None) or MOST_TOKENS
+    needed = window + 1
+    return needed if window and needed + PREFIX_TOKENS + WRITTEN <= min(context, MOST_TOKENS) else 0
+
+
+def _compared(model: Any, prefix: list[int], rows: list[list[int]]) -> Comparison:
+    """Return how far logits and pooled states behind the prefix are from those of each whole row alone."""
+    import torch
+
+    p = len(prefix)
+    with torch.inference_mode():
+        logits, vectors = _walked(model, prefix, [row[:-WRITTEN] for row in rows], [row[-WRITTEN:] for row in rows])
+        own = [model(input_ids=torch.tensor([[*prefix, *row]], device=model.device)).logits[0] for row in rows]
+        means = [states_of(model, [*prefix, *row])[p:].float().mean(dim=0) for row in rows]
+    steps = [one[p + len(row) - WRITTEN - 1 : -1] for one, row in zip(own, rows, strict=True)]
+    ours = compared(model, [logits[:, place] for place in range(len(rows))], steps)
+    return max(ours, compared(model, vectors, means))
+
+
+def _walked(
+    model: Any, prefix: list[int], texts: Sequence[list[int]], written: Sequence[list[int]]
+) -> tuple[Tensor, list[Tensor]]:
+    """Return next-token logits before each written token, (written, b, vocabulary), and the mean states, (h,) each."""
+    import torch
+
+    with prefix_attention_on(model):
+        state = WritingBatch(model, make_prefix(model, prefix), list(texts), max_new_tokens=WRITTEN)
+        logits = [state.prefill()]
+        for place in range(WRITTEN):
+            state.accept(torch.tensor([row[place] for row in written], device=model.device), frozenset())
+            logits.append(state.feed(want_logits=True))
+        vectors = [torch.from_numpy(one.vector).to(model.device) for one in state.rollouts()]
+    return torch.stack(logits[:WRITTEN]), vectors
