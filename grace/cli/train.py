@@ -49,7 +49,8 @@ def train(
         raise typer.Exit(ExitCode.INTERRUPTED)
     if int(os.environ.get("RANK", "0")) == 0:
         print(f"{out}: {loaded.config.candidate_kind} candidate after {outcome.finished.steps} steps")
-        print(f"name it in a suite to evaluate it: {{name: {loaded.config.name}, candidate: {out}}}")
+        trust = ", trust_remote_code: true" if loaded.config.trust_remote_code else ""
+        print(f"name it in a suite to evaluate it: {{name: {loaded.config.name}, candidate: {out}{trust}}}")
 
 
 def _say_how_to_go_on(out: Path) -> None:

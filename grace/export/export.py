@@ -143,7 +143,7 @@ def _write_modules(candidate: Candidate, folder: Path, seed: int) -> Modules:
     from transformers import AutoTokenizer
 
     spec: Any = candidate.spec
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=spec.trust_remote_code)
     adds = any(frame_ids(tokenizer))
     standard = candidate.kind == "mean-pool" and not adds and not spec.prompts and not spec.instruction
     top = {"prompts": _prompts(spec), "default_prompt_name": None, "similarity_fn_name": spec.similarity or "cosine"}

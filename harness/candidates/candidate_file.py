@@ -55,6 +55,11 @@ class CandidateFile(Strict):
     training: dict[str, Any] = {}
     """Config and data hashes, objective, git sha: provenance."""
 
+    @property
+    def wants_to_run_code(self) -> bool:
+        """Whether it says that its model brings Python; whoever loads it decides."""
+        return bool(self.encoder.get("trust_remote_code"))
+
 
 def read_candidate_file(path: Path) -> CandidateFile:
     """Read and check a `candidate.yaml`; raises InputError with every problem."""

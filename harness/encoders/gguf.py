@@ -40,9 +40,11 @@ def _convert(file: Path, target: Path) -> None:
 
     folder, name = str(file.parent), file.name
     with watched() as seen:
-        loaded = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
+        loaded = AutoModelForCausalLM.from_pretrained(
+            folder, gguf_file=name, dtype=torch.float32, trust_remote_code=False
+        )
     refuse_misfits(seen, repr(str(file)), needs_head=True)  # what is saved here counts as whole ever after
-    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name, trust_remote_code=False)
     plain = loaded.config.to_dict()
     plain.pop("quantization_config", None)
     config = AutoConfig.for_model(**plain)

@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.encoders.base import CausalLM, Counters
 from harness.encoders.fit import message, refuse_misfits, watched
+from harness.encoders.own_code import refused_by_name
 from harness.encoders.positions import usable_positions
 from harness.encoders.weights import choose_device, loadable
 from harness.errors import AdapterHasNoEffectError, InputError, WeightsDoNotFitError
@@ -61,9 +62,9 @@ def load_causal(
 
     device = choose_device(spec.device)
     source, revision = loadable(weights, spec.sha256)
-    trust = {"trust_remote_code": True} if spec.trust_remote_code else {}
-    tokenizer = AutoTokenizer.from_pretrained(source, **revision, **trust)
-    with watched() as seen:
+    trust = {"trust_remote_code": spec.trust_remote_code}
+    with watched() as seen, refused_by_name(spec.name):
+        tokenizer = AutoTokenizer.from_pretrained(source, **revision, **trust)
         model = AutoModelForCausalLM.from_pretrained(
             source, dtype=getattr(torch, spec.dtype), attn_implementation=spec.attn_implementation, **revision, **trust
         )

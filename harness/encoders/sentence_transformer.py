@@ -11,6 +11,7 @@ from harness.candidates.candidate import Candidate
 from harness.encoders.base import CausalLM, Counters, Vectors
 from harness.encoders.batching import default_budget, for_each_batch
 from harness.encoders.fit import refuse_misfits, watched
+from harness.encoders.own_code import refused_by_name
 from harness.encoders.weights import choose_device, loadable, weights_of
 from harness.errors import EncoderOutputError
 from harness.sources.places import Located
@@ -36,7 +37,7 @@ class SentenceTransformerEncoder:
         self.counters = Counters()
         """Tokens where the first module takes an attention mask; cut texts are not counted by the library."""
         source, revision = loadable(weights, spec.sha256)
-        with watched() as seen:
+        with watched() as seen, refused_by_name(spec.name):
             self.model = SentenceTransformer(
                 source,
                 device=self.device,

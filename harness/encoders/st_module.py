@@ -21,6 +21,7 @@ import torch  # noqa: TID253
 from sentence_transformers.base.modules import InputModule  # noqa: TID253
 
 from harness.candidates.candidate import MissingCandidate
+from harness.candidates.candidate_file import read_candidate_file
 from harness.candidates.identify import identify
 from harness.encoders import loading
 from harness.encoders.checked import CheckedEncoder
@@ -44,12 +45,20 @@ class CandidateModule(InputModule):  # type: ignore[misc]
         self.tokenizer = inner.tokenizer
 
     @classmethod
-    def load(cls, model_name_or_path: str, *_: Any, model_kwargs: dict[str, Any] | None = None, **__: Any) -> Any:
+    def load(
+        cls,
+        model_name_or_path: str,
+        *_: Any,
+        model_kwargs: dict[str, Any] | None = None,
+        trust_remote_code: bool = False,
+        **__: Any,
+    ) -> Any:
         """Load the candidate directory `model_name_or_path`.
 
         Args:
             model_name_or_path: a folder on this machine.
             model_kwargs: `dtype` and `attn_implementation` over the candidate's own; others are refused.
+            trust_remote_code: whether a candidate that wants to may run its own Python.
 
         Raises:
             InputError: it is no folder, or `model_kwargs` holds something else.
@@ -59,7 +68,8 @@ class CandidateModule(InputModule):  # type: ignore[misc]
             raise InputError(
                 [f"{model_name_or_path!r} is no folder: download the repository first, with all its files"]
             )
-        spec = CandidateSpec(name="exported", candidate=str(folder), device="cpu")
+        may_run_code = trust_remote_code and read_candidate_file(folder / "candidate.yaml").wants_to_run_code
+        spec = CandidateSpec(name="exported", candidate=str(folder), device="cpu", trust_remote_code=may_run_code)
         found = identify(spec, Sources())
         if isinstance(found, MissingCandidate):
             raise EnvironmentGapError([str(gap) for gap in found.gaps])

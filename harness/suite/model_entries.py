@@ -130,6 +130,8 @@ class CandidateSpec(EncoderOptions):
     """How a rationale is written; None takes the candidate's own."""
     forward: Forward | None = None
     """Of a rationale; None takes the candidate's own."""
+    trust_remote_code: bool = False
+    """Lets the candidate run Python that it brings; what its own `candidate.yaml` says of that is a wish."""
     ability: dict[str, AbilitySettings] = {}
     """Ability task -> what differs for this model, such as the chat template."""
 
