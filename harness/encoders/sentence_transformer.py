@@ -11,9 +11,16 @@ from harness.candidates.candidate import Candidate
 from harness.encoders.base import CausalLM, Counters, Vectors
 from harness.encoders.batching import default_budget, for_each_batch
 from harness.encoders.fit import refuse_misfits, watched
+from harness.encoders.input_modules import (
+    count_cut,
+    count_empty,
+    cut_in,
+    lengths_of,
+    settle_limits,
+)
 from harness.encoders.own_code import refused_by_name
 from harness.encoders.weights import choose_device, loadable, weights_of
-from harness.errors import EncoderOutputError
+from harness.errors import EncoderOutputError, InputError
 from harness.sources.places import Located
 from harness.suite.fields import Similarity
 from harness.suite.model_entries import SentenceTransformersSpec
@@ -21,13 +28,19 @@ from harness.tasks.types import Role
 
 BATCHING_CHARACTERS_PER_TOKEN = 3.5
 """Only sizes batches, so few enough that memory holds: exact lengths would cost a second tokenisation."""
+PAST_THE_END = ("out of range", "out of bounds", "must match the existing size", "must match the size of tensor")
+"""What torch says where a text is longer than a model's table of positions."""
 
 
 class SentenceTransformerEncoder:
     """A SentenceTransformer with batches by length."""
 
     def __init__(self, spec: SentenceTransformersSpec, weights: Located) -> None:
-        """Load the model onto the device."""
+        """Load the model onto the device.
+
+        Raises:
+            InputError: the model cannot do with the suite's `max_text_tokens` or `attn_implementation`.
+        """
         import torch
         from sentence_transformers import SentenceTransformer
         from transformers import PreTrainedModel
@@ -35,23 +48,33 @@ class SentenceTransformerEncoder:
         self.spec = spec
         self.device = choose_device(spec.device)
         self.counters = Counters()
-        """Tokens where the first module takes an attention mask; cut texts are not counted by the library."""
+        """Tokens, cut and empty texts; 0 where the first module's features do not tell."""
         source, revision = loadable(weights, spec.sha256)
-        with watched() as seen, refused_by_name(spec.name):
-            self.model = SentenceTransformer(
-                source,
-                device=self.device,
-                trust_remote_code=spec.trust_remote_code,
-                model_kwargs={"dtype": getattr(torch, spec.dtype), "attn_implementation": spec.attn_implementation},
-                **revision,
-            )
+        try:
+            with watched() as seen, refused_by_name(spec.name):
+                self.model = SentenceTransformer(
+                    source,
+                    device=self.device,
+                    trust_remote_code=spec.trust_remote_code,
+                    model_kwargs={"dtype": getattr(torch, spec.dtype), "attn_implementation": spec.attn_implementation},
+                    **revision,
+                )
+        except ValueError as error:
+            if "attention implementation" not in str(error):
+                raise
+            asked = spec.attn_implementation
+            raise InputError(
+                [f"attn_implementation: {asked}: the model has no such attention; set `attn_implementation: eager`"]
+            ) from error
         if seen or any(isinstance(module, PreTrainedModel) for module in self.model.modules()):
             refuse_misfits(seen, repr(source), needs_head=False)
         self.model.eval()
-        if spec.max_text_tokens is not None:
-            self.model.max_seq_length = spec.max_text_tokens
+        self.max_text_tokens = settle_limits(self.model, spec.max_text_tokens)
+        """Longer texts are cut; None: a module reads texts whole."""
         self._budget = spec.batch_tokens or default_budget(self.device)
-        self.model[0].register_forward_pre_hook(self._count_tokens)
+        self._read: list[Any] = []
+        """Features that the model was given since the last batch."""
+        self.model[0].register_forward_pre_hook(self._take_features)
 
     @classmethod
     def from_candidate(cls, candidate: Candidate, *, seed: int, use_cache: bool) -> SentenceTransformerEncoder:
@@ -84,7 +107,7 @@ class SentenceTransformerEncoder:
             "device": self.device,
             "dtype": self.spec.dtype,
             "dimension": self.model.get_embedding_dimension(),
-            "max_text_tokens": self.model.max_seq_length,
+            "max_text_tokens": self.max_text_tokens,
             "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
             "batch_tokens": self._budget,
             "modules": [type(module).__name__ for module in self.model],
@@ -92,28 +115,56 @@ class SentenceTransformerEncoder:
 
     def encode(self, texts: Sequence[str], *, role: Role | None, prompt: str | None) -> Vectors:
         """Return the model's own embedding of each text, (n, d) float32."""
-        most = self.model.max_seq_length or 10**9
+        most = self.max_text_tokens or 10**9
         extra = len(prompt or "") / BATCHING_CHARACTERS_PER_TOKEN + 2
         lengths = [min(int(len(text) / BATCHING_CHARACTERS_PER_TOKEN + extra), most) for text in texts]
         parts: dict[int, Any] = {}
 
         def encode_batch(batch: list[int]) -> None:
-            encoded = self.model.encode(
-                [texts[index].encode("utf-8", "replace").decode("utf-8") for index in batch],  # lone surrogates
-                prompt=prompt or "",
-                batch_size=len(batch),
-                show_progress_bar=False,
-                convert_to_numpy=True,
-            )
-            parts.update(zip(batch, encoded, strict=True))
+            clean = [texts[index].encode("utf-8", "replace").decode("utf-8") for index in batch]  # lone surrogates
+            parts.update(zip(batch, self._encode_batch(clean, prompt or ""), strict=True))
 
         self._budget = for_each_batch(lengths, self._budget, encode_batch, self.counters)
         if not parts:
             return np.zeros((0, int(self.model.get_embedding_dimension() or 0)), dtype=np.float32)
         return np.stack([parts[index] for index in range(len(texts))]).astype(np.float32, copy=False)
 
-    def _count_tokens(self, _module: Any, arguments: tuple[Any, ...]) -> None:
-        features = arguments[0] if arguments else {}
-        mask = features.get("attention_mask") if isinstance(features, Mapping) else None
-        if mask is not None:
-            self.counters.tokens += int(mask.sum())
+    def _encode_batch(self, texts: list[str], prompt: str) -> Any:
+        self._read.clear()  # what a batch left that ran out of memory
+        try:
+            encoded = self.model.encode(
+                texts, prompt=prompt, batch_size=len(texts), show_progress_bar=False, convert_to_numpy=True
+            )
+        except (IndexError, RuntimeError) as error:
+            if not any(words in str(error) for words in PAST_THE_END):
+                raise
+            longest = max((length for lengths, _ in self._read for length in lengths), default=0)
+            raise EncoderOutputError(
+                f"a text of {longest} tokens is longer than the model can read ({error}): set `max_text_tokens`"
+            ) from error
+        self._count(texts, prompt)
+        return encoded
+
+    def _take_features(self, _module: Any, arguments: tuple[Any, ...]) -> None:
+        """Keep what the model is given; refuse a text that leaves it nothing to read."""
+        features = arguments[0] if arguments else None
+        if not isinstance(features, Mapping):
+            return
+        lengths = lengths_of(features)
+        nothing = lengths.count(0)
+        if nothing:
+            raise EncoderOutputError(
+                f"{nothing} text(s) have no token, and the model's tokenizer puts none around a text: there is nothing "
+                f"to read. Leave empty texts out, or give the model a prompt"
+            )
+        self._read.append((lengths, cut_in(features)))
+
+    def _count(self, texts: list[str], prompt: str) -> None:
+        """Count the tokens of the batch that was just read, and its texts that were cut or have no token."""
+        for lengths, cut in self._read:
+            self.counters.tokens += sum(lengths)
+            self.counters.truncated_texts += (
+                count_cut(self.model, texts, lengths, prompt=prompt) if cut is None else cut
+            )
+        self._read.clear()
+        self.counters.empty_texts += count_empty(self.model, texts)

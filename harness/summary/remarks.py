@@ -42,7 +42,7 @@ def warnings(plan: Plan, views: Iterable[CellView]) -> tuple[str, ...]:
         counts = facts.counts
         for what, said in (
             ("truncated_texts", "text(s) were cut at the length limit"),
-            ("empty_texts", "text(s) had no token and were embedded as the end-of-text token"),
+            ("empty_texts", "text(s) had no token and were embedded as the end-of-text token or special tokens"),
             ("out_of_memory", "time(s) the batch was halved for lack of GPU memory"),
         ):
             if counts.get(what):
