@@ -69,6 +69,17 @@ class DetailedEncoder(Protocol):
 
 
 @runtime_checkable
+class RoleEncoder(Protocol):
+    """An encoder whose model tells queries from documents, or puts prompts before texts, by itself."""
+
+    def own_prompt(self, role: Role | None) -> str:
+        """Return the prefix that the model puts before texts of a role where none is asked for; empty for none."""
+
+    def check_role(self, role: Role | None) -> None:
+        """Raise EncoderOutputError where the model has no way to encode texts of `role`."""
+
+
+@runtime_checkable
 class Encoder(Protocol):
     """Texts to vectors. Register a factory `f(options, *, device, seed) -> Encoder` in group `harness.encoders`."""
 
@@ -90,7 +101,8 @@ class Encoder(Protocol):
         Args:
             texts: any Unicode, in any order; distinct.
             role: query, document, or None where the task has no roles.
-            prompt: the prefix for every text, or None; resolved by the backend.
+            prompt: the prefix for every text, or None; resolved by the backend. A `RoleEncoder` is given an empty one
+                where there is to be none, and does what its model does by itself where it is None.
 
         Returns:
             (n, d) float32, row i for text i; finite, no zero row.

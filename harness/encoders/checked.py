@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.encoders.base import CausalLM, DetailedEncoder, Encoder, FittedEncoder, Vectors
+from harness.encoders.base import CausalLM, DetailedEncoder, Encoder, FittedEncoder, RoleEncoder, Vectors
 from harness.errors import EncoderOutputError
 from harness.suite.fields import Similarity
 from harness.tasks.types import Role
@@ -41,6 +41,20 @@ class CheckedEncoder:
         """Prefixes that come with the model."""
         return self.inner.own_prompts
 
+    @property
+    def no_prompt(self) -> str | None:
+        """What `encode` is given where nothing is to stand before a text, whatever the model does by itself."""
+        return "" if isinstance(self.inner, RoleEncoder) else None
+
+    def own_prompt(self, role: Role | None) -> str | None:
+        """Return the prefix that the model puts before texts of `role` by itself, or None."""
+        return (self.inner.own_prompt(role) or None) if isinstance(self.inner, RoleEncoder) else None
+
+    def check_role(self, role: Role | None) -> None:
+        """Raise EncoderOutputError where the model has no way to encode texts of `role`."""
+        if isinstance(self.inner, RoleEncoder):
+            self.inner.check_role(role)
+
     def causal_lm(self) -> CausalLM | None:
         """Return the language model inside, or None."""
         return self.inner.causal_lm()
@@ -64,6 +78,11 @@ class CheckedEncoder:
 
     def encode(self, texts: Sequence[str], *, role: Role | None = None, prompt: str | None = None) -> Vectors:
         """Encode `texts`, each distinct one once.
+
+        Args:
+            texts: any Unicode, in any order.
+            role: query, document, or None where texts have none.
+            prompt: stands before every text; None takes what the model does by itself, `no_prompt` nothing.
 
         Returns:
             (n, d) float32, row i for text i.

@@ -39,7 +39,7 @@ class EncoderKind(NamedTuple):
 KINDS = {
     "sentence-transformers": EncoderKind(
         entry=SentenceTransformersSpec,
-        scoring_version=1,
+        scoring_version=2,
         has_language_model=False,
         encoder="harness.encoders.sentence_transformer:SentenceTransformerEncoder",
     ),

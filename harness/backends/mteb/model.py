@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from harness.backends.interface import Job
 from harness.encoders.checked import CheckedEncoder
 from harness.tasks.catalogue import catalogue
-from harness.tasks.prompts import selector
+from harness.tasks.prompts import roles_of, selector
 from harness.tasks.types import NO_ROLE, Role
 
 if TYPE_CHECKING:
@@ -18,11 +18,17 @@ class MtebModel:
     """A `CheckedEncoder` as mteb wants one (`mteb/models/models_protocols.py`, EncoderProtocol)."""
 
     def __init__(self, job: Job, encoder: CheckedEncoder) -> None:
-        """Wrap `encoder` for the cell of `job`."""
+        """Wrap `encoder` for the cell of `job`.
+
+        Raises:
+            EncoderOutputError: its model has no way to encode texts of a role that the task has.
+        """
         from mteb.models import ModelMeta
 
         self._cell = job.cell
         self._encoder = encoder
+        for role in roles_of(job.cell.task.type):
+            encoder.check_role(role)
         self.prompts_used: dict[str, str | None] = {}
         """Role -> the prefix that was used."""
         # Without this property mteb.evaluate throws the model away and fails with a misleading message.
@@ -70,14 +76,15 @@ class MtebModel:
         return pairwise(embeddings1, embeddings2)
 
     def _prompt(self, task_name: str, role: Role | None) -> str | None:
+        """Return the suite's prompt for a role; where it sets none the model's own, for the task or for the role."""
         prompt = self._cell.prompts.get(role or NO_ROLE)
         if prompt is None and not self._suite_sets_prompts:
             own = self._encoder.own_prompts
             info = catalogue().tasks.get(task_name, self._cell.task.info)
             chosen = selector(dict(own), info.name, info.type, role)
-            prompt = own[chosen] if chosen else None
-        self.prompts_used[role or NO_ROLE] = prompt
-        return prompt
+            prompt = own[chosen] if chosen else self._encoder.own_prompt(role)
+        self.prompts_used[role or NO_ROLE] = prompt or None
+        return prompt or self._encoder.no_prompt
 
     @property
     def _suite_sets_prompts(self) -> bool:

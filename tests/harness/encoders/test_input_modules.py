@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from cells_support import located
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.base.modules import Transformer
+from sentence_transformers.base.modules import Router, Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling, StaticEmbedding
 from st_support import HIDDEN, save_body, save_model, transformer, words_tokenizer
 from transformers import ByT5Tokenizer
@@ -76,6 +76,25 @@ def test_a_tokenizer_written_in_python_is_asked_once_more(tmp_path: Path, batch_
     library = SentenceTransformer(str(folder), device="cpu")
     library.max_seq_length = 20
     assert np.abs(found - library.encode(TEXTS, show_progress_bar=False)).max() < 1e-5
+
+
+def test_each_route_counts_by_its_own_limit(tmp_path: Path) -> None:
+    """Queries are cut at 5 tokens, documents at 8."""
+
+    def modules(bodies: Path) -> list[Any]:
+        query, document = ([transformer(bodies / str(most), most=most), Pooling(HIDDEN, "mean")] for most in (5, 8))
+        return [Router.for_query_document(query, document)]
+
+    folder = save_model(tmp_path, modules)
+    lengths = own_lengths(folder, TEXTS)
+    counts = []
+    for role, most in (("query", 5), ("document", 8), (None, 8)):
+        encoder = load(folder)
+        encoder.encode(TEXTS, role=role, prompt=None)
+        assert encoder.counters.truncated_texts == sum(length > most for length in lengths) > 0
+        counts.append(encoder.counters.truncated_texts)
+        assert encoder.max_text_tokens == 8
+    assert counts[0] > counts[1]
 
 
 def test_a_limit_in_the_tokenizers_own_file_counts_too(tmp_path: Path) -> None:

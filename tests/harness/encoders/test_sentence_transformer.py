@@ -58,25 +58,18 @@ def test_vectors_equal_the_librarys(folder: Path, library: Any, batch_tokens: in
 
 
 def test_the_prompt_that_was_resolved_is_used_and_no_other(encoder: SentenceTransformerEncoder, library: Any) -> None:
-    """A prompt gives the library's vectors with that prompt; none gives those without, whatever the role."""
+    """A prompt gives the library's vectors with that prompt; an empty one those without, whatever the role."""
     prompted = encoder.encode(TEXTS, role="query", prompt="find: ")
     assert np.abs(prompted - library.encode(TEXTS, prompt="find: ", show_progress_bar=False)).max() < 1e-5
-    plain = encoder.encode(TEXTS, role="query", prompt=None)
+    plain = encoder.encode(TEXTS, role="query", prompt="")
     assert np.abs(plain - library.encode(TEXTS, prompt="", show_progress_bar=False)).max() < 1e-5
     assert np.abs(plain - prompted).max() > 0.01
 
 
-def test_a_default_prompt_of_the_model_does_not_slip_in(folder: Path) -> None:
-    """Even a model with a default prompt gets exactly the prompt that was resolved."""
-    encoder = load(folder)
-    before = encoder.encode(TEXTS, role=None, prompt=None)
-    encoder.model.default_prompt_name = "query"
-    assert np.abs(encoder.encode(TEXTS, role=None, prompt=None) - before).max() < 1e-6
-
-
 def test_own_prompts_are_those_of_the_configuration(encoder: SentenceTransformerEncoder) -> None:
-    """Empty ones are left out: they are no prompt."""
-    assert encoder.own_prompts == {"query": "find: "}
+    """An empty one stands there too: it says that there is none for its selector."""
+    assert encoder.own_prompts == {"query": "find: ", "document": ""}
+    assert [encoder.own_prompt(role) for role in ("query", "document", None)] == ["find: ", "", ""]
 
 
 def test_the_models_similarity_is_used_and_the_suite_wins(folder: Path, encoder: SentenceTransformerEncoder) -> None:

@@ -19,17 +19,22 @@ import pyarrow.parquet as pq
 import pytest
 from cells_support import HashEncoder, hashed
 from local_hub import write_hub
+from st_support import save_model, transformer
 
 from harness.backends.interface import Job, NotRecomputedError, Outcome
 from harness.backends.mteb.evaluate import evaluate
 from harness.backends.mteb.pools import embedded_rows, pool_scores
+from harness.candidates.candidate import Candidate
+from harness.candidates.identify import identify
 from harness.encoders.checked import CheckedEncoder
+from harness.encoders.loading import load
 from harness.errors import EncoderOutputError
 from harness.plan.cells import Cell, PlannedTask
 from harness.plan.tasks import resolve_tasks
 from harness.sources.locate import locate_dataset
 from harness.sources.places import Located, Sources
 from harness.statistics.items import STATISTICS, of_scores
+from harness.suite.load import model_of
 from harness.suite.schema import Suite
 from harness.tasks.catalogue import catalogue
 from harness.tasks.prompts import resolve, roles_of
@@ -630,6 +635,102 @@ def test_the_suites_prompts_replace_the_models_own_altogether(hub: Path, tmp_pat
     job = make_job(hub, tmp_path, "SciFact", prompts={"query": "suite: "})
     outcome = evaluate(job, CheckedEncoder(inner, name="hash"))
     assert outcome.facts["prompts"] == {"query": "suite: ", "document": None}
+
+
+class OwnWay(HashEncoder):
+    """Vectors of a model with a prompt of its own for each role, which cannot read every role."""
+
+    def __init__(self, own: dict[str | None, str], *, named: dict[str, str] | None = None) -> None:
+        """Take the model's prompts: by role, and by selector."""
+        super().__init__(own_prompts=named)
+        self.own = own
+
+    def own_prompt(self, role: str | None) -> str:
+        """Return the prompt of a role."""
+        return self.own[role]
+
+    def check_role(self, role: str | None) -> None:
+        """Refuse a role without a prompt."""
+        if role not in self.own:
+            raise EncoderOutputError(f"no way for {role}")
+
+
+def used(inner: HashEncoder) -> dict[str | None, str | None]:
+    """Return the prompt that each role's texts were encoded with."""
+    return {role: prompt for _, role, prompt in inner.calls}
+
+
+def test_what_a_model_puts_in_front_by_itself_is_used_and_recorded(hub: Path, tmp_path: Path) -> None:
+    """Its default prompt where a task has no roles; its query's, and explicitly none before documents."""
+    inner = OwnWay({None: "all: ", "query": "find: ", "document": ""})
+    outcome = evaluate(make_job(hub, tmp_path, "BIOSSES"), CheckedEncoder(inner, name="own"))
+    assert outcome.facts["prompts"] == {"text": "all: "}
+    assert used(inner) == {None: "all: "}
+    inner.calls.clear()
+    outcome = evaluate(make_job(hub, tmp_path, "SciFact"), CheckedEncoder(inner, name="own"))
+    assert outcome.facts["prompts"] == {"query": "find: ", "document": None}
+    assert used(inner) == {"query": "find: ", "document": ""}
+
+
+@pytest.mark.parametrize("named", ["", "pairs: "])
+def test_a_prompt_that_the_model_names_for_the_task_wins_over_its_default(
+    hub: Path, tmp_path: Path, named: str
+) -> None:
+    """Also an empty one, as in mteb's own wrapper: there is none for such tasks."""
+    inner = OwnWay({None: "all: "}, named={"STS": named})
+    outcome = evaluate(make_job(hub, tmp_path, "BIOSSES"), CheckedEncoder(inner, name="own"))
+    assert outcome.facts["prompts"] == {"text": named or None}
+    assert used(inner) == {None: named}
+
+
+@pytest.mark.parametrize("said", ["", "suite: "])
+def test_the_suites_prompt_wins_over_the_models_default(hub: Path, tmp_path: Path, said: str) -> None:
+    """And an empty one means none."""
+    inner = OwnWay({None: "all: ", "query": "find: ", "document": "read: "})
+    outcome = evaluate(make_job(hub, tmp_path, "BIOSSES", prompts={"STS": said}), CheckedEncoder(inner, name="own"))
+    assert outcome.facts["prompts"] == {"text": said or None}
+    assert used(inner) == {None: said}
+    inner.calls.clear()
+    evaluate(make_job(hub, tmp_path, "SciFact", prompts={"query": said}), CheckedEncoder(inner, name="own"))
+    assert used(inner) == {"query": said, "document": ""}
+
+
+@pytest.mark.parametrize(("name", "own"), [("BIOSSES", {"query": ""}), ("SciFact", {None: "", "query": ""})])
+def test_a_model_that_cannot_read_a_role_of_the_task_is_refused_before_its_texts_are(
+    hub: Path, tmp_path: Path, name: str, own: dict[str | None, str]
+) -> None:
+    """A router without a default route and a task without roles; one without a route for documents."""
+    inner = OwnWay(own)
+    with pytest.raises(EncoderOutputError, match="no way for"):
+        evaluate(make_job(hub, tmp_path, name), CheckedEncoder(inner, name="own"))
+    assert inner.calls == []
+
+
+def test_queries_and_documents_go_through_the_models_own_methods(hub: Path, tmp_path: Path) -> None:
+    """Of a model with two towers the similarities are those of encode_query against encode_document."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Router
+    from sentence_transformers.sentence_transformer.modules import Pooling
+
+    def modules(bodies: Path) -> list[Any]:
+        towers = ([transformer(bodies / str(seed), seed=seed), Pooling(32, "mean")] for seed in (1, 2))
+        return [Router.for_query_document(*towers)]
+
+    folder = save_model(tmp_path / "model", modules, prompts={"query": "find : "})
+    candidate = identify(
+        model_of({"encoder": "sentence-transformers", "device": "cpu", "model": str(folder)}), Sources()
+    )
+    assert isinstance(candidate, Candidate)
+    outcome = evaluate(make_job(hub, tmp_path, "SciFact"), load(candidate))
+    assert outcome.facts["prompts"] == {"query": "find : ", "document": None}
+    corpus = pq.read_table(next((hub / "datasets/mteb/scifact/corpus").glob("*.parquet"))).to_pylist()
+    queries = pq.read_table(next((hub / "datasets/mteb/scifact/queries").glob("*.parquet"))).to_pylist()
+    query = next(row["text"] for row in queries if row["_id"] == "q0")
+    library = SentenceTransformer(str(folder), device="cpu")
+    documents = library.encode_document([f"{row['title']} {row['text']}".strip() for row in corpus])
+    expected = library.similarity(library.encode_query([query]), documents)[0].tolist()
+    row = next(row for row in outcome.items.to_pylist() if row["query"] == "q0")
+    assert row["top_scores"] == pytest.approx(sorted(expected, reverse=True)[:10], abs=1e-5)
 
 
 def test_dot_product_is_used_where_the_encoder_says_so(
