@@ -1,8 +1,8 @@
 """Vectors and rationales by content, shared by all tasks and runs of a host: lmdb, one environment a folder.
 
-The key is the sha256 of (fingerprint, prompt, text); each value carries a checksum. A value that does not match it is
-recomputed and said once. The map grows when it is full. Vectors are kept as float32, so a warm run scores the same
-numbers as a cold one.
+The key is the sha256 of (fingerprint, role, prompt, text); each value carries a checksum. A value that does not match
+it is recomputed and said once. The map grows when it is full. Vectors are kept as float32, so a warm run scores the
+same numbers as a cold one.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.digests import user_cache
+from harness.tasks.types import Role
 
 logger = logging.getLogger(__name__)
 
@@ -53,9 +54,18 @@ class ContentCache:
         """Values that did not match their checksum."""
 
     @staticmethod
-    def key(fingerprint: str, prompt: str | None, text: str) -> bytes:
-        """Return the key of a text under a candidate and a prompt."""
-        name = "\0".join(("" if prompt is None else f"p{prompt}", fingerprint, text))
+    def key(fingerprint: str, prompt: str | None, text: str, *, role: Role | None = None) -> bytes:
+        """Return the key of a text under a candidate and a prompt.
+
+        Args:
+            fingerprint: of the candidate.
+            prompt: stands before the text.
+            text: any Unicode.
+            role: in which the model was told to read it; None where it is told of none, as where it writes rationales:
+                a query and a document of one text then share an entry.
+        """
+        told = () if role is None else (f"r{role}",)  # a prompt's part is empty or begins with p
+        name = "\0".join((*told, "" if prompt is None else f"p{prompt}", fingerprint, text))
         return hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
 
     def get(self, keys: list[bytes]) -> list[Entry | None]:

@@ -436,6 +436,16 @@ def test_details_measure_collapse_and_copying() -> None:
     assert found["distinct_2"] == pytest.approx(3 / 4)
 
 
+def test_the_role_is_part_of_a_key_where_the_model_is_told_of_it() -> None:
+    """Each role has entries of its own, and none is that of a prompt or of no role."""
+    keys = {
+        ContentCache.key("f", prompt, "text", role=role)
+        for prompt in (None, "", "query")
+        for role in (None, "query", "document")
+    }
+    assert len(keys) == 9
+
+
 def test_cache_keeps_detects_and_grows(tmp_path: Path) -> None:
     """Entries come back to the bit; a flipped byte is not returned; many large entries fit."""
     cache = ContentCache(tmp_path)
