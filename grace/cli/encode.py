@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -40,6 +40,10 @@ def encode(
     kind: Annotated[str | None, typer.Option("--format", help="jsonl, csv, parquet or lines [by the ending].")] = None,
     override: SetOption = None,
     prompt: PromptOption = None,
+    role: Annotated[
+        Literal["query", "document"] | None,
+        typer.Option("--role", help="What the texts are, for models that tell queries from documents."),
+    ] = None,
     seed: SeedOption = 0,
     hub: HubOption = None,
     offline: OfflineOption = False,
@@ -60,7 +64,7 @@ def encode(
         print(
             f"the weights of {found.name} are not pinned: the file cannot say which revision made it", file=sys.stderr
         )
-    job = Job(texts=texts, out=out, about=about, prompt=prompt, part_texts=part_texts)
+    job = Job(texts=texts, out=out, about=about, prompt=prompt, role=role, part_texts=part_texts)
     if finished(job) and not force:
         print(f"{out} is there already, of these texts and settings", file=sys.stderr)
     else:
@@ -68,6 +72,7 @@ def encode(
         if done:
             print(f"going on: {len(done)} of {job.parts} parts are done", file=sys.stderr)
         encoder = load_quietly(found, seed=seed, use_cache=not no_cache)
+        encoder.check_role(role)
         try:
             with _progress(len(texts)) as advance:
                 run(job, encoder, done, advance)

@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from harness.digests import sha256_file, sha256_text, write_atomically
 from harness.encoders.checked import CheckedEncoder
@@ -37,9 +37,11 @@ class Job:
     out: Path
     """The parquet file."""
     about: dict[str, Any]
-    """Candidate, fingerprint, settings, seed, prompt: goes into the file's metadata; no clock, no host."""
+    """Candidate, fingerprint, settings, seed: goes into the file's metadata; no clock, no host."""
     prompt: str | None = None
-    """Stands before every text; None: nothing does."""
+    """Stands before every text; None: what the model puts there by itself, which is nothing for most."""
+    role: Literal["query", "document"] | None = None
+    """What the texts are, for models that tell queries from documents."""
     part_texts: int = 512
     """Texts a part: what a killed run loses at most."""
 
@@ -61,6 +63,7 @@ class Job:
         """Return what must be the same for a run to go on with another's parts; also the file's metadata."""
         joined = "".join(f"{len(text)}\0{text}" for text in self.texts)
         own = {"format": FORMAT_VERSION, "prompt": self.prompt, "texts": len(self.texts)}
+        own |= {"role": self.role} if self.role else {}
         return self.about | own | {"texts_sha256": sha256_text(joined), "part_texts": self.part_texts}
 
 
@@ -121,7 +124,8 @@ def run(job: Job, encoder: CheckedEncoder, done: dict[int, Path], on_texts: Call
     for index in range(job.parts):
         if index not in files:
             texts = job.part(index)
-            files[index] = _write_part(job, index, texts, encode_with_rationales(encoder, texts, prompt=job.prompt))
+            encoded = encode_with_rationales(encoder, texts, role=job.role, prompt=job.prompt)
+            files[index] = _write_part(job, index, texts, encoded)
     _join(job, [files[index] for index in range(job.parts)])
     shutil.rmtree(job.folder)
     return job.out

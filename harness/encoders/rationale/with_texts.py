@@ -10,6 +10,7 @@ from harness.encoders.cache import Entry
 from harness.encoders.checked import CheckedEncoder
 from harness.encoders.rationale.encoder import RationaleEncoder
 from harness.errors import InputError
+from harness.tasks.types import Role
 
 
 class Encoded(NamedTuple):
@@ -28,8 +29,15 @@ def writes(encoder: CheckedEncoder) -> bool:
     return isinstance(encoder.inner, RationaleEncoder)
 
 
-def encode_with_rationales(encoder: CheckedEncoder, texts: Sequence[str], *, prompt: str | None) -> Encoded:
+def encode_with_rationales(
+    encoder: CheckedEncoder, texts: Sequence[str], *, role: Role | None, prompt: str | None
+) -> Encoded:
     """Encode `texts`, checked as every encoder's output, and return the rationales with the vectors.
+
+    Args:
+        encoder: of any kind.
+        texts: any Unicode, in any order.
+        role, prompt: as of `CheckedEncoder.encode`; a model that writes rationales is told of no role.
 
     Raises:
         InputError: `ablation: shuffled-rationale`, where a text's vector depends on which others are encoded with it.
@@ -37,7 +45,7 @@ def encode_with_rationales(encoder: CheckedEncoder, texts: Sequence[str], *, pro
     """
     inner = encoder.inner
     if not isinstance(inner, RationaleEncoder):
-        return Encoded(encoder.encode(texts, role=None, prompt=prompt), None, None)
+        return Encoded(encoder.encode(texts, role=role, prompt=prompt), None, None)
     if inner.spec.ablation == "shuffled-rationale":
         raise InputError(
             ["ablation shuffled-rationale: a text's vector would depend on its neighbours; choose another ablation"]

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from candidates_support import GraceCommand, candidate_directory, chat_model
 from places import REPOSITORY
+from st_support import save_model, transformer
 from suites_support import isolate
 
 from grace.encode.encode import METADATA_KEY, Job, finished, open_job
@@ -68,6 +69,33 @@ def test_file_holds_what_the_encoder_gives(grace: GraceCommand, tmp_path: Path, 
     assert about["settings"]["encoder"] == found.kind
     assert about["texts"] == len(TEXTS)
     assert not (tmp_path / "x.parquet.parts").exists()
+
+
+def test_the_role_reaches_the_model(grace: GraceCommand, tmp_path: Path) -> None:
+    """A model with two towers gives its encode_query and encode_document; without a default route a role is needed."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Router
+    from sentence_transformers.sentence_transformer.modules import Pooling
+
+    def modules(bodies: Path) -> list[object]:
+        towers = ([transformer(bodies / str(seed), seed=seed), Pooling(32, "mean")] for seed in (1, 2))
+        return [Router.for_query_document(*towers, default_route=None, allow_empty_key=False)]
+
+    folder = save_model(tmp_path / "model", modules, prompts={"query": "find : "})
+    library = SentenceTransformer(str(folder), device="cpu")
+    run = ("encode", "in.jsonl", "--candidate", f"{{encoder: sentence-transformers, model: {folder}}}")
+    for role, expected in (("query", library.encode_query(TEXTS)), ("document", library.encode_document(TEXTS))):
+        said = grace(*run, "--role", role, "--out", f"{role}.parquet")
+        assert said.code == 0, said.err
+        table = pq.read_table(tmp_path / f"{role}.parquet")
+        assert np.abs(vectors_of(table) - expected).max() < 1e-5
+        assert json.loads(table.schema.metadata[METADATA_KEY])["role"] == role
+    other = grace(*run, "--role", "document", "--out", "query.parquet")
+    assert other.code == 2
+    without = grace(*run, "--out", "x.parquet")
+    assert without.code == 3
+    assert "texts without a role" in without.err
+    assert "query, document (default: none)" in without.err
 
 
 def test_rationales_stand_beside_their_vectors(grace: GraceCommand, tmp_path: Path) -> None:
