@@ -23,6 +23,7 @@ from harness.plan.cells import Cell, Plan, dataset_name
 from harness.results import rationale_file
 from harness.results.records import Failure, Result, Score
 from harness.results.store import Store
+from harness.sources.reading import unchanged
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +78,8 @@ class Worker:
             if encoder is None:
                 self.reporter.report(Phase(cell=cell, name="loading"))
                 seed = self.plan.suite.seed + candidate.seed_index
-                encoder = loading.load(candidate, seed=seed, use_cache=self.use_cache)
+                with unchanged(candidate.weights, "models"), unchanged(candidate.adapter, "models"):
+                    encoder = loading.load(candidate, seed=seed, use_cache=self.use_cache)
                 load_seconds = time.perf_counter() - started
             self.reporter.report(Phase(cell=cell, name="evaluating"))
             result = self._score(cell, candidate, encoder, began=began, load_seconds=load_seconds)

@@ -19,6 +19,7 @@ from harness.digests import sha256_text
 from harness.encoders.checked import CheckedEncoder
 from harness.errors import HarnessError
 from harness.plan.asked import AskedWith, ReadWith
+from harness.sources.reading import read_as_keyed
 from harness.statistics.conventions import POINTS
 
 
@@ -34,6 +35,7 @@ def evaluate(job: Job, encoder: CheckedEncoder) -> Outcome:
         the per-item results.
 
     Raises:
+        ChangedContentError: the data are not those of the cell's key.
         HarnessError: the candidate has no language model, or the task cannot be asked as the suite says.
         NotRecomputedError: the per-item results do not recompute lm-eval's figure.
     """
@@ -42,7 +44,8 @@ def evaluate(job: Job, encoder: CheckedEncoder) -> Outcome:
         return evaluate_nll(job, encoder, planned.settings)
     started = time.perf_counter()
     with quiet():
-        tasks = load_tasks(job)
+        with read_as_keyed(job.data[planned.info.name]):
+            tasks = load_tasks(job)
         lm = language_model(encoder, tasks, chat_template=planned.asked.chat_template)
         loaded = time.perf_counter()
         answered = ask(lm, tasks, job)

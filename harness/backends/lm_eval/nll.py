@@ -22,6 +22,7 @@ from harness.plan.asked import ReadWith
 from harness.plan.cells import PlannedTask
 from harness.results.records import Metric
 from harness.row_files import json_rows
+from harness.sources.reading import read_as_keyed
 from harness.statistics.resampling import bootstrap, ratio_statistic
 from harness.suite.task_entries import NllRef
 from harness.wording import did_you_mean, display_path, first_lines, listing
@@ -46,7 +47,8 @@ class _Scored(NamedTuple):
 def evaluate_nll(job: Job, encoder: CheckedEncoder, settings: ReadWith) -> Outcome:
     """Score one `lm_nll` cell: nats per token with a bootstrap interval over texts."""
     with quiet():
-        texts = read_texts(job, settings.column)
+        with read_as_keyed(job.data[job.cell.task.info.name]):
+            texts = read_texts(job, settings.column)
         lm = language_model(encoder, {}, chat_template=False)
         scored = _score(lm, texts, min(settings.max_text_tokens, lm.max_length))
     nats, tokens, count = scored.nats, scored.tokens, len(scored.items)

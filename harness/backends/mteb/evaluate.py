@@ -24,6 +24,7 @@ from harness.encoders.checked import CheckedEncoder
 from harness.plan.cells import PlannedTask
 from harness.results.records import Metric
 from harness.sources.places import Located
+from harness.sources.reading import read_as_keyed, unchanged
 from harness.statistics.conventions import POINTS
 from harness.statistics.intervals import interval_of
 from harness.statistics.resampling import Interval
@@ -57,6 +58,7 @@ def evaluate(job: Job, encoder: CheckedEncoder) -> Outcome:
         The main metric in points with its bootstrap interval, every metric of mteb, and the per-item results.
 
     Raises:
+        ChangedContentError: the data are not those of the cell's key.
         EncoderOutputError: the encoder returned something that must not be scored.
         NotRecomputedError: the per-item results do not recompute mteb's score.
     """
@@ -72,10 +74,7 @@ def _evaluate_part(name: str, job: Job, encoder: CheckedEncoder, model: MtebMode
     import mteb
 
     planned = job.cell.task
-    task = _make_task(planned, name, job.data[name])
-    task.load_data()
-    if EMBEDDING_TYPES[planned.type].ranks:
-        task.convert_v1_dataset_format_to_v2(num_proc=None)
+    task = _loaded_task(planned, name, job.data[name])
     remarks = [] if planned.custom else remarks_of(task)
     kept = apply_limit(task, planned.limit, job.seed) if planned.limit else {}
     encoder.prepare(lambda: texts_of(task))
@@ -96,6 +95,16 @@ def _evaluate_part(name: str, job: Job, encoder: CheckedEncoder, model: MtebMode
     examples = choose(task, items, seed=job.seed, prompts=model.prompts_used)
     task.unload_data()
     return _Part(name=name, result=result, items=items, kept=kept, examples=examples, remarks=remarks)
+
+
+def _loaded_task(planned: PlannedTask, name: str, place: Located) -> Any:
+    """Return a fresh mteb task with the rows that the key was made of."""
+    with read_as_keyed(place) if planned.custom is None else unchanged(place, "datasets"):
+        task = _make_task(planned, name, place)
+        task.load_data()
+        if EMBEDDING_TYPES[planned.type].ranks:
+            task.convert_v1_dataset_format_to_v2(num_proc=None)
+    return task
 
 
 def _make_task(planned: PlannedTask, name: str, place: Located) -> Any:
