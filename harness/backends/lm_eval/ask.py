@@ -21,8 +21,10 @@ def language_model(encoder: CheckedEncoder, tasks: dict[str, Any], *, chat_templ
 
     Raises:
         HarnessError: it has none, or no chat template where one is asked for.
+        EnvironmentGapError: it sees both ways, or does not give what its own forward pass gives.
     """
-    from harness.backends.lm_eval.model import SharedPrefixLM  # a class of lm-eval's: slow to load
+    from harness.backends.lm_eval.model import SharedPrefixLM  # classes of lm-eval's: slow to load
+    from harness.backends.lm_eval.probe import take_the_way_that_holds
 
     inside = encoder.causal_lm()
     if inside is None:
@@ -30,7 +32,7 @@ def language_model(encoder: CheckedEncoder, tasks: dict[str, Any], *, chat_templ
     if chat_template and not inside.tokenizer.chat_template:
         raise HarnessError(f"model {encoder.name!r} has no chat template; set chat_template: false for it")
     by_name = {task.task_name: task for task in tasks.values()}
-    return SharedPrefixLM(
+    lm = SharedPrefixLM(
         inside.model,
         inside.tokenizer,
         batch_tokens=int(encoder.describe().get("batch_tokens", CPU_BATCH_TOKENS)),
@@ -39,6 +41,8 @@ def language_model(encoder: CheckedEncoder, tasks: dict[str, Any], *, chat_templ
         ),
         on_done=encoder.progress,
     )
+    take_the_way_that_holds(lm)
+    return lm
 
 
 def ask(lm: Any, tasks: dict[str, Any], job: Job) -> dict[str, Any]:

@@ -132,23 +132,13 @@ def _gold_ids(lm: SharedPrefixScorer, request: Any, context: list[int], room: in
 
 @torch.inference_mode()
 def _answer_batch(lm: SharedPrefixScorer, batch: Batch, decoding: Decoding) -> list[str]:
-    ids, mask = _laid_out(batch, lm.tokenizer.pad_token_id)
+    ids, mask = laid_out(batch, lm.tokenizer.pad_token_id)
     ids, mask = ids.to(lm.device), mask.to(lm.device)  # (b, t)
-    past = _read_prompts(lm, batch, ids, mask) if lm.shares else None
-    _score_golds(lm, batch, past, mask)
+    past = read_prompts(lm, batch, ids, mask) if lm.shares else None
+    score_golds(lm, batch, past, mask)
     stop = StopAtStrings(lm.tokenizer, decoding.stops, ids)
     drawn = [] if batch.sampled is None else [sampling.SampleByRow(decoding.arguments, lm.seed, batch.sampled)]
-    made = lm.model.generate(
-        input_ids=ids,
-        attention_mask=mask,
-        past_key_values=DynamicCache(past) if past else None,
-        max_length=ids.shape[1] + decoding.max_gen_toks,
-        stopping_criteria=StoppingCriteriaList([stop]),
-        pad_token_id=lm.tokenizer.pad_token_id,
-        use_cache=True,
-        logits_processor=LogitsProcessorList(drawn),
-        **decoding.arguments,
-    )
+    made = continued(lm, ids, mask, past, decoding, criteria=[stop], processors=drawn)
     ends = lm.model.generation_config.eos_token_id
     enders = set(ends if isinstance(ends, list) else [ends])
     texts = []
@@ -165,7 +155,41 @@ def _answer_batch(lm: SharedPrefixScorer, batch: Batch, decoding: Decoding) -> l
     return texts
 
 
-def _laid_out(batch: Batch, padding: int) -> tuple[torch.Tensor, torch.Tensor]:
+def continued(
+    lm: SharedPrefixScorer,
+    ids: torch.Tensor,
+    mask: torch.Tensor,
+    past: Past | None,
+    decoding: Decoding,
+    *,
+    criteria: list[Any],
+    processors: list[Any],
+) -> torch.Tensor:
+    """Return prompts and what the model generates behind them, (b, t + new).
+
+    Args:
+        lm: whose model generates.
+        ids, mask: (b, t), of `laid_out`.
+        past: of `read_prompts`; None where the model reads the prompts itself.
+        decoding: its limit and arguments.
+        criteria: for stopping.
+        processors: of logits, after those of the model's generation configuration.
+    """
+    made: torch.Tensor = lm.model.generate(
+        input_ids=ids,
+        attention_mask=mask,
+        past_key_values=DynamicCache(past) if past else None,
+        max_length=ids.shape[1] + decoding.max_gen_toks,
+        stopping_criteria=StoppingCriteriaList(criteria),
+        pad_token_id=lm.tokenizer.pad_token_id,
+        use_cache=True,
+        logits_processor=LogitsProcessorList(processors),
+        **decoding.arguments,
+    )
+    return made
+
+
+def laid_out(batch: Batch, padding: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Return ids and attention mask, both (b, t), with padding between the shared prefix and the rest."""
     longest = max(map(len, batch.prompts))
     ids = torch.full((len(batch.prompts), longest), padding, dtype=torch.long)
@@ -179,7 +203,7 @@ def _laid_out(batch: Batch, padding: int) -> tuple[torch.Tensor, torch.Tensor]:
     return ids, mask
 
 
-def _read_prompts(lm: SharedPrefixScorer, batch: Batch, ids: torch.Tensor, mask: torch.Tensor) -> Past:
+def read_prompts(lm: SharedPrefixScorer, batch: Batch, ids: torch.Tensor, mask: torch.Tensor) -> Past:
     """Return keys and values of every prompt but its last token, which `generate` wants to read itself."""
     cache = cache_of(batch.past, len(batch.prompts)) or DynamicCache()
     if ids.shape[1] - 1 > batch.shared:
@@ -190,7 +214,7 @@ def _read_prompts(lm: SharedPrefixScorer, batch: Batch, ids: torch.Tensor, mask:
     return layers_of(cache)
 
 
-def _score_golds(lm: SharedPrefixScorer, batch: Batch, past: Past | None, mask: torch.Tensor) -> None:
+def score_golds(lm: SharedPrefixScorer, batch: Batch, past: Past | None, mask: torch.Tensor) -> None:
     """Fill in the nats of each gold answer after its prompt."""
     wanted = zip(batch.golds, batch.traces, strict=True)
     if not any(gold and trace.gold_nll is None for gold, trace in wanted):  # none, or the same again for repeats

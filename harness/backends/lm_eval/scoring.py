@@ -41,12 +41,22 @@ class SharedPrefixScorer(HFLM):  # type: ignore[misc]
             HarnessError: the adapter adds virtual tokens, which a shared prefix would count twice.
         """
         pinned = dict(PINNED_TEMPLATE_VARIABLES)
-        super().__init__(pretrained=model, tokenizer=copy.deepcopy(tokenizer), batch_size=1, chat_template_args=pinned)
+        # A causal model, whatever its configuration says: BART's decoder alone is one, and says encoder-decoder.
+        super().__init__(
+            pretrained=model,
+            backend="causal",
+            tokenizer=copy.deepcopy(tokenizer),
+            batch_size=1,
+            chat_template_args=pinned,
+        )
         self.tokenizer.chat_template = with_pinned_date(self.tokenizer.chat_template)
         base = model if isinstance(model, PreTrainedModel) else model.get_base_model()
         if base is not model and model.active_peft_config.is_prompt_learning:
             raise HarnessError("adapters that add virtual tokens (prompt or prefix tuning) have no ability axis here")
         self.shares = all(type(layer) is DynamicLayer for layer in DynamicCache(config=base.config).layers)
+        """Whether keys and values of one row can stand before others; a probe may say that they cannot."""
+        self.pads = True
+        """Whether rows of unlike length can be read together; a probe may say that they cannot."""
         self._keeps_logits = base._supports_logits_to_keep()
         self.gold_of = gold_of
         self.on_done = on_done
@@ -107,7 +117,7 @@ class SharedPrefixScorer(HFLM):  # type: ignore[misc]
             past = self.prefill(rows[family.rows[0]][:shared]) if shared > 0 else None
 
             def run(chosen: list[int], shared: int = max(shared, 0), past: Past | None = past) -> None:
-                found = self._tails([rows[row][shared:] for row in chosen], [tails[row] for row in chosen], past)
+                found = self.tails([rows[row][shared:] for row in chosen], [tails[row] for row in chosen], past)
                 for row, logprobs in zip(chosen, found, strict=True):
                     take(row, logprobs)
 
@@ -123,10 +133,13 @@ class SharedPrefixScorer(HFLM):  # type: ignore[misc]
         def run_batch(batch: list[int]) -> None:
             run([members[place] for place in batch])
 
-        self.batch_tokens = for_each_batch(lengths, self.batch_tokens, run_batch, self._counters)
+        if self.pads:
+            self.batch_tokens = for_each_batch(lengths, self.batch_tokens, run_batch, self._counters)
+        else:
+            for_each_batch(lengths, 1, run_batch, self._counters)  # a row at a time
 
     @torch.inference_mode()
-    def _tails(self, rows: list[list[int]], tails: list[int], past: Past | None) -> list[torch.Tensor]:
+    def tails(self, rows: list[list[int]], tails: list[int], past: Past | None) -> list[torch.Tensor]:
         """Return log-probabilities of the last `tails[i]` positions of each right-padded row."""
         longest = max(map(len, rows))
         padded = padded_right(rows).to(self.device)  # (b, t); causal attention never looks at what stands after

@@ -134,7 +134,7 @@ def _through_the_cache(
     stops = sorted(ends)
     config = GenerationConfig(do_sample=False, max_new_tokens=limit, eos_token_id=stops or None, pad_token_id=0)
     row = torch.tensor([ids], device=model.device)
-    with _configured(model, config):
+    with configured(model, config):
         made = model.generate(
             input_ids=row,
             attention_mask=torch.ones_like(row),
@@ -145,7 +145,7 @@ def _through_the_cache(
 
 
 @contextmanager
-def _configured(model: Any, config: Any) -> Iterator[None]:
+def configured(model: Any, config: Any) -> Iterator[None]:
     """Let `generate` read this configuration and none of the model's own: no penalty, no other end."""
     before = model.generation_config
     model.generation_config = config
