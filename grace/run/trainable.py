@@ -18,7 +18,7 @@ from harness.errors import EnvironmentGapError, InputError
 from harness.sources.locate import locate_model
 from harness.sources.places import Gap, Located, Sources
 from harness.suite.fields import Dtype
-from harness.suite.model_entries import MeanPoolSpec
+from harness.suite.model_entries import Forward, MeanPoolSpec
 
 if TYPE_CHECKING:
     import torch
@@ -49,6 +49,8 @@ class Trainable:
     """Tokens that the model can take in."""
     weights: Located
     """Where the base's weights were found."""
+    writing: Forward = "shared-prefix"
+    """How its rationales are written; plain: one text at a time, by a family whose layers can share no prefix."""
 
     def parameters(self) -> dict[str, torch.nn.Parameter]:
         """Return the trained weights by name."""

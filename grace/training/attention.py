@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from harness.encoders.rationale.prefix_attention import WITHOUT_EFFECT
+from harness.errors import EnvironmentGapError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,3 +36,10 @@ def attention_weights(
         return scores.softmax(dim=-1, dtype=torch.float32)
     column = sinks.to(scores.dtype)[None, :, None, None].expand(*scores.shape[:3], 1)
     return torch.cat([scores, column], dim=-1).softmax(dim=-1, dtype=torch.float32)[..., :-1]
+
+
+def refuse_unknown(asked: Mapping[str, Any]) -> None:
+    """Raise EnvironmentGapError over what a layer asks of its attention that is not known to change nothing."""
+    unknown = sorted(name for name, value in asked.items() if value is not None and name not in WITHOUT_EFFECT)
+    if unknown:
+        raise EnvironmentGapError([f"its layers ask of the attention {', '.join(unknown)}: not known here"])

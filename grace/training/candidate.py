@@ -86,6 +86,8 @@ def _encoder_options(config: TrainConfig, trained: Trainable) -> dict[str, Any]:
         "max_text_tokens": config.max_text_tokens,
     }
     if config.candidate_kind == "rationale":
+        if trained.writing == "plain":
+            options["forward"] = "plain"
         options["generation"] = {
             "max_new_tokens": config.candidate.max_new_tokens or config.max_new_tokens,
             "temperature": config.candidate.temperature,

@@ -1,4 +1,4 @@
-"""Held against the model's own forward pass before the first step: causality, and the forward pass that trains.
+"""Held against the model's own forward pass before the first step: causality, and every pass that a run will make.
 
 Rows of unlike length are run the way training runs them and one at a time by the model itself; what differs is a family
 whose layers do something that our pass does not, and is refused by name. A few hundred tokens: it costs milliseconds.
@@ -19,15 +19,16 @@ from grace.training.policy.tree import Row, pack
 from grace.training.policy.tree_attention import use_tree_attention
 from grace.training.policy.tree_forward import tree_forward
 from harness.encoders.head import body_of, logits_of
+from harness.encoders.probe import Comparison, check_causal, compared, family, rows_of, states_of
+from harness.encoders.rationale.prefix_attention import LAYERS
+from harness.encoders.rationale.probe import shared_prefix_fault
 from harness.errors import EnvironmentGapError
-from harness.suite.fields import Dtype
+from harness.suite.model_entries import Forward
 
 if TYPE_CHECKING:
     import torch
 
 
-TOLERANCE: dict[Dtype, float] = {"float32": 1e-4, "bfloat16": 5e-2, "float16": 5e-3}
-"""Largest difference, as a share of the largest value (of 1, where that is smaller)."""
 PREFIX, LENGTHS = 5, (2, 11, 6, 3)
 """Tokens in front of every row, and of the rows."""
 LONGEST_WINDOW = 1024
@@ -42,74 +43,84 @@ FAULTS = (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeErro
 class Way:
     """One way to run the rows of a step."""
 
-    difference: Callable[[Any], float]
-    """From a model: how far its own forward pass is, see `TOLERANCE`."""
+    compare: Callable[[Any, Any], Comparison]
+    """From a model and its tokenizer: how far its own forward pass is."""
     option: str
     """What a configuration says to take it."""
     does: str
     """What it does that a family may not bear."""
+    needs_attention: bool
+    """Whether rows stand in one sequence, so that layers must be attention and nothing else."""
+
+    def fault(self, model: Any, tokenizer: Any) -> str | None:
+        """Return why a model cannot be run so, in words; None: it can."""
+        kinds = set(getattr(model.config.get_text_config(), "layer_types", None) or ()) - LAYERS
+        if self.needs_attention and kinds:
+            return f"it has layers of the kind {', '.join(sorted(kinds))}"
+        try:
+            found = self.compare(model, tokenizer)
+        except EnvironmentGapError as error:
+            return str(error)
+        except FAULTS as error:
+            return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'without a word'}"
+        if found.holds:
+            return None
+        return f"the results are {found.distance:.2g} off the model's own forward pass ({found.tolerance:.0e} at most)"
 
 
-def check(config: TrainConfig, trained: Trainable) -> None:
+def check(config: TrainConfig, trained: Trainable) -> Forward:
     """Refuse a base that training would take for another model than it is.
 
     Args:
         config: which forward pass trains.
         trained: before the first step, in eval mode: the probe looks at the base.
 
+    Returns:
+        How its rationales are written: behind a shared prefix, or (only where the configuration says plain) by itself.
+
     Raises:
-        EnvironmentGapError: it is not causal, or its layers need what the pass does not give them; with the way out.
+        EnvironmentGapError: it is not causal, or its layers need what a pass does not give them; with the way out.
     """
-    name = f"{config.model} ({family(trained.model)})"
-    limit = TOLERANCE[trained.dtype]
+    model, tokenizer = trained.model, trained.tokenizer
     try:
-        ahead = difference_ahead(trained.model)
+        check_causal(model, tokenizer, wants="`grace train`")
     except FAULTS as error:
-        raise EnvironmentGapError([f"{name}: cannot be run over plain token ids: {_worded(error)}"]) from error
-    if not ahead <= limit:
-        raise EnvironmentGapError(
-            [f"{name}: is not a causal language model: a token's states change with the tokens after it, by "
-             f"{ahead:.2g} of their size. grace trains causal models only: give another base (is_causal: false or "
-             "bidirectional attention in a config.json make a decoder see ahead), or train it with another tool"]
-        )  # fmt: skip
+        raise EnvironmentGapError([f"{family(model)} cannot be run over plain token ids: {error}"]) from error
     way, others = _ways(config)
-    fault = _fault(way, trained.model, limit)
-    if fault is None:
-        return
-    outs = [one.option for one in others if _fault(one, trained.model, limit) is None]
-    out = f"set {' or '.join(outs)}" if outs else "no other forward pass of grace knows it either: give another base"
-    raise EnvironmentGapError([f"{name}: {way.option} {way.does}, and this model does not bear it: {fault}; {out}"])
+    if (why := way.fault(model, tokenizer)) is not None:
+        outs = [one.option for one in others if one.fault(model, tokenizer) is None]
+        out = f"say `{'` or `'.join(outs)}`" if outs else "no other forward pass fits it either: give another base"
+        raise EnvironmentGapError(
+            [f"{family(model)}: `{way.option}` {way.does}, and this model does not bear it: {why}; {out}"]
+        )
+    if not config.uses_rationales:
+        return "shared-prefix"
+    why = shared_prefix_fault(model, tokenizer)
+    if why is None:
+        return "shared-prefix"
+    if way in (PADDED, LEFT):
+        return "plain"
+    plain = next(one.option for one in others)
+    raise EnvironmentGapError(
+        [f"{family(model)}: its rationales cannot be written behind a shared prefix: {why}; say `{plain}` (slower)"]
+    )
 
 
-def family(model: Any) -> str:
-    """Return the name of a model's family, as transformers has it, and its class."""
-    return f"{model.config.model_type}, {type(model).__name__}"
+def compare_packed(model: Any, tokenizer: Any) -> Comparison:
+    """Compare the packed states of the contrastive objectives, and the logits of them, with the model's own."""
+    return _compare_rows(model, tokenizer, forward, packed_attention_on(model))
 
 
-def difference_ahead(model: Any) -> float:
-    """Return how far states of a row's beginning move with the tokens after it; 0 in a causal model."""
-    prefix, rows = _tokens(model)
-    row = [*prefix, *max(rows[:4], key=len)]
-    other = [*row[:6], *reversed(row[6:]), *prefix]
-    one, two = (_states(model, ids)[:6] for ids in (row, other))
-    return _largest([two], [one])
+def compare_padded(model: Any, tokenizer: Any) -> Comparison:
+    """Compare those of rows that are padded on the right: `forward: plain` of the contrastive objectives."""
+    return _compare_rows(model, tokenizer, padded_forward, nullcontext())
 
 
-def difference_packed(model: Any) -> float:
-    """Return how far the packed states of the contrastive objectives, and our logits of them, are from the model's."""
-    return _rows_off(model, forward, packed_attention_on(model))
-
-
-def difference_padded(model: Any) -> float:
-    """The same, of rows that are padded on the right: `forward: plain` of the contrastive objectives."""
-    return _rows_off(model, padded_forward, nullcontext())
-
-
-def difference_staged(model: Any) -> float:
-    """Return how far log-probabilities and pooled states of a packed tree are from the model's."""
+def compare_staged(model: Any, tokenizer: Any) -> Comparison:
+    """Compare log-probabilities and pooled states of a packed tree with the model's own."""
     import torch
 
-    prefix, rows = _tokens(model)
+    prefix, rows = _tokens(model, tokenizer)
     first, long, *others = rows
     tree_rows = [
         Row(prompt=tuple(first), rationale=tuple(long)),
@@ -117,29 +128,29 @@ def difference_staged(model: Any) -> float:
         *(Row(prompt=(*first, *long[:3]), rationale=tuple(own)) for own in others),
     ]
     before = model.config._attn_implementation
+    alone = [_alone(model, prefix, one) for one in tree_rows]
     with torch.no_grad():
-        alone = [_alone(model, prefix, one) for one in tree_rows]
         try:
             use_tree_attention(model)
             found = tree_forward(model, pack(prefix, tree_rows, _device(model)), 1.0)
         finally:
             model.set_attn_implementation(before)
-    width = found.log_probs.shape[1]
-    log_probs = torch.stack([torch.nn.functional.pad(one, (0, width - len(one))) for one, _ in alone])
-    return _largest([found.log_probs, found.pooled], [log_probs, torch.stack([one for _, one in alone])])
+    log_probs = torch.cat([one[: len(own)] for one, (own, _) in zip(found.log_probs, alone, strict=True)])
+    own_log_probs, own_pooled = torch.cat([one for one, _ in alone]), torch.stack([one for _, one in alone])
+    return compared(model, [log_probs, found.pooled], [own_log_probs, own_pooled])
 
 
-def difference_left(model: Any) -> float:
-    """Return how far log-probabilities of rows padded on the left, as trl takes them, are from the model's."""
+def compare_left(model: Any, tokenizer: Any) -> Comparison:
+    """Compare log-probabilities of rows padded on the left, as trl takes them, with the model's own."""
     import torch
     from trl.trainer.utils import add_fused_lm_head
 
-    prefix, rows = _tokens(model)
+    prefix, rows = _tokens(model, tokenizer)
     rows = [[*prefix, *row] for row in rows]
     longest = max(map(len, rows))
     ids = torch.tensor([[0] * (longest - len(row)) + row for row in rows], device=_device(model))
     mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=_device(model))
-    own = [_next_log_probs(_logits(model, row), row) for row in rows]
+    own = [_log_probs(_logits(model, row)[:-1], row[1:]) for row in rows]
     add_fused_lm_head(model)
     try:
         with torch.no_grad():
@@ -148,13 +159,17 @@ def difference_left(model: Any) -> float:
     finally:
         del model.forward  # the instance's, over that of its class
     kept = [one[longest - len(row) :] for one, row in zip(found, rows, strict=True)]
-    return _largest([torch.cat(kept)], [torch.cat(own)])
+    return compared(model, kept, own)
 
 
-PACKED = Way(difference=difference_packed, option="forward: packed", does="runs texts end to end in one sequence")
-PADDED = Way(difference=difference_padded, option="forward: plain", does="pads texts on the right")
-STAGED = Way(difference=difference_staged, option="grace.forward: staged", does="runs a batch as one tree of tokens")
-LEFT = Way(difference=difference_left, option="grace.forward: plain", does="pads rows on the left")
+PACKED = Way(
+    compare=compare_packed, option="forward: packed", does="runs texts end to end in one sequence", needs_attention=True
+)
+PADDED = Way(compare=compare_padded, option="forward: plain", does="pads texts on the right", needs_attention=False)
+STAGED = Way(
+    compare=compare_staged, option="grace.forward: staged", does="runs a batch as one tree", needs_attention=True
+)
+LEFT = Way(compare=compare_left, option="grace.forward: plain", does="pads rows on the left", needs_attention=False)
 
 
 def _ways(config: TrainConfig) -> tuple[Way, list[Way]]:
@@ -164,64 +179,30 @@ def _ways(config: TrainConfig) -> tuple[Way, list[Way]]:
     return (PACKED, [PADDED]) if config.forward == "packed" else (PADDED, [PACKED])
 
 
-def _fault(way: Way, model: Any, limit: float) -> str | None:
-    """Return why a model cannot be run so, in words; None: it can."""
-    try:
-        found = way.difference(model)
-    except EnvironmentGapError as error:
-        return str(error)
-    except FAULTS as error:
-        return _worded(error)
-    if found <= limit:
-        return None
-    return f"the results are {found:.2g} off the model's own forward pass ({limit:.0e} at most)"
-
-
-def _worded(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'without a word of the cause'}"
-
-
-def _rows_off(
-    model: Any, run: Callable[[Any, Packing], torch.Tensor], attention: AbstractContextManager[None]
-) -> float:
-    """Return how far states and logits of rows that `run` takes at once are from those of one row at a time."""
+def _compare_rows(
+    model: Any, tokenizer: Any, run: Callable[[Any, Packing], torch.Tensor], attention: AbstractContextManager[None]
+) -> Comparison:
+    """Compare states and logits of rows that `run` takes at once with those of one row at a time."""
     import torch
 
-    prefix, rows = _tokens(model)
-    own = [_states(model, [*prefix, *row])[len(prefix) :] for row in rows]
+    prefix, rows = _tokens(model, tokenizer)
+    own = [states_of(model, [*prefix, *row])[len(prefix) :] for row in rows]
     own_logits = [_logits(model, [*prefix, *row])[len(prefix) :] for row in rows]
     with torch.no_grad(), attention:
         states = run(body_of(model), Packing(prefix, rows, _device(model)))
     with torch.no_grad():
         logits = logits_of(model, states)
-    return _largest([states, logits], [torch.cat(own), torch.cat(own_logits)])
+    return compared(model, [states, logits], [torch.cat(own), torch.cat(own_logits)])
 
 
-def _tokens(model: Any) -> tuple[list[int], list[list[int]]]:
+def _tokens(model: Any, tokenizer: Any) -> tuple[list[int], list[list[int]]]:
     """Return a prefix and rows of ids, one of them longer than the model's window, where that is short enough."""
-    import torch
-
     config = model.config.get_text_config()
     windows = [size for name in WINDOWS if isinstance(size := getattr(config, name, None), int) and size > 0]
-    beyond = [size + 3 for size in windows if size <= LONGEST_WINDOW]
-    lengths = [*LENGTHS, *beyond]
-    low, high = config.vocab_size // 8, config.vocab_size // 2  # clear of most special tokens
-    ids = torch.randint(low, high, (PREFIX + sum(lengths),), generator=torch.Generator().manual_seed(0)).tolist()
-    rows, start = [], PREFIX
-    for length in lengths:
-        rows.append(ids[start : start + length])
-        start += length
-    return ids[:PREFIX], rows
-
-
-def _states(model: Any, ids: Sequence[int]) -> torch.Tensor:
-    """Return the last hidden states of one row by the model itself, (t, h)."""
-    import torch
-
-    with torch.no_grad():
-        found = body_of(model)(input_ids=torch.tensor([ids], device=_device(model)), use_cache=False)
-    states: torch.Tensor = found.last_hidden_state[0]
-    return states
+    room = getattr(config, "max_position_embeddings", None) or LONGEST_WINDOW
+    beyond = [size + 3 for size in windows if size + 3 + sum(LENGTHS) <= min(room, LONGEST_WINDOW)]
+    prefix, *rows = rows_of(model, tokenizer, (PREFIX, *LENGTHS, *beyond))
+    return prefix, rows
 
 
 def _logits(model: Any, ids: Sequence[int]) -> torch.Tensor:
@@ -233,9 +214,9 @@ def _logits(model: Any, ids: Sequence[int]) -> torch.Tensor:
     return logits
 
 
-def _next_log_probs(logits: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
-    """Return the log-probability of each id but the first, (t - 1,) float32."""
-    return logits[:-1].float().log_softmax(dim=1)[range(len(ids) - 1), ids[1:]]
+def _log_probs(logits: torch.Tensor, targets: Sequence[int]) -> torch.Tensor:
+    """Return the log-probability of each target, (t,) float32."""
+    return logits.float().log_softmax(dim=1)[range(len(targets)), list(targets)]
 
 
 def _alone(model: Any, prefix: Sequence[int], row: Row) -> tuple[torch.Tensor, torch.Tensor]:
@@ -243,18 +224,8 @@ def _alone(model: Any, prefix: Sequence[int], row: Row) -> tuple[torch.Tensor, t
     ids = [*prefix, *row.prompt, *row.rationale]
     targets = [*row.rationale, *([] if row.end is None else [row.end])]
     first = len(prefix) + len(row.prompt) - 1
-    logits = _logits(model, ids)[first : first + len(targets)].float()
-    log_probs = logits.log_softmax(dim=1)[range(len(targets)), targets]
-    return log_probs, _states(model, ids)[len(prefix) :].float().mean(dim=0)
-
-
-def _largest(found: Sequence[torch.Tensor], expected: Sequence[torch.Tensor]) -> float:
-    """Return the largest difference of two lists of tensors, each as a share of the largest expected value; or NaN."""
-    shares = [
-        float((one.float() - other.float()).abs().max()) / max(1.0, float(other.float().abs().max()))
-        for one, other in zip(found, expected, strict=True)
-    ]
-    return max(shares, key=lambda share: (share != share, share))  # NaN above all
+    found = _log_probs(_logits(model, ids)[first : first + len(targets)], targets)
+    return found, states_of(model, ids)[len(prefix) :].float().mean(dim=0)
 
 
 def _device(model: Any) -> Any:

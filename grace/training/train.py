@@ -6,7 +6,7 @@ An objective is a row of `OBJECTIVES`: what can be checked before a model is loa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -109,7 +109,9 @@ def train(
     _note_beginnings(run, data, progress)
 
     trained = load_trainable(config, weights, keep_base=config.needs_base)
-    probe.check(config, trained)
+    trained = replace(trained, writing=probe.check(config, trained))
+    if trained.writing == "plain":
+        progress.say("rationales are written one text at a time, by the model's own forward pass: a slower way")
     if config.uses_rationales:
         prompt = {"prompt": {"sha256": render_template(trained.tokenizer).sha256}}
         _hold_to(run, prompt, progress, resume=resume)

@@ -10,8 +10,7 @@ from grace.run.trainable import Trainable
 from harness.encoders.base import Counters
 from harness.encoders.batching import default_budget, plan_batches
 from harness.encoders.dense import prefix_ids, text_ids
-from harness.encoders.rationale.generate import Sampling, generate, with_prompt
-from harness.encoders.rationale.prefix_attention import prefix_attention_on
+from harness.encoders.rationale.generate import Sampling, forward_on, generate, with_prompt
 from harness.encoders.rationale.template import end_tokens, render_template, tokenise
 from harness.errors import InputError
 
@@ -74,8 +73,8 @@ class RationaleInputs:
             max_new_tokens=config.max_new_tokens, temperature=config.rationale.temperature, seed=config.seed
         )
         self._budget = config.batch_tokens or default_budget(trained.device)
-        with trained.base() as base, prefix_attention_on(base):
-            self._prompted = with_prompt(base, self._template, ends)
+        with trained.base() as base, forward_on(base, trained.writing):
+            self._prompted = with_prompt(base, self._template, ends, forward=trained.writing)
         self._facts: dict[str, float] = {}
 
     def rows(self, texts: Sequence[str], epoch: int) -> list[list[int]]:
@@ -85,7 +84,7 @@ class RationaleInputs:
         ids = [one[: self._most] for one in ids]
         lengths = [len(one) + len(self._template.suffix) + self._sampling.max_new_tokens for one in ids]
         written: dict[int, Any] = {}
-        with self._trained.base() as base, prefix_attention_on(base):
+        with self._trained.base() as base, forward_on(base, self._trained.writing):
             for batch in plan_batches(lengths, self._budget):
                 rollouts = generate(
                     self._prompted,

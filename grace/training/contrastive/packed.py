@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from grace.training.attention import attention_weights
+from grace.training.attention import attention_weights, refuse_unknown
 from harness.errors import EnvironmentGapError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def packed_attention(
     softcap: float | None = None,
     sliding_window: int | None = None,
     s_aux: torch.Tensor | None = None,
-    **_: Any,
+    **others: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attend inside each row and to the prefix.
 
@@ -85,17 +85,19 @@ def packed_attention(
         packing: which token is whose; passed through the model's forward.
         dropout, scaling, softcap, sliding_window: as the model asks for.
         s_aux: (heads,), trained: a score that every query gives to nothing (an attention sink); None: there is none.
+        others: what else the layer says; refused where it may change the result.
 
     Returns:
         (1, p + t, heads, size), and None for the weights.
 
     Raises:
-        EnvironmentGapError: the layer was not told which token is whose.
+        EnvironmentGapError: the layer was not told which token is whose, or asks for what is not known here.
     """
     import torch
 
     if packing is None:
         raise EnvironmentGapError(["its layers do not hand on what packed attention needs"])
+    refuse_unknown(others)
     settings = _Settings(dropout, scaling, softcap, sliding_window, s_aux)
     p = packing.prefix
     q, k, v = (one[0].transpose(0, 1) for one in (query, key, value))  # (p + t, heads, size)

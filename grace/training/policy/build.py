@@ -68,6 +68,7 @@ def _writer(session: Session) -> Writer:
         max_text_tokens=min(config.max_text_tokens, room),
         max_new_tokens=config.max_new_tokens,
         batch_tokens=config.batch_tokens,
+        forward=trained.writing,
     )
 
 

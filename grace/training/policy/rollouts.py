@@ -14,9 +14,9 @@ from grace.config.schema import Credit
 from grace.data.rows import Row as Triplet
 from grace.objectives.rewards import Role, rewarded_roles
 from harness.encoders.batching import default_budget, plan_batches
-from harness.encoders.rationale.generate import Rollout, Sampling, generate, with_prompt
-from harness.encoders.rationale.prefix_attention import prefix_attention_on
+from harness.encoders.rationale.generate import Rollout, Sampling, forward_on, generate, with_prompt
 from harness.encoders.rationale.template import Template, tokenise
+from harness.suite.model_entries import Forward
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -138,6 +138,8 @@ class Writer:
     """Longer rationales are cut."""
     batch_tokens: int | None = None
     """Padded tokens of an encoder's batch; None takes what suits the device."""
+    forward: Forward = "shared-prefix"
+    """How the model reads while it writes."""
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Return each text's ids, cut to the limit."""
@@ -159,8 +161,8 @@ class Writer:
         was_training = causal.training
         causal.eval()
         try:
-            with prefix_attention_on(causal):
-                prompted = with_prompt(causal, self.template, self.ends)
+            with forward_on(causal, self.forward):
+                prompted = with_prompt(causal, self.template, self.ends, forward=self.forward)
                 for batch in _batches(lengths, [one.temperature == 0 for one in wanted], budget):
                     rows = [(wanted[index].text, ids[index]) for index in batch]
                     heat = [wanted[index].temperature for index in batch]

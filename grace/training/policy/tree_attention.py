@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from grace.training.attention import attention_weights
+from grace.training.attention import attention_weights, refuse_unknown
 from grace.training.policy.tree import Segments, Tree
 from harness.errors import EnvironmentGapError
 
@@ -42,13 +42,13 @@ def tree_attention(
         tree: passed through the model's forward; None: outside of one.
         scaling, sliding_window, softcap: as the model asks for.
         s_aux: (heads,), trained: a score that every query gives to nothing (an attention sink); None: there is none.
-        others: belong to `sdpa`.
+        others: belong to `sdpa`; in a tree refused where they may change the result.
 
     Returns:
         (1, s, heads, size), and None for the weights.
 
     Raises:
-        EnvironmentGapError: outside of a tree, of a model that asks for more than `sdpa` can.
+        EnvironmentGapError: the layer asks for more than is known here, or outside of a tree than `sdpa` can.
     """
     if tree is None:
         if softcap is not None or s_aux is not None:
@@ -59,6 +59,7 @@ def tree_attention(
             module, query, key, value, attention_mask, scaling=scaling, sliding_window=sliding_window, **others
         )
         return result
+    refuse_unknown(others)
     if sliding_window not in tree.masks:
         tree.masks[sliding_window] = _masks(tree, sliding_window)
     return _within(tree, Heads(query, key, value, scaling, softcap, s_aux), sliding_window), None

@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from cells_support import tiny_tokenizer
 from families import tiny
 from grace_support import CHAT_TEMPLATE, Quiet, chat_model, jsonl, plain_config, triplets
 
+import harness
 from grace.training import probe
 from grace.training import train as training
 from grace.training.contrastive.packed import Packing, forward, packed_attention_on
@@ -42,15 +44,15 @@ RECURRENT = {
 """Families with convolutions or state spaces, which run on from one row of a sequence to the next."""
 
 
+TOKENIZER = tiny_tokenizer()
+
+
 @pytest.mark.parametrize("family", ALL_ATTENTION)
 def test_every_forward_pass_is_the_models_own(family: str) -> None:
     """States, logits and log-probabilities within 1e-4 of one row at a time."""
     model = tiny(family, **ALL_ATTENTION[family])
-    assert probe.difference_ahead(model) < 1e-5
-    assert probe.difference_packed(model) < 1e-4
-    assert probe.difference_padded(model) < 1e-4
-    assert probe.difference_staged(model) < 1e-4
-    assert probe.difference_left(model) < 1e-4
+    for compare in (probe.compare_packed, probe.compare_padded, probe.compare_staged, probe.compare_left):
+        assert compare(model, TOKENIZER).distance < 1e-4
     assert model.config._attn_implementation in ("sdpa", "eager")
     assert "forward" not in vars(model)
 
@@ -59,30 +61,16 @@ def test_every_forward_pass_is_the_models_own(family: str) -> None:
 def test_layers_that_run_across_rows_are_seen(family: str) -> None:
     """And the model's own forward on padded rows is right for them, the slower way to train."""
     model = tiny(family, **RECURRENT[family])
-    assert probe.difference_ahead(model) < 1e-5
-    assert probe.difference_packed(model) > 1e-2
-    assert probe.difference_staged(model) > 1e-2
-    assert probe.difference_padded(model) < 1e-4
+    assert probe.compare_packed(model, TOKENIZER).distance > 1e-2
+    assert probe.compare_staged(model, TOKENIZER).distance > 1e-2
+    assert probe.compare_padded(model, TOKENIZER).distance < 1e-4
 
 
 def test_positions_that_count_the_padding_are_seen() -> None:
     """GPT-2 counts its positions from the left end of a padded row: trl's own forward is not its own."""
     model = tiny("gpt2")
-    assert probe.difference_left(model) > 1e-2
-    assert probe.difference_staged(model) < 1e-4
-
-
-@pytest.mark.parametrize(
-    ("family", "changes"),
-    [
-        ("bert", {}),
-        ("llama", {"is_causal": False}),
-        ("gemma3_text", {"use_bidirectional_attention": True}),
-    ],
-)
-def test_models_that_see_ahead_are_seen(family: str, changes: dict[str, Any]) -> None:
-    """Whatever in a configuration makes them so."""
-    assert probe.difference_ahead(tiny(family, **changes)) > 1e-2
+    assert probe.compare_left(model, TOKENIZER).distance > 1e-2
+    assert probe.compare_staged(model, TOKENIZER).distance < 1e-4
 
 
 @pytest.mark.parametrize("family", ["gpt_oss", "gemma2"])
@@ -139,7 +127,9 @@ def test_a_base_that_is_not_causal_is_refused_before_the_first_step(objective: s
         changes |= {"max_new_tokens": 4, "grace": {"rollouts": 2}}
     if objective == "simcse":
         changes |= {"data": {"path": str(tmp_path / "texts.txt")}}
-    with pytest.raises(EnvironmentGapError, match=r"model \(llama, LlamaForCausalLM\): is not a causal language model"):
+    with pytest.raises(
+        EnvironmentGapError, match=r"LlamaForCausalLM \(model_type 'llama'\) is not causal.*`grace train`"
+    ):
         training.train(plain_config(tmp_path, **changes), tmp_path / "out", progress=Quiet())
     assert not (tmp_path / "out" / "metrics.jsonl").exists()
     assert not (tmp_path / "out" / "candidate.yaml").exists()
@@ -149,7 +139,39 @@ def test_a_family_that_leaks_is_refused_with_the_way_out_and_trains_that_way(tmp
     """Refused packed; `forward: plain` trains it, and the loss is that of its own states."""
     folder = saved(tmp_path, "lfm2", **RECURRENT["lfm2"])
     config = plain_config(folder, steps=1, retain_weight=0.1)
-    with pytest.raises(EnvironmentGapError, match=r"\(lfm2, Lfm2ForCausalLM\): forward: packed .*; set forward: plain"):
+    with pytest.raises(
+        EnvironmentGapError, match=r"Lfm2ForCausalLM \(model_type 'lfm2'\): `forward: packed` .*; say `forward: plain`"
+    ):
         training.train(config, tmp_path / "packed", progress=Quiet())
     done = training.train(config | {"forward": "plain"}, tmp_path / "plain", progress=Quiet())
     assert done.finished.steps == 1
+
+
+@pytest.mark.parametrize(
+    ("objective", "plain"),
+    [("infonce-rationale", {"forward": "plain"}), ("grace", {"grace": {"rollouts": 2, "forward": "plain"}})],
+)
+def test_such_a_family_writes_its_rationales_one_by_one(objective: str, plain: dict[str, Any], tmp_path: Path) -> None:
+    """In training and as a candidate: its directory says so, and its vectors are those of the model itself."""
+    folder = saved(tmp_path, "lfm2", max_position_embeddings=512, **RECURRENT["lfm2"])
+    rest: dict[str, Any] = {"grace": {"rollouts": 2}} if objective == "grace" else {}
+    config = plain_config(folder, objective=objective, steps=1, max_new_tokens=2, batch_size=2, **rest)
+    with pytest.raises(EnvironmentGapError, match=r"say `(grace\.)?forward: plain`"):
+        training.train(config, tmp_path / "refused", progress=Quiet())
+    said: list[str] = []
+    quiet = Quiet()
+    quiet.say = said.append  # type: ignore[method-assign]
+    done = training.train(config | plain, tmp_path / "out", progress=quiet)
+    assert any("one text at a time" in one for one in said)
+    encoder = harness.load({"candidate": str(done.path), "device": "cpu"})
+    assert encoder.describe()["forward"] == "plain"
+    vectors = encoder.encode(["cat moon", "rain"])
+    assert np.isfinite(vectors).all()
+    assert np.abs(vectors[0] - vectors[1]).max() > 1e-4
+
+
+def test_bert_is_refused_by_name(tmp_path: Path) -> None:
+    """A model of another kind than a decoder, which transformers loads as one all the same."""
+    folder = saved(tmp_path, "bert")
+    with pytest.raises(EnvironmentGapError, match=r"BertLMHeadModel .* is not causal"):
+        training.train(plain_config(folder), tmp_path / "out", progress=Quiet())
