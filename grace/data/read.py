@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from harness.errors import EnvironmentGapError, InputError
 from harness.row_files import FileRow, json_rows, lines, parquet_rows
 from harness.sources.locate import locate_dataset
 from harness.sources.places import Gap, Sources
+from harness.sources.reading import read_as_keyed
 from harness.wording import display_path
 
 
@@ -57,6 +59,7 @@ def read_dataset(data: Data, sources: Sources) -> DatasetRows:
     Raises:
         InputError: there is no such configuration, split or file in it.
         EnvironmentGapError: it is not to be had.
+        ChangedContentError: its files are not, or no longer, those of its identity.
     """
     repo, split = str(data.dataset), data.split or "train"
     found = locate_dataset(sources, repo, data.revision, subsets=(data.config or "default",), splits=(split,))
@@ -66,7 +69,8 @@ def read_dataset(data: Data, sources: Sources) -> DatasetRows:
 
     revision = {"revision": found.revision} if found.revision else {}
     try:
-        rows = datasets.load_dataset(found.load_from, data.config, split=split, **revision)
+        with read_as_keyed(found) if found.identity else nullcontext():
+            rows = datasets.load_dataset(found.load_from, data.config, split=split, **revision)
     except (ValueError, FileNotFoundError) as error:  # no such configuration, split, or files
         raise InputError([f"data.dataset: {repo} ({found.source}), split {split!r}: {error}"]) from error
     except ConnectionError as error:

@@ -81,6 +81,8 @@ def load_data(data: Data, sources: Sources, *, at_least: int = 2) -> TrainingDat
     else:
         raw, source, identity = read_dataset(data, sources)
     rows, skipped = _checked(raw, data, problems)
+    if data.path is not None and sha256_file(path) != identity["sha256"]:
+        raise InputError([f"data.path: {source}: was changed while it was read; start again once it is written"])
     if len(rows) < at_least:
         left_out = f" ({len(skipped)} were skipped)" if skipped else ""
         raise InputError([f"{source}: {len(rows)} usable row(s){left_out}, and a step takes {at_least}"])

@@ -25,6 +25,7 @@ from grace.training import probe
 from grace.training.candidate import write_candidate
 from grace.training.contrastive.checks import check_contrastive
 from grace.training.policy.checks import check_policy
+from harness.candidates.base import files_of
 from harness.encoders.rationale.template import render_template
 from harness.encoders.weights import choose_device
 from harness.environment import git_revision, hardware, versions
@@ -151,7 +152,8 @@ def origins(data: TrainingData, weights: Located) -> dict[str, dict[str, str]]:
     """Return what a run is made of beside its configuration: other data, base or packages make another run of it."""
     return {
         "data": dict(data.identity),
-        "base": dict(weights.identity or {}),
+        # A README that is edited beside the weights makes no other base.
+        "base": dict(weights.identity or {}) if (files := files_of(weights)) is None else {"sha256": files},
         "packages": {name: _version(name) for name in MOVES_TRAINING},
     }
 

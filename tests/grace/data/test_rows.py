@@ -105,6 +105,36 @@ def test_files_from_windows_hold_the_same_rows(tmp_path):
     assert [row.query for row in load(tmp_path / "D.TXT.GZ").rows] == ["one", "two"]
 
 
+def test_rows_of_an_edited_local_hub_are_the_edited_ones(tmp_path, monkeypatch):
+    """Its README stays: the datasets library alone would serve the rows of before under the new digest."""
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    hub = tmp_path / "hub"
+    folder = hub / "datasets" / "mine" / "triplets"
+    write(folder / "README.md", dataset_head({"default": {"train": "train.jsonl"}}))
+    found = []
+    for query in ("a cat", "a cow"):
+        jsonl(folder / "train.jsonl", [GOOD | {"query": query}] * 2)
+        found.append(load_data(Data(dataset="mine/triplets"), Sources(hub=hub, offline=True)))
+    assert [one.rows[0].query for one in found] == ["a cat", "a cow"]
+    assert found[0].identity != found[1].identity
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch):
+    """Its digest would be that of other rows."""
+    file = jsonl(tmp_path / "a.jsonl", [GOOD, GOOD])
+    from grace.data import rows
+
+    checked = rows._checked
+
+    def slowly(raw, data, problems):
+        found = checked(raw, data, problems)
+        jsonl(file, [GOOD])
+        return found
+
+    monkeypatch.setattr(rows, "_checked", slowly)
+    assert "a.jsonl: was changed while it was read" in refused(file)
+
+
 def test_skipped_rows_are_kept_count_of(tmp_path):
     """Only rows with content that cannot be used; a wrong shape stays an error."""
     file = jsonl(tmp_path / "a.jsonl", [GOOD, GOOD | {"query": ""}, GOOD, GOOD | {"negative": "the cat"}])

@@ -161,6 +161,7 @@ def test_a_run_goes_on_with_what_it_began_with(begun: Path, monkeypatch: pytest.
     with pytest.raises(InputError, match=r"(?s)began with other base: .* was .*, is .*another --out"):
         resumed(begun)
     back()
+    (begun / "model" / "README.md").write_text("It is only read by people.")
     monkeypatch.setattr(training, "version", lambda name: "9.9.9" if name == "torch" else "1.0")
     with pytest.raises(InputError, match=r"began with other packages: torch was .*, is 9\.9\.9"):
         resumed(begun)
