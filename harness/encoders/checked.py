@@ -67,6 +67,14 @@ class CheckedEncoder:
         """Return what encoding took since the last call."""
         return self.inner.counters.take()
 
+    def cut_so_far(self) -> str:
+        """Return how many texts were cut since counters were last taken, as the end of a sentence; empty for none."""
+        counters, most = self.inner.counters, self.inner.describe().get("max_text_tokens")
+        if not counters.truncated_texts:
+            return ""
+        where = f"at {most} tokens" if most else "at the length limit"
+        return f"; {counters.truncated_texts} of {counters.unique_texts} texts were cut {where}"
+
     def prepare(self, texts: Callable[[], Iterable[str]]) -> None:
         """Let an encoder that must be fitted see the task's texts; `texts` is called for such encoders only."""
         if isinstance(self.inner, FittedEncoder):

@@ -8,7 +8,7 @@ again. tests/harness/backends/mteb/test_evaluate.py holds both seams.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from harness.backends.interface import NotRecomputedError
 from harness.backends.mteb.by_type import file_of
-from harness.backends.mteb.items import Captured, Rankings, SubsetItems
+from harness.backends.mteb.items import Captured, Rankings, SubsetItems, why_no_correlation
 from harness.backends.mteb.pools import KeptVectors
 from harness.backends.mteb.seeds import KMeansSeeds
 from harness.backends.mteb.types.queries import query_values, top_documents
@@ -32,9 +32,10 @@ ENGINE_ROUNDING = 6e-6
 class Capture:
     """Catches what one task computes while it is evaluated."""
 
-    def __init__(self, task: Any) -> None:
-        """Hook into `task`, whose data are loaded."""
+    def __init__(self, task: Any, cut_so_far: Callable[[], str]) -> None:
+        """Hook into `task`, whose data are loaded; `cut_so_far` ends the message about scores that mean nothing."""
         self._task = task
+        self._cut_so_far = cut_so_far
         self._predictions: dict[tuple[str, str], Any] = {}
         self._rankings: dict[tuple[str, str], Rankings] = {}
         self._random_state = task.rng_state.getstate()
@@ -51,7 +52,7 @@ class Capture:
         """Return the per-item results of one evaluated split and subset.
 
         Raises:
-            HarnessError: mteb's main score is no number.
+            HarnessError: mteb's main score is no number, or a correlation with values that are all equal.
             NotRecomputedError: they do not recompute the engine's main score, or the statistic that intervals are
                 made of is not that score when every item is drawn once.
         """
@@ -78,9 +79,11 @@ class Capture:
     def _check(self, made: SubsetItems, official: float) -> None:
         metadata = self._task.metadata
         where = f"{metadata.name} {made.split}/{made.subset}"
-        if math.isnan(official):
-            why = "nothing can be correlated where all similarities, or all gold scores, are equal"
-            raise HarnessError(f"{where}: mteb has no {metadata.main_score} (nan): {why}")
+        equal = why_no_correlation(made.columns)
+        if equal or math.isnan(official):
+            nothing = "nothing can be correlated where all similarities, or all gold scores, are equal"
+            why = equal or f"mteb has no {metadata.main_score} (nan): {nothing}"
+            raise HarnessError(f"{where}: {why}{self._cut_so_far()}")
         if not abs(made.score - official) <= ENGINE_ROUNDING:
             raise NotRecomputedError(f"{where}: the per-item results give {made.score!r}, mteb says {official!r}")
 

@@ -78,7 +78,7 @@ def _evaluate_part(name: str, job: Job, encoder: CheckedEncoder, model: MtebMode
     remarks = [] if planned.custom else remarks_of(task)
     kept = apply_limit(task, planned.limit, job.seed) if planned.limit else {}
     encoder.prepare(lambda: texts_of(task))
-    capture = Capture(task)
+    capture = Capture(task, encoder.cut_so_far)
     result = mteb.evaluate(
         model,
         task,

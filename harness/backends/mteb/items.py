@@ -13,6 +13,9 @@ from harness.backends.interface import Example
 from harness.backends.mteb.loaded import Loaded
 from harness.statistics.items import ItemStatistic
 
+SIMILARITY_ROUNDING = 5e-7
+"""How far cosines of one pair of float32 vectors may lie apart: four units in the last place of 1."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubsetItems:
@@ -43,6 +46,23 @@ class SubsetItems:
             index = table.schema.get_field_index(name)
             table = table.set_column(index, name, table[name].dictionary_encode())
         return table
+
+
+def why_no_correlation(columns: Mapping[str, Any]) -> str | None:
+    """Return why gold scores and similarities cannot be correlated, or None where they can.
+
+    Similarities that differ by rounding alone are equal too: their order is that of the last digits of a product, and
+    a correlation with it would be a number about nothing.
+
+    Args:
+        columns: of per-item results; those of other tasks than pairs with a gold score always can.
+    """
+    for name, said, rounding in (("cosine", "similarities", SIMILARITY_ROUNDING), ("gold", "gold scores", 0.0)):
+        values = columns.get(name) if "gold" in columns else None
+        if values is not None and len(values) > 1 and float(max(values) - min(values)) <= rounding:
+            equal = "equal" if max(values) == min(values) else "equal but for rounding"
+            return f"all {len(values)} {said} are {equal}, so that no rank correlation exists"
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

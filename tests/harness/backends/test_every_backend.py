@@ -183,7 +183,7 @@ def test_empty_data_is_refused_with_its_file(
 @pytest.mark.parametrize(
     ("kind", "row", "options", "said"),
     [
-        ("STS", {"sentence1": "plum", "sentence2": "plum", "score": None}, {}, "nothing can be correlated"),
+        ("STS", {"sentence1": "plum", "sentence2": "plum", "score": None}, {}, "all 4 similarities are equal"),
         ("STS", {"sentence1": "plum", "sentence2": "hill", "score": None}, {"limit": 1}, "needs 2 pairs at least"),
         (
             "Summarization",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -28,7 +29,7 @@ from harness.candidates.candidate import Candidate
 from harness.candidates.identify import identify
 from harness.encoders.checked import CheckedEncoder
 from harness.encoders.loading import load
-from harness.errors import EncoderOutputError
+from harness.errors import EncoderOutputError, HarnessError
 from harness.plan.cells import Cell, PlannedTask
 from harness.plan.tasks import resolve_tasks
 from harness.sources.locate import locate_dataset
@@ -746,6 +747,38 @@ def test_dot_product_is_used_where_the_encoder_says_so(
     products = {name: float(hashed(query["text"], 24) @ hashed(text, 24)) for name, text in texts.items()}
     assert row["top_scores"] == pytest.approx(sorted(products.values(), reverse=True)[:10], rel=1e-4)
     assert outcome.score != pytest.approx(case_of("SciFact").outcome.score, abs=1e-6)
+
+
+class Alike(HashEncoder):
+    """Vectors that are all one, or that but for the last digits; every text was cut."""
+
+    def __init__(self, noise: float) -> None:
+        """Take how far entries lie from 1."""
+        super().__init__()
+        self.noise = noise
+
+    def encode(self, texts: Any, *, role: Any, prompt: Any) -> Any:
+        """Return ones with noise."""
+        self.counters.truncated_texts += len(texts)
+        return (1 + self.noise * np.sign(super().encode(texts, role=role, prompt=prompt))).astype(np.float32)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the limit too."""
+        return super().describe() | {"max_text_tokens": 7}
+
+
+@pytest.mark.parametrize(("noise", "said"), [(0.0, "are equal"), (1e-7, "are equal"), (3e-4, "equal but for rounding")])
+def test_similarities_that_are_all_equal_are_no_score(hub: Path, tmp_path: Path, noise: float, said: str) -> None:
+    """Neither exactly nor but for the last digits, whose order would be a score about nothing; cut texts are named."""
+    with pytest.raises(HarnessError, match="so that no rank correlation exists") as caught:
+        evaluate(make_job(hub, tmp_path, "BIOSSES"), CheckedEncoder(Alike(noise), name="alike"))
+    assert said in str(caught.value)
+    assert re.search(r"all (\d+) similarities .* of (\d+) texts were cut at 7 tokens", str(caught.value))
+
+
+def test_similarities_that_differ_a_little_are_a_score(hub: Path, tmp_path: Path) -> None:
+    """A model whose cosines all lie near 1 is scored."""
+    assert evaluate(make_job(hub, tmp_path, "BIOSSES"), CheckedEncoder(Alike(3e-3), name="alike")).n > 2
 
 
 @pytest.mark.parametrize("name", ["SciFact", "BIOSSES", "TwentyNewsgroupsClustering"])
