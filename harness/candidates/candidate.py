@@ -68,6 +68,15 @@ class Candidate:
         return has_language_model(self.kind)
 
     @property
+    def draws_random_numbers(self) -> bool:
+        """Whether the suite's seed can change its vectors."""
+        if isinstance(self.spec, OtherEncoderSpec):
+            return True  # it is given the seed, and nobody here knows what for
+        return isinstance(self.spec, RationaleSpec) and (
+            self.spec.generation.temperature > 0 or self.spec.ablation == "shuffled-rationale"
+        )
+
+    @property
     def ability(self) -> dict[str, AbilitySettings]:
         """Ability task -> what differs for this model."""
         own: dict[str, AbilitySettings] = getattr(self.spec, "ability", {})

@@ -21,7 +21,7 @@ from harness.plan.lm_eval_inputs import locate_file, locate_texts
 from harness.sources.locate import locate_dataset
 from harness.sources.places import Gap, Located, Sources
 from harness.suite.task_entries import AbilityRef, AbilitySettings, CodeRef, FileRef, NllRef
-from harness.tasks.catalogue import TaskInfo
+from harness.tasks.catalogue import TaskInfo, in_order
 from harness.tasks.types import LIKELIHOOD_TYPE, OWN_TYPE
 from harness.wording import display_path
 
@@ -49,7 +49,8 @@ def resolve(reference: AbilityRef, tasks: Mapping[str, TaskInfo]) -> Resolved:
     facts = info.ability or {}
     asked = {name: facts["defaults"][name] for name in AbilitySettings.model_fields if name in facts["defaults"]}
     code = code_run(reference) if isinstance(reference, CodeRef) else None
-    return Resolved(info, tuple(reference.subtasks or info.subsets), _asked(facts, asked, reference, code=code))
+    subsets = in_order(reference.subtasks or info.subsets, info.subsets)
+    return Resolved(info, subsets, _asked(facts, asked, reference, code=code))
 
 
 def overridden(settings: AskedWith | ReadWith | None, override: AbilitySettings | None) -> AskedWith | ReadWith | None:

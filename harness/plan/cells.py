@@ -10,7 +10,7 @@ from harness.candidates.candidate import Candidate, MissingCandidate
 from harness.plan.asked import AskedWith, ReadWith
 from harness.sources.places import Gap, Located
 from harness.suite.schema import Suite
-from harness.suite.task_entries import AbilityRef, CustomRef
+from harness.suite.task_entries import AbilityRef, CustomRef, FileRef
 from harness.tasks.catalogue import Counts, TaskInfo
 from harness.tasks.limits import limited_counts
 from harness.tasks.types import Axis
@@ -61,6 +61,14 @@ class PlannedTask:
         if not isinstance(self.settings, AskedWith):
             raise TypeError(f"task {self.name!r} asks no questions")
         return self.settings
+
+    @property
+    def draws_random_numbers(self) -> bool:
+        """Whether the suite's seed can change its score, whatever the model: a subsample, sampled answers, own code."""
+        if self.axis == "embedding":
+            return self.limit is not None
+        generation = self.settings.generation if isinstance(self.settings, AskedWith) else None
+        return isinstance(self.ability, FileRef) or bool((generation or {}).get("do_sample"))
 
     def plain_settings(self) -> dict[str, Any]:
         """Return the settings as plain data, as they go into the key; empty where there are none."""

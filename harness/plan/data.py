@@ -47,7 +47,7 @@ def _locate_custom(reference: CustomRef) -> Located | Gap:
             why=f"no such file or folder: {display_path(path)}",
             command="mend `path` in the suite (relative paths are taken from the suite's own folder)",
         )
-    content = content_of(path.absolute())
+    content = content_of(path.absolute(), "anything")
     return Located(
         kind="folder",
         load_from=str(path),

@@ -30,6 +30,7 @@ class KeyParts:
     dataset: Mapping[str, Any]
     """Dataset (or part) -> commit or digest of the files."""
     seed: int
+    """The suite's where something draws from it, else 0."""
     limit: int | None
     engine: str
     """Distribution and version, such as mteb==2.26.24."""

@@ -25,7 +25,7 @@ from harness.plan.lm_eval_files import (
     read_task,
 )
 from harness.plan.local_code import local_code
-from harness.sources.content import Content, content_of_files, content_of_folder
+from harness.sources.content import Content, content_of, content_of_files
 from harness.sources.locate import locate_dataset
 from harness.sources.places import Gap, Located, Sources
 from harness.sources.reading import TASK_FILES
@@ -51,7 +51,7 @@ def locate_file(reference: FileRef, info: TaskInfo, sources: Sources) -> Located
     asked = {TASK_FILES: _beside(path, code).sha256()}
     kwargs = own_dataset_kwargs(path, task.config)
     if folder := own_folder(path, task.config):
-        rows = content_of_folder(folder)
+        rows = content_of(folder, "rows")
         found = _own_data(folder, asked | {"files_sha256": rows.sha256()}, content=rows)
         return replace(found, source=f"own data {display_path(folder)}", code=code)
     source = task.config.get("dataset_path")
@@ -83,7 +83,7 @@ def _rows(kwargs: Mapping[str, Any]) -> Content | str:
     patterns = leaves(kwargs.get("data_files"))
     if not patterns:
         folder = Path(str(kwargs["data_dir"]))
-        rows = content_of_folder(folder) if folder.is_dir() else None
+        rows = content_of(folder, "anything") if folder.is_dir() else None
         return rows if rows and rows.digests else f"no folder with files: {display_path(folder)}"
     found = {pattern: _matching(pattern) for pattern in patterns}
     absent = [display_path(Path(pattern)) for pattern, files in found.items() if not files]
@@ -102,7 +102,7 @@ def _matching(pattern: str) -> list[Path]:
 
 def _labelled(path: Path, rows: Content) -> dict[str, str]:
     """Return label -> sha256 of each file: its name, or where two have the same, its place from the task file."""
-    if rows.is_whole:
+    if rows.holds:
         return {"data_dir": rows.sha256()} if rows.digests else {}
     names = Counter(Path(one).name for one in rows.digests)
     return {

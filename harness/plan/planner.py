@@ -103,6 +103,8 @@ def _cell(
         lacking = f"{gap.what}: {gap.why}"
         return Cell(model=candidate.name, task=task, state="missing", key=None, reason=lacking, prompts=prompts)
     identity = candidate.language_model_identity() if task.axis == "ability" else candidate.identity()
+    drawn = task.draws_random_numbers or (task.axis == "embedding" and candidate.draws_random_numbers)
+    seed = seed if drawn else 0  # a seed that nothing draws from makes no other cell
     key = None if identity is None else key_of(_key_parts(identity, task, prompts=prompts, dataset=dataset, seed=seed))
     unknown = None if key else "a revision or a wheel's sha256 is not known before the network was asked"
     return Cell(

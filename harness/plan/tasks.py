@@ -10,7 +10,7 @@ from harness.plan import ability
 from harness.plan.cells import PlannedTask
 from harness.suite.schema import Suite
 from harness.suite.task_entries import AbilityRef, CustomRef, TaskRef
-from harness.tasks.catalogue import DEFAULT_BENCHMARK, Catalogue, Counts, Member, TaskInfo, catalogue
+from harness.tasks.catalogue import DEFAULT_BENCHMARK, Catalogue, Counts, Member, TaskInfo, catalogue, in_order
 from harness.tasks.custom.assemble import CustomData, count
 from harness.tasks.custom.fields import Options
 from harness.tasks.custom.read import read_custom
@@ -65,8 +65,8 @@ def _embedding_task(known: Catalogue, member: Member, reference: TaskRef | None,
         limit: scored items; None: all.
     """
     info = known.tasks[member.name]
-    splits = tuple(reference.splits) if reference and reference.splits else member.splits
-    subsets = tuple(reference.subsets) if reference and reference.subsets else member.subsets
+    splits = in_order(reference.splits, info.splits) if reference and reference.splits else member.splits
+    subsets = in_order(reference.subsets, info.subsets) if reference and reference.subsets else member.subsets
     return PlannedTask(
         name=info.name,
         label=embedding_label(known.default_member(info.name), splits, subsets),

@@ -38,17 +38,22 @@ class Config:
 
 def configs_of(readme: str) -> dict[str, Config]:
     """Return config name -> config from a README's text; empty where it has no head or declares no files."""
-    match = _HEAD.match(readme)
     try:
-        head = yaml.load(match.group(1), Loader=_LOADER) if match else None  # noqa: S506 - a safe loader, in C
+        declared = head_of(readme).get("configs")
     except yaml.YAMLError:
         return {}
-    declared = head.get("configs") if isinstance(head, dict) else None
     found = {}
     for entry in declared if isinstance(declared, list) else []:
         if isinstance(entry, dict) and (config := _config(entry)):
             found[config.name] = config
     return found
+
+
+def head_of(readme: str) -> dict[str, Any]:
+    """Return the YAML head of a README; empty where it has none that is a mapping. Raises yaml.YAMLError."""
+    match = _HEAD.match(readme)
+    head = yaml.load(match.group(1), Loader=_LOADER) if match else None  # noqa: S506 - a safe loader, in C
+    return head if isinstance(head, dict) else {}
 
 
 def needed_files(

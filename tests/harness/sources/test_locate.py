@@ -61,7 +61,7 @@ def test_a_local_hub_comes_before_the_cache_and_the_network(hub):
         identity={"files_sha256": digest},
         source=f"local hub {folder}",
         vouched=None,
-        content=content_of(folder),
+        content=content_of(folder, "rows"),
     )
 
 

@@ -326,7 +326,7 @@ def test_weights_that_change_while_they_load_are_refused(tmp_path):
     write(tmp_path / "model/model.safetensors", "one")
     place = Located(
         kind="folder", load_from=str(tmp_path), revision=None, identity={}, source="folder model", vouched=None,
-        content=content_of(tmp_path / "model"),
+        content=content_of(tmp_path / "model", "weights"),
     )  # fmt: skip
     with pytest.raises(ChangedContentError, match="folder model: not what this cell's key"), unchanged(place, "models"):
         write(tmp_path / "model/model.safetensors", "two")
