@@ -15,8 +15,8 @@ from grace.config.schema import TrainConfig
 from harness import yaml_source
 from harness.errors import InputError
 from harness.suite.overrides import apply_overrides
-from harness.suite.problems import Problem, worded
-from harness.yaml_source import Loc, Node, Position
+from harness.suite.problems import Problem, with_faults, worded
+from harness.yaml_source import Fault, Loc, Node, Position
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +40,13 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> LoadedConfig
         InputError: with every problem found, one line each.
     """
     file = Path(path)
-    tree = yaml_source.load(file)
+    faults: list[Fault] = []
+    tree = yaml_source.load(file, faults)
     if not isinstance(tree.value, dict):
         raise InputError([f"{tree.position}: a configuration is a mapping of keys to values, this file is not"])
     tree = apply_overrides(_absolute_data_path(tree, file.resolve().parent), overrides)
     tree = _absolute_data_path(tree, Path.cwd())
-    return LoadedConfig(config=validate(tree), file=file, tree=tree)
+    return LoadedConfig(config=validate(tree, faults), file=file, tree=tree)
 
 
 def config_of(plain: Mapping[str, Any]) -> TrainConfig:
@@ -53,15 +54,15 @@ def config_of(plain: Mapping[str, Any]) -> TrainConfig:
     return validate(_absolute_data_path(yaml_source.from_plain(dict(plain), Position("configuration")), Path.cwd()))
 
 
-def validate(tree: Node) -> TrainConfig:
-    """Return the checked configuration in `tree`; raises InputError with every problem."""
+def validate(tree: Node, faults: Sequence[Fault] = ()) -> TrainConfig:
+    """Return the checked configuration in `tree`; raises InputError with every problem, `faults` of its file too."""
     problems: list[Problem] = []
     config: TrainConfig | None = None
     try:
         config = TrainConfig.model_validate(tree.plain())
     except ValidationError as error:
         problems.extend(_problem(dict(one), tree) for one in error.errors(include_url=False))
-    problems.extend(checks.check(tree))
+    problems = with_faults([*problems, *checks.check(tree)], faults)
     if problems or config is None:
         raise InputError([str(one) for one in sorted(set(problems))])
     return config

@@ -13,6 +13,7 @@ from harness.errors import InputError
 from harness.suite.encoder_kinds import KINDS
 from harness.suite.fields import Strict
 from harness.suite.model_entries import LoadedModel
+from harness.suite.problems import to_quote
 
 OF_WEIGHTS = tuple(name for name, kind in KINDS.items() if issubclass(kind.entry, LoadedModel))
 """Encoder kinds that a candidate directory can be of."""
@@ -77,5 +78,6 @@ def complaints(error: ValidationError, tree: yaml_source.Node, *above: str) -> l
         loc = (*above, *one["loc"])
         node = tree.nearest(loc)
         where = node.key_position if one["type"] == "extra_forbidden" else node.position
-        lines.append(f"{where}: {'.'.join(str(step) for step in loc)}: {one['msg']}")
+        hint = to_quote(node) if one["type"] == "string_type" else ""
+        lines.append(f"{where}: {'.'.join(str(step) for step in loc)}: {one['msg']}{hint}")
     return lines

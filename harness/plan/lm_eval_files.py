@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
+from harness import yaml_source
 from harness.errors import InputError
 from harness.wording import display_path
 
@@ -165,23 +164,13 @@ def _refused_data(path: Path, config: Mapping[str, Any], kwargs: dict[str, Any],
             yield f"`dataset_kwargs` names {display_path(found)}, which is not in the key; name it in `data_files`"
 
 
-class Loader(yaml.SafeLoader):
-    """Reads `!function module.name` as its text."""
-
-
-Loader.add_multi_constructor("!", lambda loader, _, node: FunctionName(loader.construct_scalar(node)))
-
-
 def _read(path: Path, seen: list[Path]) -> TaskFile:
     """Return a file merged over what it includes; `seen` takes the files in the order they are read."""
     if path.resolve() in seen:
         why = "it is included twice, or by itself, which lm-eval takes for a circle"
         raise InputError([f"{display_path(path)}: {why}"])
     seen.append(path.resolve())
-    try:
-        config = yaml.load(path.read_text(encoding="utf-8"), Loader=Loader)  # noqa: S506 - a safe loader
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError([f"{display_path(path)}: not a task file: {error}"]) from error
+    config = yaml_source.load(path, tagged=FunctionName).plain()
     if not isinstance(config, dict):
         raise InputError([f"{display_path(path)}: a task file is a mapping of keys to values, this file is not"])
     included = config.pop("include", [])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticKnownError
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 Attention = Literal["sdpa", "eager", "flash_attention_2"]
@@ -20,9 +21,39 @@ Points = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Strict(BaseModel):
-    """Frozen, and a key it does not know is an error."""
+    """Frozen; a key it does not know is an error, and so is true in the place of a number or 1 in that of true."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_other_scalar(cls, value: Any, info: ValidationInfo) -> Any:
+        """Return `value`; raises where pydantic would make a number of a truth value or the other way round."""
+        kinds = _scalars(cls.model_fields[str(info.field_name)].annotation)
+        is_scalar = isinstance(value, int | float | str) and not isinstance(value, bool)
+        if kinds - {type(None)} == {bool} and is_scalar:
+            raise PydanticKnownError("bool_type")
+        if kinds & {int, float} and not kinds & {bool, object} and _holds_truth(value):
+            raise PydanticKnownError("int_type" if int in kinds else "float_type")
+        return value
+
+
+def _scalars(annotation: Any) -> set[type]:
+    """Return which kinds of scalars a field may hold, inside lists and mappings too; `object` where it is anything."""
+    if annotation is Any:
+        return {object}
+    if get_origin(annotation) is Literal:
+        return {type(one) for one in get_args(annotation)}
+    below = [one for one in get_args(annotation) if not isinstance(one, str)]
+    if below:
+        return set().union(*(_scalars(one) for one in below))
+    return {annotation} if isinstance(annotation, type) else set()
+
+
+def _holds_truth(value: Any) -> bool:
+    if isinstance(value, list | dict):
+        return any(map(_holds_truth, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, bool)
 
 
 def listed(value: Any) -> Any:

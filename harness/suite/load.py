@@ -15,12 +15,12 @@ from harness.suite.checks import suite as suite_checks
 from harness.suite.encoder_kinds import known_encoders
 from harness.suite.merge import merge, only_included, without_links
 from harness.suite.overrides import apply_overrides
-from harness.suite.problems import Problem
+from harness.suite.problems import Problem, to_quote, with_faults
 from harness.suite.schema import Suite
 from harness.suite.shipped import find_suite, shipped_folder
 from harness.suite.validation import from_validation_error
 from harness.wording import did_you_mean, display_path
-from harness.yaml_source import Node, Position
+from harness.yaml_source import Fault, Node, Position
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +51,10 @@ def load_suite(source: str | Path, overrides: Sequence[str] = ()) -> LoadedSuite
     """
     path = find_suite(source)
     files: list[Path] = []
-    tree = _load_merged(path, (), files)
+    faults: list[Fault] = []
+    tree = _load_merged(path, (), files, faults)
     tree = apply_overrides(tree, overrides)
-    return LoadedSuite(suite=_validate(tree), file=path, files=tuple(files))
+    return LoadedSuite(suite=_validate(tree, faults), file=path, files=tuple(files))
 
 
 def model_of(entry: Mapping[str, Any]) -> Any:
@@ -62,13 +63,15 @@ def model_of(entry: Mapping[str, Any]) -> Any:
     return _validate(yaml_source.from_plain(document, Position("model entry"))).models[0]
 
 
-def _load_merged(path: Path, chain: tuple[Path, ...], files: list[Path], link: Node | None = None) -> Node:
+def _load_merged(
+    path: Path, chain: tuple[Path, ...], files: list[Path], faults: list[Fault], *, link: Node | None = None
+) -> Node:
     resolved = path.resolve()
     if resolved in chain:
         circle = " -> ".join(display_path(one) for one in (*chain[chain.index(resolved) :], resolved))
         where = link.position if link else display_path(path)
         raise InputError([f"{where}: the files extend each other in a circle: {circle}; take one of the links out"])
-    tree = yaml_source.load(path)
+    tree = yaml_source.load(path, faults)
     if not isinstance(tree.value, dict):
         raise InputError([f"{tree.position}: a suite is a mapping of keys to values, this file is not"])
     _check_version(tree)
@@ -76,7 +79,7 @@ def _load_merged(path: Path, chain: tuple[Path, ...], files: list[Path], link: N
     merged: Node | None = None
     for key in ("extends", "include"):
         for entry in _entries(tree.get(key)):
-            base = _load_merged(_find_base(entry, resolved.parent), (*chain, resolved), files, entry)
+            base = _load_merged(_find_base(entry, resolved.parent), (*chain, resolved), files, faults, link=entry)
             base = only_included(base) if key == "include" else base
             merged = merge(merged, base) if merged else base
     files.append(path)
@@ -91,7 +94,9 @@ def _entries(node: Node | None) -> list[Node]:
 
 def _find_base(entry: Node, folder: Path) -> Path:
     if not isinstance(entry.value, str):
-        raise InputError([f"{entry.position}: expected the name of a suite file, got {entry.plain()!r}"])
+        raise InputError(
+            [f"{entry.position}: expected the name of a suite file, got {entry.spelling}{to_quote(entry)}"]
+        )
     name = entry.value
     for candidate in (folder / name, shipped_folder() / name, shipped_folder() / f"{name}.yaml"):
         if candidate.is_file():
@@ -106,7 +111,7 @@ def _check_version(tree: Node) -> None:
         raise InputError([f"{tree.position}: missing key 'version'; this release reads version: 1"])
     if version.value != 1 or isinstance(version.value, bool):
         raise InputError(
-            [f"{version.position}: version {version.plain()!r} is not supported; this release reads version: 1"]
+            [f"{version.position}: version {version.spelling} is not supported; this release reads version: 1"]
         )
 
 
@@ -122,7 +127,7 @@ def _absolute_custom_paths(tree: Node, folder: Path) -> Node:
     return tree
 
 
-def _validate(tree: Node) -> Suite:
+def _validate(tree: Node, faults: Sequence[Fault] = ()) -> Suite:
     problems: list[Problem] = []
     suite: Suite | None = None
     try:
@@ -130,6 +135,7 @@ def _validate(tree: Node) -> Suite:
     except ValidationError as error:
         problems.extend(from_validation_error(error, tree, known_encoders()))
     problems.extend(suite_checks.check(tree))
+    problems = with_faults(problems, faults)
     if problems or suite is None:
         raise InputError([str(problem) for problem in sorted(set(problems))])
     return suite

@@ -22,9 +22,9 @@ def apply_overrides(tree: Node, overrides: Iterable[str]) -> Node:
             continue
         try:
             parsed = yaml_source.parse(value, str(where)) if value.strip() else yaml_source.from_plain(None, where)
-            tree = _set(tree, key, yaml_source.from_plain(parsed.plain(), where), where)
+            tree = _set(tree, key, parsed.moved(where), where)
         except InputError as error:
-            problems.extend(error.problems)
+            problems.extend(one.replace(f"{where}:1:1: ", f"{where}: ") for one in error.problems)
     if problems:
         raise InputError(problems)
     return tree

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from harness.suite.fields import NAME_PATTERN, SHA256_PATTERN
 from harness.wording import did_you_mean, listing, short
-from harness.yaml_source import Node
+from harness.yaml_source import Fault, Node
 
 WANTED = {
     "int_type": "a whole number",
@@ -58,6 +58,13 @@ def problem(node: Node, message: str, *, at_key: bool = False) -> Problem:
     return Problem(where.file, where.line, where.column, message)
 
 
+def with_faults(problems: Iterable[Problem], faults: Iterable[Fault]) -> list[Problem]:
+    """Return the faults of the file as problems too, without what is only said because a faulty value reads as none."""
+    found = [Problem(at.file, at.line, at.column, message) for at, message in faults]
+    places = {(one.file, one.line, one.column) for one in found}
+    return [*found, *(one for one in problems if (one.file, one.line, one.column) not in places)]
+
+
 def worded(
     one: dict[str, Any], node: Node, *, label: str, above: str, keys: Collection[str], meaning: str | None = None
 ) -> Problem:
@@ -73,6 +80,7 @@ def worded(
     """
     kind: str = one["type"]
     value = one.get("input")
+    got = _got(node, value)
     if kind == "extra_forbidden":
         key = one["loc"][-1]
         return problem(
@@ -82,12 +90,29 @@ def worded(
         return problem(node, f"{above}: missing key {one['loc'][-1]!r}{f', {meaning}' if meaning else ''}")
     if kind == "literal_error":
         choices = [part.strip(" '") for part in one["ctx"]["expected"].replace(" or ", ", ").split(", ")]
-        return problem(node, f"{label}: {value!r} is not one of {listing(choices)}{did_you_mean(value, choices)}")
+        near = to_quote(node) if node.written in choices else did_you_mean(value, choices)
+        return problem(node, f"{label}: {got} is not one of {listing(choices)}{near}")
     if kind in WANTED:
-        return problem(node, f"{label}: expected {WANTED[kind]}, got {short(value)}")
+        hint = to_quote(node) if kind == "string_type" else ""
+        return problem(node, f"{label}: expected {WANTED[kind]}, got {got}{hint}")
     if kind in BOUNDS:
-        return problem(node, f"{label}: expected {BOUNDS[kind].format(**one['ctx'])}, got {short(value)}")
+        return problem(node, f"{label}: expected {BOUNDS[kind].format(**one['ctx'])}, got {got}")
     if kind == "string_pattern_mismatch" and one["ctx"]["pattern"] in PATTERNS:
-        return problem(node, f"{label}: expected {PATTERNS[one['ctx']['pattern']]}, got {short(value)}")
+        return problem(node, f"{label}: expected {PATTERNS[one['ctx']['pattern']]}, got {got}")
     message = one["msg"].removeprefix("Value error, ")
-    return problem(node, f"{label}: {message[0].lower()}{message[1:]}, got {short(value)}")
+    return problem(node, f"{label}: {message[0].lower()}{message[1:]}, got {got}")
+
+
+def _got(node: Node, value: Any) -> str:
+    """Return how a value was written, where `node` is that value and not the nearest there is."""
+    return node.spelling if node.written is not None and node.value == value else short(value)
+
+
+def to_quote(node: Node) -> str:
+    """Return the advice to quote what YAML read as something else than text; empty where it read text."""
+    if not node.written:
+        return ""
+    value = node.value
+    read = "nothing" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    as_read = "" if read == node.written else f", which YAML reads as {read}"
+    return f"{as_read}; quote it where it is text: '{node.written}'"

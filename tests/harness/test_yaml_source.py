@@ -73,10 +73,23 @@ def test_plain_gives_back_what_yaml_says():
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("1", 1), ("1.5", 1.5), ("yes", True), ("~", None), ("'1'", "1"), ("0x10", 16), ("1e3", "1e3"), ("é", "é")],
+    [
+        ("1", 1),
+        ("1.5", 1.5),
+        ("yes", True),
+        ("~", None),
+        ("'1'", "1"),
+        ("0x10", 16),
+        ("1e3", 1000.0),
+        ("'1e3'", "1e3"),
+        (".5", 0.5),
+        ("1_000", 1000),
+        ("09", "09"),
+        ("é", "é"),
+    ],
 )
 def test_scalars_are_typed_as_yaml_1_1_types_them(text, value):
-    """Numbers, booleans and null are no text, quoted ones are."""
+    """Numbers, booleans and null are no text, quoted ones are; of YAML 1.2 the exponent without a point."""
     found = parse(f"a: {text}", "f.yaml").get("a").value
     assert (found, type(found)) == (value, type(value))
 
@@ -160,7 +173,34 @@ def test_a_control_character_is_placed():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: 2024-13-45", "f.yaml:1:4: '2024-13-45' is no timestamp; quote it if it is text"),
+        ("a: 2024-13-45", "f.yaml:1:4: YAML reads 2024-13-45 as a date; quote it: '2024-13-45'"),
+        ("a: 2024-01-02", "f.yaml:1:4: YAML reads 2024-01-02 as a date; quote it: '2024-01-02'"),
+        ("a: 040", "f.yaml:1:4: YAML reads 040 as the octal number 32; write 40, or quote it if it is text"),
+        ("a: -0_17", "f.yaml:1:4: YAML reads -0_17 as the octal number -15; write 17, or quote it if it is text"),
+        ("a: 1:30", "f.yaml:1:4: YAML reads 1:30 as a number to base 60; write one number, or quote it if it is text"),
+        (
+            "a: 1:30.5",
+            "f.yaml:1:4: YAML reads 1:30.5 as a number to base 60; write one number, or quote it if it is text",
+        ),
+        (f"a: {10**30}", f"f.yaml:1:4: '{10**30}' is too large for a number; quote it if it is text"),
+        ("a: 1e400", "f.yaml:1:4: '1e400' is too large for a number; quote it if it is text"),
+        ("a: -1.5e+400", "f.yaml:1:4: '-1.5e+400' is too large for a number; quote it if it is text"),
+        (
+            "a: !!python/object:os.system {}",
+            "f.yaml:1:4: a value of type python/object:os.system is not read here; take the tag out",
+        ),
+        ("a: !!set {b}", "f.yaml:1:4: a value of type set is not read here; take the tag out"),
+        ("a: !!binary aGk=", "f.yaml:1:4: 'aGk=' is no binary; quote it if it is text"),
+        (
+            'a: "x\\ud83d"',
+            "f.yaml:1:4: half a character, \\ud83d; write the character itself, or \\U with its eight hex digits",
+        ),
+        (
+            '"\\ude00": 1',
+            "f.yaml:1:1: half a character, \\ude00; write the character itself, or \\U with its eight hex digits",
+        ),
+        ('a: "x\\0"', "f.yaml:1:4: a NUL character in 'x\\x00'; take it out"),
+        ("a: {<<: 1}", "f.yaml:1:5: << takes a mapping, or a list of them"),
         ("a: !mine b", "f.yaml:1:4: 'b' is no !mine; quote it if it is text"),
         ("a: !!int b", "f.yaml:1:4: 'b' is no int; quote it if it is text"),
     ],
@@ -172,7 +212,43 @@ def test_a_scalar_that_cannot_be_read_is_a_problem(text, message):
 
 def test_an_alias_inside_its_own_anchor_is_a_problem():
     """A list that holds itself is refused, not walked for ever."""
-    assert problems_of("a: &loop [1, *loop]\n") == ["f.yaml:1:1: an alias here stands for something that holds it"]
+    assert problems_of("a: &loop [1, *loop]\n") == ["f.yaml:1:4: an alias stands for this and is inside of it"]
+
+
+def test_aliases_of_aliases_are_not_written_out_for_ever():
+    """Ten lines that stand for ten billion values end at once, with a place."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 10)]
+    (problem,) = problems_of("\n".join(lines))
+    assert problem.startswith("f.yaml:1:")
+    assert "with its aliases written out the file has more than 200000 values" in problem
+
+
+def test_merge_keys_are_read():
+    """A key of the mapping's own wins, then the first mapping of a list."""
+    text = "a: &a {x: 1, y: 1}\nb: &b {y: 2, z: 2}\nc:\n  <<: [*a, *b]\n  x: 3\nd: {<<: *a}\n"
+    found = parse(text, "f.yaml").plain()
+    assert found["c"] == {"x": 3, "y": 1, "z": 2}
+    assert found["d"] == {"x": 1, "y": 1}
+
+
+def test_every_fault_is_told_and_the_rest_is_read():
+    """A file of several is not mended one by one, and what else is wrong with it can be said too."""
+    text = "a: 040\nb: 1:30\nc: 3\n"
+    assert len(problems_of(text)) == 2
+    faults = []
+    tree = parse(text, "f.yaml", faults)
+    assert [str(fault.position) for fault in faults] == ["f.yaml:1:4", "f.yaml:2:4"]
+    assert tree.plain() == {"a": 32, "b": 90, "c": 3}
+
+
+@pytest.mark.parametrize("text", ["no", "1.10", "0x1F", "~", "1e5", "TRUE"])
+def test_what_is_no_text_keeps_how_it_was_written(text):
+    """For messages; texts and what a command set are shown as Python has them."""
+    node = parse(f"a: {text}", "f.yaml").get("a")
+    assert (node.written, node.spelling) == (text, text)
+    assert parse("a: b", "f.yaml").get("a").spelling == "'b'"
+    assert parse("a:", "f.yaml").get("a").spelling == "nothing"
 
 
 def test_an_alias_reads_as_its_anchor():
@@ -183,16 +259,27 @@ def test_an_alias_reads_as_its_anchor():
 def test_nesting_beyond_the_stack_is_a_problem():
     """Absurd depth is refused with a message."""
     assert problems_of("[" * 100_000) == ["f.yaml:1:1: the file is nested too deeply"]
+    deep = "nested too deeply: more than 50 lists and mappings in one another"
+    assert problems_of("[" * 60 + "]" * 60) == [f"f.yaml:1:52: {deep}"]
 
 
 def test_a_file_that_is_not_utf8_is_a_problem(tmp_path, monkeypatch):
     """The message names the file as the user would type it."""
     monkeypatch.chdir(tmp_path)
-    Path("latin.yaml").write_bytes("name: Zürich".encode("latin-1"))
+    Path("latin.yaml").write_bytes("a: é\nname: Zürich".encode().replace("ü".encode(), b"\xfc"))
     with pytest.raises(InputError) as caught:
         load(Path("latin.yaml"))
     assert len(caught.value.problems) == 1
-    assert caught.value.problems[0].startswith("latin.yaml: cannot be read as UTF-8 text: 'utf-8' codec")
+    assert caught.value.problems[0].startswith("latin.yaml:2:8: not UTF-8: invalid start byte; save it as UTF-8")
+    Path("latin.yaml").write_bytes("name: x".encode("utf-16"))
+    with pytest.raises(InputError, match=r"latin\.yaml:1:1: the file is UTF-16; save it as UTF-8, such as by iconv"):
+        load(Path("latin.yaml"))
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path):
+    """Files as Windows saves them are read."""
+    (tmp_path / "a.yaml").write_bytes("a: 1\r\n".encode("utf-8-sig"))
+    assert load(tmp_path / "a.yaml").plain() == {"a": 1}
 
 
 @pytest.mark.parametrize(

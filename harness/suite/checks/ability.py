@@ -53,8 +53,8 @@ def _check_entry(entry: Node, name: Node) -> Iterator[Problem]:
 def _check_subtasks(entry: Node, task: TaskInfo) -> Iterator[Problem]:
     subtasks = entry.get("subtasks")
     for subtask in subtasks.items() if subtasks and isinstance(subtasks.value, list) else []:
-        if subtask.value not in task.subsets:
-            near = did_you_mean(str(subtask.value), task.subsets, most=3)
+        if isinstance(subtask.value, str) and subtask.value not in task.subsets:
+            near = did_you_mean(subtask.value, task.subsets, most=3)
             has = f"valid: {listing(task.subsets)}" if len(task.subsets) > 1 else "it is no group"
             yield problem(subtask, f"task {task.name!r} has no subtask {subtask.value!r}; {has}{near}")
 
@@ -86,8 +86,8 @@ def _check_code_task(entry: Node, task: TaskInfo) -> Iterator[Problem]:
 def _check_filter(entry: Node, task: TaskInfo) -> Iterator[Problem]:
     chosen = entry.get("filter")
     filters = task.ability["filters"] if task.ability else []
-    if chosen is not None and filters and chosen.value not in filters:
-        near = did_you_mean(str(chosen.value), filters)
+    if chosen is not None and filters and isinstance(chosen.value, str) and chosen.value not in filters:
+        near = did_you_mean(chosen.value, filters)
         yield problem(chosen, f"task {task.name!r} has no filter {chosen.value!r}; valid: {listing(filters)}{near}")
 
 

@@ -85,12 +85,12 @@ def _check_reference(entry: Node, axis: Axis, seen: dict[str, Node], *, kind: st
 def _check_splits(entry: Node, task: TaskInfo) -> Iterator[Problem]:
     splits = tuple(dict.fromkeys((*task.splits, *OTHER_SPLITS)))
     for split in _items(entry.get("splits")):
-        if split.value not in splits:
+        if isinstance(split.value, str) and split.value not in splits:
             near = did_you_mean(split.value, splits)
             yield problem(split, f"task {task.name!r} has no split {split.value!r}; valid: {listing(splits)}{near}")
     for subset in _items(entry.get("subsets")):
-        if subset.value not in task.subsets:
-            turned = "-".join(reversed(str(subset.value).split("-")))  # en-es is called es-en
+        if isinstance(subset.value, str) and subset.value not in task.subsets:
+            turned = "-".join(reversed(subset.value.split("-")))  # en-es is called es-en
             near = did_you_mean(turned if turned in task.subsets else subset.value, task.subsets)
             yield problem(
                 subset, f"task {task.name!r} has no subset {subset.value!r}; valid: {listing(task.subsets)}{near}"

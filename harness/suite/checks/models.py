@@ -47,7 +47,7 @@ def _check_encoder(model: Node) -> Iterator[Problem]:
         known = known_encoders()
         if str(encoder.value) not in known:
             near = did_you_mean(encoder.value, known)
-            yield problem(encoder, f"encoder {encoder.value!r} is not one of {listing(known)}{near}")
+            yield problem(encoder, f"encoder {encoder.spelling} is not one of {listing(known)}{near}")
 
 
 def _check_seeds(model: Node) -> Iterator[Problem]:

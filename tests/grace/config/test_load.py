@@ -56,6 +56,23 @@ def test_every_problem_is_reported_with_line_and_column(tmp_path):
     assert "expected more than 0, got -1" in lines[4]
 
 
+def test_what_yaml_reads_as_something_else_is_said_beside_the_rest(tmp_path):
+    """An octal number, a truth value and a number in the place of a text, each as it was written."""
+    file = write(
+        tmp_path / "mine.yaml",
+        "version: 1\nname: 1.10\nobjective: infonce\nmodel: x\nmax_text_tokens: on\nbatch_size: 8\nsteps: 040\n"
+        "data: {path: a.jsonl}\noptimiser: {lr: 1e-5}\n",
+    )
+    with pytest.raises(InputError) as caught:
+        load_config(file)
+    lines = [line.removeprefix(f"{tmp_path}/") for line in str(caught.value).splitlines()]
+    assert lines == [
+        "mine.yaml:2:7: name: expected text, got 1.10, which YAML reads as 1.1; quote it where it is text: '1.10'",
+        "mine.yaml:5:18: max_text_tokens: expected a whole number, got on",
+        "mine.yaml:7:8: YAML reads 040 as the octal number 32; write 40, or quote it if it is text",
+    ]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -134,6 +134,11 @@ def test_a_trained_candidate_equals_the_same_model_written_out_in_a_suite():
             ],
         ),
         ("kind: mean-pool\n", ["1:1: version: ", "1:1: base: "]),
+        (MINIMAL + "selected_on: 2024-05-06\n", ["4:14: YAML reads 2024-05-06 as a date; quote it: '2024-05-06'"]),
+        (
+            MINIMAL + "selected_on: no\n",
+            ["4:14: selected_on: Input should be a valid string, which YAML reads as"],
+        ),
         ("version: 1\nversion: 1\n", ["2:1: key 'version' is given twice"]),
         ("", ["1:1: the file is empty"]),
     ],

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from places import REPOSITORY
-from suites_support import suite_file, write
+from suites_support import loaded, suite_file, write
 
 from harness.errors import InputError
 from harness.plan.tasks import resolve_tasks
@@ -172,7 +172,9 @@ def test_a_base_that_is_not_there_is_placed_and_suggested(tmp_path):
 def test_a_base_that_is_no_name_is_a_problem(tmp_path):
     """A mapping or a number under extends is said to be one."""
     suite_file(tmp_path, "extends: [7]\n")
-    assert problems_of("mine.yaml") == ["mine.yaml:3:11: expected the name of a suite file, got 7"]
+    assert problems_of("mine.yaml") == [
+        "mine.yaml:3:11: expected the name of a suite file, got 7; quote it where it is text: '7'"
+    ]
 
 
 @pytest.mark.parametrize("key", ["extends", "include"])
@@ -215,7 +217,7 @@ def test_the_version_of_every_file_is_checked(tmp_path):
     ("text", "message"),
     [
         ("name: x\n", "x.yaml:1:1: missing key 'version'; this release reads version: 1"),
-        ("version: true\n", "x.yaml:1:10: version True is not supported; this release reads version: 1"),
+        ("version: true\n", "x.yaml:1:10: version true is not supported; this release reads version: 1"),
         ("version: '1'\n", "x.yaml:1:10: version '1' is not supported; this release reads version: 1"),
         ("version: [1]\n", "x.yaml:1:10: version [1] is not supported; this release reads version: 1"),
         ("- version\n", "x.yaml:1:1: a suite is a mapping of keys to values, this file is not"),
@@ -522,3 +524,66 @@ def test_full_is_the_benchmark_and_general_ability():
     assert len(tasks) == 56 + len(ability)
     assert [model.name for model in suite.models] == ["base", "base+rationale", "infonce", "grace"]
     assert suite.baseline == "base"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("limit: true\n", "mine.yaml:3:8: limit: expected a whole number, got true"),
+        ("seed: no\n", "mine.yaml:3:7: seed: expected a whole number, got no"),
+        ("retention: {margin: on}\n", "mine.yaml:3:21: retention.margin: expected a number, got on"),
+        ("description: 2.10\n", "mine.yaml:3:14: description: expected text, got 2.10, which YAML reads as 2.1; quote"),
+        ("description: 12345\n", "mine.yaml:3:14: description: expected text, got 12345; quote it where it is text"),
+        ("baseline: off\n", "mine.yaml:3:11: baseline: expected text, got off, which YAML reads as false; quote it"),
+        ("baseline: 2024-05-06\n", "mine.yaml:3:11: YAML reads 2024-05-06 as a date; quote it: '2024-05-06'"),
+        (
+            "tasks: {ability: [{name: gsm8k, until: [yes]}]}\n",
+            "mine.yaml:3:41: tasks.ability.0.until.0: expected text, got yes, which YAML reads as true; quote it",
+        ),
+        (
+            "tasks: {ability: [{name: gsm8k, chat_template: 1}]}\n",
+            "mine.yaml:3:48: tasks.ability.0.chat_template: expected true or false, got 1",
+        ),
+        (
+            "tasks: {ability: [{name: gsm8k, chat_template: 'no'}]}\n",
+            "mine.yaml:3:48: tasks.ability.0.chat_template: expected true or false, got 'no'",
+        ),
+        ("limit: 1.5\n", "mine.yaml:3:8: limit: expected a whole number, got 1.5"),
+    ],
+)
+def test_what_yaml_reads_as_something_else_is_said_as_it_was_written(tmp_path, body, message):
+    """Neither true in the place of a number, nor 1 in that of true, nor a number in that of text passes."""
+    suite_file(tmp_path, body)
+    (line,) = problems_of("mine.yaml")
+    assert line.startswith(message)
+
+
+def test_a_whole_number_may_have_an_exponent(tmp_path):
+    """As YAML 1.2 and everybody else reads it."""
+    assert loaded(tmp_path, "limit: 1e3\n").suite.limit == 1000
+
+
+def test_all_that_is_wrong_is_said_at_once_the_misread_numbers_too(tmp_path):
+    """In the order of the file, and a value that cannot be read is complained of once."""
+    suite_file(tmp_path, "limit: 040\nmodels:\n  - {name: 2024-01-01, encoder: tf-idf}\nseed: many\n")
+    assert [line.partition(": ")[0] for line in problems_of("mine.yaml")] == [
+        "mine.yaml:3:8",
+        "mine.yaml:5:12",
+        "mine.yaml:6:7",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("limit=010", "-o limit=010: YAML reads 010 as the octal number 8; write 10, or quote it if it is text"),
+        ("limit=yes", "-o limit=yes: limit: expected a whole number, got yes"),
+        ("name=1.10", "-o name=1.10: name: expected text, got 1.10, which YAML reads as 1.1; quote it"),
+    ],
+)
+def test_overrides_are_read_as_files_are(tmp_path, override, message):
+    """With the override in the place of line and column."""
+    with pytest.raises(InputError) as caught:
+        loaded(tmp_path, "", overrides=(override,))
+    (line,) = caught.value.problems
+    assert line.startswith(message)
