@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import time
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+logger = logging.getLogger(__name__)
 
 REMEMBER_ABOVE_BYTES = 1 << 20
 """Smaller files are hashed anew each time: that is as fast as looking them up."""
@@ -31,7 +36,10 @@ def user_cache() -> Path:
     if named:
         return Path(named)
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "encoder-verdict"
+    home = os.path.expanduser("~")
+    if not base and not os.path.isabs(home):
+        return Path(os.devnull) / "encoder-verdict"  # nothing is found there, and nothing can be kept
+    return (Path(base) if base else Path(home) / ".cache") / "encoder-verdict"
 
 
 def sha256_text(text: str) -> str:
@@ -54,9 +62,10 @@ def sha256_file(path: Path, *, anew: bool = False) -> str:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if max(stat.st_mtime_ns, stat.st_ctime_ns) < began - SETTLED_SECONDS * 10**9:
-        write_atomically(entry, digest.encode("ascii"))
+        keep(entry, digest.encode("ascii"))
     else:
-        entry.unlink(missing_ok=True)
+        with suppress(OSError):
+            entry.unlink(missing_ok=True)
     return digest
 
 
@@ -65,6 +74,21 @@ def _memory_of(path: Path, stat: os.stat_result) -> Path:
     times = f"{stat.st_mtime_ns}\n{stat.st_ctime_ns}"
     seen = sha256_text(f"{path.resolve()}\n{stat.st_size}\n{times}\n{stat.st_dev}\n{stat.st_ino}")
     return user_cache() / "digests" / seen[:2] / seen
+
+
+def keep(entry: Path, content: bytes) -> bool:
+    """Write a file of a cache, which is a convenience: where it cannot be written, the log says so once a folder."""
+    try:
+        write_atomically(entry, content)
+    except OSError as error:
+        _remark(str(user_cache() if entry.is_relative_to(user_cache()) else entry.parent), str(error.strerror or error))
+        return False
+    return True
+
+
+@cache
+def _remark(folder: str, why: str) -> None:
+    logger.warning("%s: cannot be written (%s); gone on without, and HARNESS_CACHE names another", folder, why)
 
 
 def sha256_files(folder: Path, files: Iterable[Path]) -> str:

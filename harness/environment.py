@@ -1,7 +1,9 @@
-"""What a run ran on: versions, source revision, hardware; for provenance and for `harness doctor`."""
+"""What a run runs on: versions, source revision, hardware, caches; for provenance and for `harness doctor`."""
 
 from __future__ import annotations
 
+import getpass
+import logging
 import os
 import platform
 import resource
@@ -11,6 +13,10 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from harness.writing import why_not_folder
+
+logger = logging.getLogger(__name__)
 
 PACKAGES = (
     "encoder-verdict",
@@ -55,6 +61,36 @@ def git_revision() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return outputs[0] + ("-dirty" if outputs[1] else "")
+
+
+def cache_folders() -> dict[str, Path]:
+    """Return variable -> the folder that an engine keeps its cache in, which is one of the user's home by default."""
+    home = Path(os.path.expanduser("~"))
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
+    hub = Path(os.environ.get("HF_HOME") or cache / "huggingface")
+    standard = {
+        "MTEB_CACHE": home / ".cache" / "mteb",
+        "HF_DATASETS_CACHE": hub / "datasets",
+        "HF_MODULES_CACHE": hub / "modules",
+    }
+    return {name: Path(os.environ.get(name) or folder) for name, folder in standard.items()}
+
+
+def settle_caches(instead: Path) -> None:
+    """Point the engines at caches in `instead` where theirs cannot be written; to be called before any is imported.
+
+    Remarks on it in the log. A user without a name, as in a container under some number, gets one for those that ask.
+    """
+    for variable, folder in cache_folders().items():
+        why = why_not_folder(folder)
+        if why is not None:
+            other = instead.absolute() / variable.lower()
+            logger.warning("%s: cannot be written (%s); %s is used, and %s names another", folder, why, other, variable)
+            os.environ[variable] = str(other)
+    try:
+        getpass.getuser()
+    except (OSError, KeyError):
+        os.environ["USER"] = f"user-{os.getuid()}"
 
 
 def hardware() -> dict[str, Any]:

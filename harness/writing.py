@@ -30,7 +30,7 @@ _SAID = {
     errno.ELOOP: "symbolic links that go round in a circle",
     errno.ENOENT: "no file or folder can be made there",
 }
-_OF_THE_MACHINE = (*FULL, errno.EROFS, errno.EIO)
+OF_THE_MACHINE = (*FULL, errno.EROFS, errno.EIO)
 """Errors that another name in the same place would meet too."""
 _TRIES = 3
 """Another process that tries the same folder may take it away in between."""
@@ -99,8 +99,18 @@ def saying(what: str, step: str = "give another") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        kind = EnvironmentGapError if error.errno in _OF_THE_MACHINE else InputError
+        kind = EnvironmentGapError if error.errno in OF_THE_MACHINE else InputError
         raise kind([f"{what}: cannot be written ({in_words(error)}); {step}"]) from error
+
+
+@contextmanager
+def saying_cache(folder: Path) -> Iterator[None]:
+    """Turn an error of writing to our cache, where there is no going on without it, into EnvironmentGapError."""
+    try:
+        yield
+    except OSError as error:
+        where = f"the cache {folder} cannot be written ({in_words(error)})"
+        raise EnvironmentGapError([f"{where}; set HARNESS_CACHE to a folder that can be"]) from error
 
 
 def _try(folder: Path) -> None:

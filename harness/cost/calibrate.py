@@ -19,7 +19,7 @@ from harness.candidates.candidate import Candidate
 from harness.cost.calibrate_language import language_pace
 from harness.cost.pace import MEAN_CHARACTERS_PER_TOKEN, LanguagePace, Pace
 from harness.cost.work import Habits
-from harness.digests import sha256_text, user_cache, write_atomically
+from harness.digests import keep, sha256_text, user_cache
 from harness.encoders.batching import CPU_BATCH_TOKENS
 from harness.encoders.checked import CheckedEncoder
 from harness.encoders.loading import load
@@ -81,7 +81,7 @@ def measure(candidate: Candidate, *, seed: int = 0) -> Pace:
     )
     path = _path(candidate)
     if path is not None:
-        write_atomically(path, json.dumps(asdict(pace)).encode("utf-8"))
+        keep(path, json.dumps(asdict(pace)).encode("utf-8"))
     return pace
 
 

