@@ -24,6 +24,7 @@ from grace.encode.encode import Job, finished, open_job, run
 from grace.encode.texts import read_texts
 from harness.cli.options import HubOption, JsonOption, OfflineOption
 from harness.errors import ExitCode, InputError
+from harness.writing import refuse, saying
 
 LINE_EVERY_SECONDS = 30.0
 """How often progress is mentioned where there is no terminal."""
@@ -55,6 +56,7 @@ def encode(
     """Encode a file of texts; a run that was killed goes on from its last finished part."""
     if out.suffix != ".parquet" or not out.absolute().parent.is_dir():
         raise InputError([f"--out {out}: expected a name that ends in .parquet, in a folder that exists"])
+    refuse({}, {"--out": out})
     texts = read_texts(file, column=column, kind=kind)
     found = find(candidate, override, hub, offline)
     settings = found.spec.model_dump(exclude={"name", "note", "device", "batch_tokens", "ability"}, mode="json")
@@ -74,7 +76,8 @@ def encode(
         encoder = load_quietly(found, seed=seed, use_cache=not no_cache)
         encoder.check_role(role)
         try:
-            with _progress(len(texts)) as advance:
+            kept = "finished parts are kept, and the same command goes on from there"
+            with saying(f"--out {out}", step=kept), _progress(len(texts)) as advance:
                 run(job, encoder, done, advance)
         except KeyboardInterrupt:
             print("interrupted: finished parts are kept; the same command goes on from there", file=sys.stderr)

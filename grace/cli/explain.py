@@ -24,6 +24,7 @@ from grace.explain.show import show
 from harness.cli.options import HubOption, JsonOption, OfflineOption
 from harness.digests import write_atomically
 from harness.errors import InputError
+from harness.writing import refuse, saying
 
 
 def explain(
@@ -42,13 +43,15 @@ def explain(
     """Show two texts, both rationales, their cosine, and the exact share of every token in it."""
     if html is not None and not html.parent.is_dir():
         raise InputError([f"--html {html}: the folder {str(html.parent)!r} does not exist"])
+    refuse({}, {"--html": html})
     found = find(candidate, override, hub, offline)
     encoder = load_quietly(found, seed=seed, use_cache=not no_cache)
     result = explained(
         encoder, text_a, text_b, kind=found.kind, fingerprint=str(found.fingerprint()), seed=seed, prompt=prompt
     )
     if html is not None:
-        write_atomically(html, to_html(result).encode("utf-8"))
+        with saying(f"--html {html}"):
+            write_atomically(html, to_html(result).encode("utf-8", "backslashreplace"))
         print(f"page: {html}", file=sys.stderr)
     if as_json:
         print(json.dumps(result.as_json(), indent=1))  # ASCII: an argument may hold bytes that are no UTF-8

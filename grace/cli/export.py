@@ -15,6 +15,7 @@ from grace.export.export import export as write
 from harness.cli.options import HubOption, JsonOption, OfflineOption
 from harness.errors import InputError
 from harness.wording import did_you_mean, listing
+from harness.writing import refuse, saying
 
 FORMATS = ("sentence-transformers",)
 
@@ -38,11 +39,13 @@ def export(
         raise InputError([f"--format {kind!r}: expected {listing(FORMATS)}{did_you_mean(kind, FORMATS)}"])
     if results is not None and not results.is_dir():
         raise InputError([f"--results {results}: no such folder"])
+    refuse({"--out": out})
     found = find(candidate, override, hub, offline)
     quiet()
     check(found, out, force=force)
     print(f"exporting {found.name} ({found.kind})", file=sys.stderr)
-    done = write(found, out, seed=seed, results=results, force=force)
+    with saying(f"--out {out}"):
+        done = write(found, out, seed=seed, results=results, force=force)
     if as_json:
         about = {"folder": str(out), "load": done.load_line, "modules": done.modules, "adapter_merged": done.is_merged}
         print(json.dumps(about | {"largest_difference": done.difference}, indent=1))

@@ -15,6 +15,7 @@ from grace.config.load import load_config
 from grace.training.train import train as run
 from harness.cli.options import HubOption, OfflineOption, sources_of, without_bars
 from harness.errors import ExitCode
+from harness.writing import refuse
 
 ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="A training configuration (YAML).")]
 OutOption = Annotated[Path, typer.Option("--out", help="Directory of the run, and of the candidate it ends as.")]
@@ -37,6 +38,7 @@ def train(
     flags = {"steps": steps, "budget_minutes": minutes}
     overrides = [*(override or ()), *(f"{key}={value}" for key, value in flags.items() if value is not None)]
     loaded = load_config(config, overrides)
+    refuse({"--out": out})
     sources = sources_of(hub, offline)
     _quiet()
     try:

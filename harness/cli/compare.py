@@ -19,9 +19,12 @@ from harness.cli.options import (
     names_of,
     sources_of,
 )
+from harness.cli.streams import json_for_output
 from harness.comparison.compare import compare as compare_models
+from harness.digests import write_atomically
 from harness.errors import ExitCode
 from harness.report import comparison_files
+from harness.writing import refuse, saying
 
 
 class Format(StrEnum):
@@ -50,6 +53,7 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Compare two models task by task: paired difference, 95% interval, p-value, win/tie/loss; runs nothing."""
+    refuse({}, {"--out": out})
     found = compare_models(
         a,
         b,
@@ -71,8 +75,8 @@ def compare(
         }
         text = writers[form](found)
     if out is None:
-        print(text, end="")
+        print(json_for_output(text) if as_json else text, end="")
     else:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, encoding="utf-8")
+        with saying(f"--out {out}"):
+            write_atomically(out, text.encode("utf-8", "backslashreplace"))
     raise typer.Exit(ExitCode.CELLS_FAILED if found.failed else ExitCode.OK)

@@ -24,6 +24,7 @@ from harness.provision.fetch import fetch as fetch_all
 from harness.provision.progress import FetchProgress, bytes_text
 from harness.provision.wanted import Needs
 from harness.sources.hub_client import Patience
+from harness.writing import refuse
 
 
 def fetch(
@@ -40,6 +41,7 @@ def fetch(
     """Download every dataset and model the suite names into a local hub, and lock them; goes on where it stopped."""
     if hub is None:
         raise InputError(["fetch needs --hub DIR (or HARNESS_HUB): the folder to download to"])
+    refuse({"--hub": hub})
     needs = suite_needs(suite, override, models, tasks)
     progress = FetchProgress()
     options = FetchOptions(

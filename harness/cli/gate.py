@@ -23,6 +23,7 @@ from harness.cli.options import (
     sources_of,
 )
 from harness.comparison.pair import difference
+from harness.digests import write_atomically
 from harness.errors import EnvironmentGapError, ExitCode, InputError, worst
 from harness.gates import baselines
 from harness.gates.baselines import Baseline, Reference
@@ -38,6 +39,7 @@ from harness.suite.load import LoadedSuite
 from harness.summary.build import summarise
 from harness.summary.views import Summary
 from harness.wording import did_you_mean, display_path, listing
+from harness.writing import refuse, saying
 
 
 def gate(
@@ -58,6 +60,7 @@ def gate(
 ) -> None:
     """Hold results on disk against the suite's gates; runs nothing. Exit 1 where a gate fails, 3 over a failed cell."""
     loaded = loaded_suite(suite, override)
+    refuse({}, {"--summary": summary, "--junit": junit, "--baseline": baseline if update else None})
     _refuse_useless(loaded, baseline, update, any(needs_baseline(one) for one in loaded.suite.gates))
     report, store = _report(loaded, results, sources_of(hub, offline), limit)
     only = _only(models, report)
@@ -161,7 +164,8 @@ def _update(
     after = kept | now
     text = baselines.document_of(loaded.suite.name, after)
     lines = baselines.changes(before, after)
-    baselines.write(path, text)
+    with saying(f"--baseline {path}"):
+        baselines.write(path, text)
     if as_json:
         print_json({"suite": loaded.suite.name, "baseline": str(path), "changes": lines})
         return
@@ -172,11 +176,8 @@ def _update(
 def _write(path: Path | None, text: str) -> None:
     if path is None:
         return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError([f"{path}: cannot be written: {error.strerror}"]) from error
+    with saying(str(path)):
+        write_atomically(path, text.encode("utf-8", "backslashreplace"))
 
 
 def _show(suite: str, checks: Sequence[Check], code: ExitCode, as_json: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.options import ResultsOption
+from harness.cli.streams import json_for_output
 from harness.results.inspection import find
 from harness.results.records import Failure, Score, to_json
 from harness.results.store import Store
@@ -22,7 +23,7 @@ def inspect(
     """Show everything a stored cell was made of, as JSON; the traceback of a failed one."""
     store = Store(results)
     for one, cells in find(store, cell):
-        print(to_json(one), end="")
+        print(json_for_output(to_json(one)), end="")
         if len(cells) > 1:
             print(f"one record, measured once for: {', '.join(cells)}", file=sys.stderr)
         if isinstance(one, Failure):

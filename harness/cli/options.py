@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from harness.cli.streams import json_for_output
 from harness.errors import InputError
 from harness.plan.cells import Plan
 from harness.plan.planner import make_plan
@@ -86,18 +87,31 @@ def quiet(results: Path) -> None:
     """Send the engines' chatter to a log file, so that the terminal shows progress alone."""
     without_bars()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    log = results / "logs" / "harness.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(log, encoding="utf-8", delay=True)
+    handler = _LogFile(results / "logs" / "harness.log", encoding="utf-8", errors="backslashreplace", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.captureWarnings(True)
     warnings.simplefilter("default")
 
 
+class _LogFile(logging.FileHandler):
+    """A log that goes without what it cannot write: no run ends for its sake."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, in a folder that is made where it is not there."""
+        try:
+            Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
+            super().emit(record)
+        except OSError:
+            self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        """Show no traceback on the terminal."""
+
+
 def print_json(value: Any) -> None:
     """Print one JSON document on standard output."""
-    print(json.dumps(value, indent=1, ensure_ascii=False))
+    print(json_for_output(json.dumps(value, indent=1, ensure_ascii=False)))
 
 
 def suite_needs(suite: str, override: list[str] | None, models: str, tasks: str) -> Needs:

@@ -28,18 +28,18 @@ from harness.cli.options import (
     quiet,
     sources_of,
 )
+from harness.environment import settle_caches
 from harness.errors import ExitCode
 from harness.evaluation.executors.table import EXECUTORS
 from harness.evaluation.options import RunOptions
 from harness.evaluation.progress import reporter_for
 from harness.evaluation.run import run as run_suite
-from harness.plan.cells import Plan
 from harness.report.write import Written, write_report
 from harness.results.outcome import outcome_of
-from harness.results.records import Result
 from harness.results.store import Store
 from harness.suite.load import LoadedSuite
 from harness.wording import listing
+from harness.writing import refuse, saying
 
 
 class ReportFormat(StrEnum):
@@ -68,8 +68,11 @@ def run(
 ) -> None:
     """Run every cell (model x task) that has no result yet, then write the report."""
     loaded = loaded_suite(suite, override)
+    out = out or _reports_of(loaded)
+    refuse({"--results": results, "--out": out})
     sources = sources_of(hub, offline)
     quiet(results)
+    settle_caches(results / "caches")
     options = RunOptions(
         results=results,
         sources=sources,
@@ -86,7 +89,9 @@ def run(
     except KeyboardInterrupt:
         print("interrupted: finished cells are kept; the same command goes on from there", file=sys.stderr)
         raise typer.Exit(ExitCode.INTERRUPTED) from None
-    written = _write(loaded, outcome.plan, outcome.results, Store(results), out)
+    kept = f"the results are kept: harness report {loaded.spelling} --results {results} --out OTHER"
+    with saying(f"--out {out}", step=kept):
+        written = write_report(outcome.plan, outcome.results, Store(results), out)
     _show(written, as_json, outcome.exit_code)
     raise typer.Exit(outcome.exit_code)
 
@@ -108,9 +113,12 @@ def report(
 ) -> None:
     """Write the report from results on disk; runs nothing."""
     loaded = loaded_suite(suite, override)
+    out = out or _reports_of(loaded)
+    refuse({"--out": out})
     plan = planned(loaded, sources_of(hub, offline), models=models, tasks=tasks, limit=limit)
     outcome = outcome_of(plan, Store(results))
-    written = _write(loaded, outcome.plan, outcome.results, Store(results), out, with_latex=form is not None)
+    with saying(f"--out {out}"):
+        written = write_report(outcome.plan, outcome.results, Store(results), out, with_latex=form is not None)
     # What is missing lacks nothing for a report; a failed cell is worth an exit code.
     failed = any(result.status == "error" for result in outcome.results.values())
     code = ExitCode.CELLS_FAILED if failed else ExitCode.OK
@@ -118,16 +126,8 @@ def report(
     raise typer.Exit(code)
 
 
-def _write(
-    loaded: LoadedSuite,
-    plan: Plan,
-    results: dict[str, Result],
-    store: Store,
-    out: Path | None,
-    *,
-    with_latex: bool = False,
-) -> Written:
-    return write_report(plan, results, store, out or Path("reports/out") / loaded.suite.name, with_latex=with_latex)
+def _reports_of(loaded: LoadedSuite) -> Path:
+    return Path("reports/out") / loaded.suite.name
 
 
 def _show(written: Written, as_json: bool, code: ExitCode) -> None:

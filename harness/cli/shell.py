@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import signal
 import sys
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +18,9 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from harness.cli.streams import settled_streams
 from harness.errors import ExitCode, HarnessError, InputError
+from harness.writing import OF_THE_MACHINE, in_words
 
 _SETTINGS: dict[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False, "rich_markup_mode": None}
 
@@ -68,6 +73,17 @@ def _docstring(reference: str) -> str:
 
 def run_app(app: typer.Typer) -> int:
     """Run a typer application and return the exit code; bugs keep their traceback."""
+    with settled_streams() as output, _terminated_as_interrupted():
+        code = _ended(app)
+        with suppress(HarnessError):  # of standard output, which was held back until now
+            output.flush()
+        if output.failure is not None and code != ExitCode.ENVIRONMENT:
+            print(f"error: {output.failure}", file=sys.stderr)
+            code = int(ExitCode.ENVIRONMENT)
+    return code
+
+
+def _ended(app: typer.Typer) -> int:
     try:
         app()
     except InputError as error:  # as they are, so that each begins with file:line:column
@@ -78,7 +94,37 @@ def run_app(app: typer.Typer) -> int:
         return int(error.exit_code)
     except SystemExit as leave:  # typer's own end: --help, typer.Exit, wrong usage (2), Ctrl-C (130)
         return leave.code if isinstance(leave.code, int) else int(ExitCode.OK)
+    except KeyboardInterrupt:  # while one was being answered
+        return int(ExitCode.INTERRUPTED)
+    except OSError as error:
+        if error.errno not in OF_THE_MACHINE:
+            raise
+        where = error.filename or "a file"
+        print(f"error: {where}: cannot be written ({in_words(error)}); make room and run it again", file=sys.stderr)
+        return int(ExitCode.ENVIRONMENT)
     return int(ExitCode.OK)
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Have SIGTERM, and SIGHUP where it is not ignored, end a command as Ctrl-C does: by its own way out."""
+
+    def interrupt(number: int, frame: object) -> None:  # noqa: ARG001
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # where Python takes no signals
+        yield
+        return
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number, handler in before.items():
+        if handler is signal.SIG_DFL:
+            signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _options(

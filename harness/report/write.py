@@ -50,7 +50,7 @@ def write_report(
     summary = summarise(plan, results, differences, partial(evidence, store))
     drawn = pictures.draw(points_in(summary), panels(summary), summary.baseline)
     texts = _texts(Report(summary=summary, store=store, pictures=tuple(drawn)), with_latex=with_latex)
-    contents = {name: text.encode("utf-8") for name, text in texts.items()}
+    contents = {name: text.encode("utf-8", "backslashreplace") for name, text in texts.items()}
     contents |= {f"{pictures.FOLDER}/{name}": content for name, content in drawn.items()}
     for name, content in contents.items():
         write_atomically(folder / name, content)
