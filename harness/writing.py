@@ -76,9 +76,8 @@ def refuse(folders: Mapping[str, Path | None], files: Mapping[str, Path | None] 
         folders: flag, such as `--results` -> the folder that files are made in; None: not asked for.
         files: flag -> a file that is made.
     """
-    tried = [(flag, path, why_not_folder) for flag, path in folders.items()]
-    tried += [(flag, path, why_not_file) for flag, path in (files or {}).items()]
-    found = [(flag, path, why(path)) for flag, path, why in tried if path is not None]
+    found = [(flag, path, why_not_folder(path)) for flag, path in folders.items() if path is not None]
+    found += [(flag, path, why_not_file(path)) for flag, path in (files or {}).items() if path is not None]
     problems = [f"{flag} {path}: cannot be written ({why}); give another" for flag, path, why in found if why]
     if problems:
         raise InputError(problems)
