@@ -180,6 +180,17 @@ def retained_rare(rng: Generator, trials: int) -> Iterator[Row]:
     yield from wrongly_retained({"one item in twenty loses much": draw}, trials)
 
 
+def of_nats(losses: Any) -> Evidence:
+    """Return the evidence of (n,) losses in nats."""
+    n, tail = len(losses), shape(losses, len(losses) - 1.0)
+    return Evidence(
+        measure="nll", unit="nats", loss=float(losses.mean()), base=2.0, n=n, wins=int((losses < 0).sum()),
+        losses=int((losses > 0).sum()), scale=float(np.abs(losses).max()),
+        stderr=float(losses.std(ddof=1)) / np.sqrt(n), freedom=tail.freedom, skewness=tail.skewness,
+        skewness_error=tail.error,
+    )  # fmt: skip
+
+
 def wrongly_retained(draws: dict[str, Callable[[int], Any]], trials: int) -> Iterator[Row]:
     """Count "retained" at a true loss of the margin; `draws` have a mean of 0 and are moved there."""
     for name, draw in draws.items():
@@ -187,13 +198,7 @@ def wrongly_retained(draws: dict[str, Callable[[int], Any]], trials: int) -> Ite
             ours = plain = 0
             for _ in range(NATS_TRIALS * trials):
                 apart = NATS_MARGIN + draw(n)
-                tail = shape(apart, n - 1.0)
-                seen = Evidence(
-                    measure="nll", unit="nats", loss=float(apart.mean()), base=2.0, n=n, wins=int((apart < 0).sum()),
-                    losses=int((apart > 0).sum()), scale=float(np.abs(apart).max()),
-                    stderr=float(apart.std(ddof=1)) / np.sqrt(n), freedom=tail.freedom, skewness=tail.skewness,
-                    skewness_error=tail.error,
-                )  # fmt: skip
+                seen = of_nats(apart)
                 ours += p_kept(seen, NATS_MARGIN) <= LEVEL
                 t = replace(seen, freedom=n - 1.0, skewness=0.0, skewness_error=0.0)
                 plain += p_kept(t, NATS_MARGIN) <= LEVEL
@@ -217,6 +222,22 @@ def retained_axis(rng: Generator, trials: int) -> Iterator[Row]:
                 found.append(TaskRetention(task="t", verdict=one.verdict, main=one, nats=None))
             hits += judge_axis("m", "b", found, margin=MARGIN).verdict == "retained"
         yield Row('axis: "retained" at the margin', name, hits, trials)
+
+
+def lost_axis(rng: Generator, trials: int) -> Iterator[Row]:
+    """Wrong "lost" of the axis at a loss of exactly the margin of every task that nats decide, by their number."""
+    for count in (1, 2, 6, 12):
+        ours = any_ = 0
+        for _ in range(NATS_TRIALS * trials):
+            found = []
+            for _ in range(count):
+                one = judge(of_nats(rng.normal(NATS_MARGIN, 0.3, 200)), NATS_MARGIN)
+                found.append(TaskRetention(task="t", verdict=one.verdict, main=one, nats=None))
+            ours += judge_axis("m", "b", found, margin=MARGIN).verdict == "lost"
+            any_ += any(one.verdict == "lost" for one in found)
+        said = f"{count} task(s) in nats"
+        yield Row('axis: "lost" at every margin (used)', said, ours, NATS_TRIALS * trials)
+        yield Row("axis: the same, any task at 5 %", said, any_, NATS_TRIALS * trials)
 
 
 def means(rng: Generator, trials: int) -> Iterator[Row]:
@@ -425,8 +446,9 @@ def discoveries(rng: Generator, trials: int) -> Iterator[Row]:
 
 PARTS: dict[str, Callable[[Generator, int], Iterator[Row]]] = {
     "proportions": proportions, "retained": retained, "nats": retained_means, "rare": retained_rare,
-    "axis": retained_axis, "means": means, "rounds": rounds, "pools": pools, "larger-pools": larger_pools,
-    "spearman": correlations, "precision": precisions, "tasks": over_tasks, "discoveries": discoveries,
+    "axis": retained_axis, "lost-axis": lost_axis, "means": means, "rounds": rounds, "pools": pools,
+    "larger-pools": larger_pools, "spearman": correlations, "precision": precisions, "tasks": over_tasks,
+    "discoveries": discoveries,
 }  # fmt: skip
 
 

@@ -87,24 +87,24 @@ def _p_of_mean(evidence: Evidence, margin: float) -> float:
     return p_value
 
 
-def upper(evidence: Evidence) -> float:
-    """Return the loss above which all are excluded."""
+def upper(evidence: Evidence, level: float = LEVEL) -> float:
+    """Return the loss above which all are excluded, each with an error of `level`."""
     from scipy.stats import t as student
 
     if evidence.stderr is None:
-        return evidence.scale * largest_loss(evidence.wins, evidence.losses, evidence.n, LEVEL)
+        return evidence.scale * largest_loss(evidence.wins, evidence.losses, evidence.n, level)
     limit = evidence.loss
     if evidence.stderr:
-        reach = float(student.ppf(1 - LEVEL, evidence.freedom))
+        reach = float(student.ppf(1 - level, evidence.freedom))
         limit += evidence.stderr * max(reach, -skewed(-reach, _worst_skewness(evidence), evidence.n))
     if _is_rare(evidence):
-        limit = max(limit, evidence.scale * largest_loss(evidence.wins, evidence.losses, evidence.n, LEVEL))
+        limit = max(limit, evidence.scale * largest_loss(evidence.wins, evidence.losses, evidence.n, level))
     return limit
 
 
-def lower(evidence: Evidence) -> float:
-    """Return the loss below which all are excluded."""
-    return -upper(_turned(evidence))
+def lower(evidence: Evidence, level: float = LEVEL) -> float:
+    """Return the loss below which all are excluded, each with an error of `level`."""
+    return -upper(_turned(evidence), level)
 
 
 def _worst_skewness(evidence: Evidence) -> float:

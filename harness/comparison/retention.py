@@ -14,7 +14,7 @@ The question is one of non-inferiority: is a loss of the margin or more excluded
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -83,7 +83,7 @@ class AxisRetention:
     model: str
     baseline: str
     verdict: Verdict
-    """The worst of the mean in points and of the tasks that nats decide."""
+    """The worst of the mean in points and of the tasks that nats decide, "lost" at `lost_level` alone."""
     loss: float | None
     """Mean loss over the measurable tasks, in points; tasks fixed, items resampled within each."""
     upper: float | None
@@ -95,6 +95,8 @@ class AxisRetention:
     tasks: tuple[TaskRetention, ...]
     absent: tuple[str, ...] = ()
     """Tasks of the axis without a score from both models: not in the verdict."""
+    lost_level: float = LEVEL
+    """One-sided error of a "lost" that makes the axis lost: 5 % over the number of verdicts that could say so."""
 
     @property
     def measurable(self) -> tuple[TaskRetention, ...]:
@@ -126,8 +128,19 @@ def judge(evidence: Evidence, margin: float) -> Judgement:
     )
 
 
+Judge = Callable[[Evidence, float], Judgement]
+"""Holds evidence against a margin, in its unit."""
+
+
 def judge_task(
-    task: str, main: Evidence | None, nats: Evidence | None, *, chance: float | None, margin: float, nats_margin: float
+    task: str,
+    main: Evidence | None,
+    nats: Evidence | None,
+    *,
+    chance: float | None,
+    margin: float,
+    nats_margin: float,
+    decide: Judge = judge,
 ) -> TaskRetention:
     """Return the verdict on one task.
 
@@ -138,15 +151,16 @@ def judge_task(
         chance: what guessing scores in points; None where the metric knows none.
         margin: in points.
         nats_margin: in nats per token.
+        decide: `judge`, or what remembers its answers.
     """
-    in_nats = judge(nats, nats_margin) if nats else None
+    in_nats = decide(nats, nats_margin) if nats else None
     if main is None:
         why = "the two cells have no items that pair up"
         return TaskRetention(task=task, verdict="undecided", main=None, nats=in_nats, why=why)
     if main.unit == "raw":
         why = f"{main.measure} has a unit of its own, for which there is no margin"
         return TaskRetention(task=task, verdict="not measurable", main=None, nats=in_nats, why=why)
-    judged = judge(main, nats_margin if main.unit == "nats" else margin)
+    judged = decide(main, nats_margin if main.unit == "nats" else margin)
     why_not = _nothing_to_lose(main, chance, margin)
     return TaskRetention(
         task=task,
@@ -167,14 +181,21 @@ def judge_axis(
 ) -> AxisRetention:
     """Return the verdict over tasks: the mean loss of the measurable ones, and each that only nats can decide.
 
+    Any of these verdicts makes the axis lost, so each must be sure of it at 5 % divided by their number (Bonferroni):
+    six tasks at a loss of just the margin, each tested at 5 %, would call it lost in 26 % of cases. All of them must
+    say retained, which needs no division (Berger 1982, Technometrics 24:295-300).
+
     Args:
         model, baseline: names.
         tasks: what is said of each task that both have.
         margin: the largest mean loss that counts as none, in points.
         absent: tasks of the axis that one of them lacks.
     """
-    mean = _mean_loss([one.main for one in tasks if one.main is not None and _in_mean(one)], margin)
-    verdicts = [one.decision for one in tasks if not _in_mean(one) and one.decision is not None]
+    mains = [one.main for one in tasks if one.main is not None and _in_mean(one)]
+    others = [one for one in tasks if not _in_mean(one) and one.decision is not None]
+    level = LEVEL / max(1, len(others) + bool(mains))
+    mean = _mean_loss(mains, margin, level)
+    verdicts = [_at_level(one, level) for one in others]
     if mean.verdict is not None:
         verdicts.append(mean.verdict)
     worst: Verdict = min(verdicts, key=["lost", "undecided", "retained"].index) if verdicts else "not measurable"
@@ -182,8 +203,16 @@ def judge_axis(
         worst = SAME_MODEL
     return AxisRetention(
         model=model, baseline=baseline, verdict=worst, loss=mean.loss, upper=mean.upper, lower=mean.lower,
-        margin=margin, needed=mean.needed, tasks=tuple(tasks), absent=tuple(absent),
+        margin=margin, needed=mean.needed, tasks=tuple(tasks), absent=tuple(absent), lost_level=level,
     )  # fmt: skip
+
+
+def _at_level(one: TaskRetention, level: float) -> Decision:
+    """Return the decision on a task, undecided where it is not lost with an error of `level`."""
+    judged = one.nats if one.verdict == "not measurable" else one.main
+    if one.decision == "lost" and judged is not None and p_lost(judged.evidence, judged.margin) > level:
+        return "undecided"
+    return one.decision or "undecided"
 
 
 class _MeanLoss(NamedTuple):
@@ -196,8 +225,8 @@ class _MeanLoss(NamedTuple):
     needed: int | None = None
 
 
-def _mean_loss(mains: Sequence[Judgement], margin: float) -> _MeanLoss:
-    """Return the mean loss and its limits.
+def _mean_loss(mains: Sequence[Judgement], margin: float, lost_level: float) -> _MeanLoss:
+    """Return the mean loss and its limits, lost only with an error of `lost_level`.
 
     Tasks are fixed and items are independent between them, so the distances from each loss to its limit are added in
     squares (MOVER; Zou & Donner 2008, Statistics in Medicine 27:1693-1702).
@@ -206,13 +235,22 @@ def _mean_loss(mains: Sequence[Judgement], margin: float) -> _MeanLoss:
         return _MeanLoss()
     loss = sum(one.evidence.loss for one in mains) / len(mains)
     above = math.sqrt(sum((one.upper - one.evidence.loss) ** 2 for one in mains)) / len(mains)
-    below = math.sqrt(sum((one.evidence.loss - one.lower) ** 2 for one in mains)) / len(mains)
-    verdict: Decision = "retained" if loss + above < margin else "lost" if loss - below > margin else "undecided"
+    below = _below(mains, LEVEL)
+    verdict: Decision = "retained" if loss + above < margin else "undecided"
+    if loss - below > margin and loss - _below(mains, lost_level) > margin:
+        verdict = "lost"
     items = None
     if verdict == "undecided":
         total = sum(one.evidence.n for one in mains)
         items = items_to_shrink(total, above if loss < margin else below, margin - loss)
     return _MeanLoss(verdict, loss, loss + above, loss - below, items)
+
+
+def _below(mains: Sequence[Judgement], level: float) -> float:
+    """Return how far below the mean loss the limit of an error of `level` is."""
+    limits = [one.lower if level == LEVEL else lower(one.evidence, level) for one in mains]
+    squares = [(one.evidence.loss - limit) ** 2 for one, limit in zip(mains, limits, strict=True)]
+    return math.sqrt(sum(squares)) / len(mains)
 
 
 def _nothing_to_lose(main: Evidence, chance: float | None, margin: float) -> str | None:

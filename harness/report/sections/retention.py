@@ -20,7 +20,8 @@ LEGEND = (
     "smallest loss that so many could exclude at best. Right-or-wrong answers are tested exactly, other scores by "
     "Student's t over items, less sure where a few items lose much. Not measurable: the baseline is not above chance "
     "by more than the margin; then nats per token of the gold answers decide. The axis: the mean over the measurable "
-    "tasks (tasks fixed, items resampled within each) and every task that only nats decide; the worst of them counts."
+    "tasks (tasks fixed, items resampled within each) and every task that only nats decide; the worst of them counts, "
+    "a lost one where it is sure at 5% divided by the number of those that could be lost."
 )
 
 
@@ -53,6 +54,8 @@ def _sentence(one: AxisRetention) -> str:
     if one.by_nats:
         named = ", ".join(f"{task.task} ({task.decision})" for task in one.by_nats)
         said += f" Decided by nats per token: {named}."
+    if one.verdict == "undecided" and any(task.decision == "lost" for task in one.by_nats):
+        said += f" Lost is meant at 5% for a task alone; one of these would need {100 * one.lost_level:.2g}%."
     same = [task.task for task in one.tasks if task.verdict == SAME_MODEL]
     if same:
         said += f" {', '.join(same)}: one stored measurement for both; vectors differ, answers cannot."

@@ -11,10 +11,11 @@ import pyarrow as pa
 import pytest
 from cells_support import make_score
 from golden_report import make_plan, make_results
+from scipy.stats import t as student
 from scipy.stats import ttest_rel
 
 from harness.comparison.evidence import evidence
-from harness.comparison.losses import Evidence
+from harness.comparison.losses import Evidence, lower
 from harness.comparison.retention import judge, judge_axis, judge_task
 from harness.report.formats import markdown
 from harness.report.sections.section import Report
@@ -264,3 +265,39 @@ def test_the_margin_is_the_suites_and_in_no_key() -> None:
     wide = plan.suite.model_copy(update={"retention": Retention(margin=5.0)})
     assert judge(flips(0, 0, 100), wide.retention.margin).verdict == "retained"
     assert Suite.model_validate({"version": 1, "name": "x", "retention": {"margin": 1}}).retention.margin == 1
+
+
+def test_six_chances_to_be_lost_are_divided_among_them() -> None:
+    """A loss sure at 4 % makes the axis lost alone, and undecided as one of six; one sure at 0.5 % does in both."""
+    kept = replace(of_task(nats(0.0, 0.001)), task="kept")
+    for p_value, alone, of_six in (
+        (0.04, "lost", "undecided"),
+        (0.005, "lost", "lost"),
+        (0.2, "undecided", "undecided"),
+    ):
+        error = 0.1 / float(student.ppf(1 - p_value, 999))  # a loss of 0.11 nats at a margin of 0.01
+        one = of_task(nats(0.11, error, 1000))
+        assert judge_axis("m", "b", [one], margin=MARGIN).verdict == alone
+        found = judge_axis("m", "b", [one, *[kept] * 5], margin=MARGIN)
+        assert (found.verdict, found.lost_level) == (of_six, pytest.approx(0.05 / 6))
+
+
+def test_the_mean_shares_the_level_with_the_tasks_in_nats() -> None:
+    """Flips whose loss is clear of the margin at 5 % and not at 2.5 % are lost alone, and not beside a kept task."""
+    kept = of_task(nats(0.0, 0.001))
+    for losses in range(20, 60):
+        one = of_task(flips(20, losses, 1000))
+        alone = judge_axis("m", "b", [one], margin=MARGIN)
+        beside = judge_axis("m", "b", [one, kept], margin=MARGIN)
+        limit = lower(one.main.evidence, 0.025)  # type: ignore[union-attr]
+        assert (alone.verdict == "lost") == (alone.lower > MARGIN)
+        assert (beside.verdict == "lost") == (limit > MARGIN)
+        assert beside.lower == alone.lower
+    assert beside.verdict == "lost"
+
+
+def test_all_must_be_retained_at_five_percent() -> None:
+    """Retained is not divided: a loss excluded at 4 % is, in six tasks of six too."""
+    error = 0.01 / float(student.ppf(1 - 0.04, 999))
+    one = of_task(nats(0.0, error, 1000))
+    assert judge_axis("m", "b", [one] * 6, margin=MARGIN).verdict == "retained"
