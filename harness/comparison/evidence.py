@@ -1,20 +1,22 @@
 """From the stored items of two ability cells to the evidence that `harness.comparison.retention` judges.
 
-Kept beside the results like comparisons; it knows no margin, so another margin needs nothing new.
+Kept beside the results like comparisons; it knows no margin, so another margin needs nothing new. The exact tests of
+thousands of answers take seconds, so what was judged is kept too, by evidence and margin.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from harness.comparison.losses import Evidence
 from harness.comparison.pair import Pooled, paired_parts, pooled_scores
-from harness.digests import write_atomically
+from harness.comparison.retention import Judgement, judge
+from harness.digests import sha256_text
 from harness.results.records import Score
 from harness.results.store import Store
 from harness.results.stored_items import statistics_of
@@ -26,6 +28,10 @@ from harness.statistics.tails import shape
 
 EVIDENCE_VERSION = 3
 """Raised when the way evidence is computed changes."""
+JUDGEMENT_VERSION = 1
+"""Raised when the way evidence is judged changes."""
+FOLDER = "comparisons"
+Kept = TypeVar("Kept")
 GOLD_MEASURE = "nats per token of the gold answer"
 
 
@@ -43,13 +49,37 @@ def evidence(store: Store, score: Score, base: Score) -> PairEvidence:
     if score.items is None or base.items is None or score.metric != base.metric or score.limit != base.limit:
         return PairEvidence(None, None)
     name = f"retention-v{EVIDENCE_VERSION}-{score.items.sha256[:20]}-{base.items.sha256[:20]}.json"
-    path = store.folder("comparisons") / name
-    if path.is_file():
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        return PairEvidence(*(Evidence(**one) if one else None for one in kept))
+    kept = _loaded(
+        store.kept(FOLDER, name), lambda each: PairEvidence(*(Evidence(**one) if one else None for one in each))
+    )
+    if kept is not None:
+        return kept
     found = PairEvidence(_of_metric(store, score, base), _of_gold(store, score, base))
-    write_atomically(path, json.dumps([asdict(one) if one else None for one in found]).encode("utf-8"))
+    store.keep(FOLDER, name, json.dumps([asdict(one) if one else None for one in found]).encode("utf-8"))
     return found
+
+
+def judged(store: Store, evidence: Evidence, margin: float) -> Judgement:
+    """Return `judge(evidence, margin)`, as it was kept where this was judged before."""
+    name = f"judged-v{JUDGEMENT_VERSION}-{sha256_text(json.dumps([asdict(evidence), margin]))[:40]}.json"
+    kept = _loaded(store.kept(FOLDER, name), lambda one: Judgement(**one | {"evidence": evidence, "margin": margin}))
+    if kept is not None:
+        return kept
+    found = judge(evidence, margin)
+    store.keep(FOLDER, name, json.dumps(asdict(found)).encode("utf-8"))
+    return found
+
+
+def _pair_of(each: Any) -> PairEvidence:
+    return PairEvidence(*(Evidence(**one) if one else None for one in each))
+
+
+def _loaded(content: bytes | None, read: Callable[[Any], Kept]) -> Kept | None:
+    """Return what a kept file says; None where there is none, or it is damaged."""
+    try:
+        return read(json.loads(content)) if content else None
+    except (ValueError, TypeError):
+        return None
 
 
 def _of_metric(store: Store, score: Score, base: Score) -> Evidence | None:

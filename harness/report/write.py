@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.comparison.evidence import evidence
+from harness.comparison.evidence import evidence, judged
 from harness.comparison.pair import Differences
 from harness.digests import write_atomically
 from harness.plan.cells import Plan
@@ -47,7 +47,7 @@ def write_report(
     differences = Differences(store)
     for scores in _by_task(plan, results):
         differences.prepare(scores)
-    summary = summarise(plan, results, differences, partial(evidence, store))
+    summary = summarise(plan, results, differences, partial(evidence, store), decide=partial(judged, store))
     drawn = pictures.draw(points_in(summary), panels(summary), summary.baseline)
     texts = _texts(Report(summary=summary, store=store, pictures=tuple(drawn)), with_latex=with_latex)
     contents = {name: text.encode("utf-8", "backslashreplace") for name, text in texts.items()}

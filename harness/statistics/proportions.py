@@ -27,6 +27,8 @@ REACH = 7.0
 NUISANCE_DOUBT = 1e-4
 """Berger & Boos 1994: the nuisance is searched within its interval of this error, which is added to the p-value."""
 LIMIT_TOLERANCE = 1e-6
+NOTHING = 1e-14
+"""A number of differing items that is less likely than this is left out: of any share most numbers are."""
 
 
 class Limits(NamedTuple):
@@ -172,7 +174,7 @@ def _nuisance(differing: int, n: int, least: float) -> NDArray[np.float64]:
 
 def _tails(observed: float, n: int, margin: float, shares: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return, for each share of items that differ, the chance of a statistic of `observed` or more at the margin."""
-    from scipy.special import bdtr, gammaln, xlog1py, xlogy
+    from scipy.special import betainc, gammaln, xlog1py, xlogy
 
     spread = REACH * np.sqrt(n * shares * (1 - shares)) + REACH
     first, last = max(0, int((n * shares - spread).min())), min(n, int((n * shares + spread).max()) + 1)
@@ -182,7 +184,10 @@ def _tails(observed: float, n: int, margin: float, shares: NDArray[np.float64]) 
     share = shares[:, None]  # (s, 1)
     lost = np.clip((share + margin) / (2 * np.maximum(share, 1e-300)), 0.0, 1.0)
     so_many = np.exp(ways + xlogy(differing, share) + xlog1py(n - differing, -share))  # (s, m)
-    few_lost = np.where(most >= 0, bdtr(np.maximum(most, 0.0), differing, lost), 0.0)
+    few_lost = np.broadcast_to(np.where(most >= differing, 1.0, 0.0), so_many.shape).copy()  # all of them, or none
+    at = np.nonzero((so_many > NOTHING) & (most >= 0) & (most < differing))
+    some, of = most[at[1]], differing[at[1]]
+    few_lost[at] = betainc(of - some, some + 1, 1 - lost[at[0], 0])  # the binomial's distribution function
     found: NDArray[np.float64] = (so_many * few_lost).sum(axis=1)
     return found
 

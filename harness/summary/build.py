@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from harness.candidates.candidate import Candidate
 from harness.comparison.pair import without_interval
+from harness.comparison.retention import Judge, judge
 from harness.plan.cells import Cell, Plan
 from harness.results.records import Failure, Result, Score
 from harness.statistics.difference import Difference, adjusted
@@ -21,6 +22,8 @@ def summarise(
     results: Mapping[str, Result],
     compare: Comparer = without_interval,
     weigh: Weigher = without_evidence,
+    *,
+    decide: Judge = judge,
 ) -> Summary:
     """Return what a report says of a plan and whatever results there are.
 
@@ -29,6 +32,7 @@ def summarise(
         results: str(cell) -> result.
         compare: gives the difference of two scores of one task with its paired interval.
         weigh: gives what the items of two ability scores of one task say of retention.
+        decide: holds that against a margin.
     """
     matrix = _matrix(plan, results, compare)
     tasks = {axis: [task for task in plan.tasks if task.axis == axis] for axis in AXES}
@@ -44,7 +48,7 @@ def summarise(
         axes=tuple(summary_of(axis, of_axis, matrix) for axis, of_axis in tasks.items() if of_axis),
         candidates={one.name: one if isinstance(one, Candidate) else None for one in plan.candidates},
         differences=_differences(matrix),
-        retention=retention_of(matrix, ability, plan.suite.retention, weigh),
+        retention=retention_of(matrix, ability, plan.suite.retention, weigh, decide=decide),
         unverified=remarks.unverified(matrix.views.values()),
         warnings=remarks.warnings(plan, matrix.views.values()),
     )

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from harness.comparison.evidence import PairEvidence
-from harness.comparison.retention import AxisRetention, TaskRetention, judge_axis, judge_task, of_same_record
+from harness.comparison.retention import (
+    AxisRetention,
+    Judge,
+    TaskRetention,
+    judge,
+    judge_axis,
+    judge_task,
+    of_same_record,
+)
 from harness.results.facts import facts_of
 from harness.results.records import Score
 from harness.results.stored_items import is_same_record
@@ -21,7 +29,7 @@ def without_evidence(_score: Score, _base: Score) -> PairEvidence:
 
 
 def retention_of(
-    matrix: Matrix, ability: Sequence[str], settings: Retention, weigh: Weigher
+    matrix: Matrix, ability: Sequence[str], settings: Retention, weigh: Weigher, *, decide: Judge = judge
 ) -> tuple[AxisRetention, ...]:
     """Return the verdict on every model that has ability scores, in the suite's order; empty without a baseline.
 
@@ -30,6 +38,7 @@ def retention_of(
         ability: names of the ability tasks.
         settings: the suite's margins.
         weigh: gives what the items of two scores of one task say of retention.
+        decide: holds that against a margin.
     """
     baseline = matrix.baseline
     found = []
@@ -38,7 +47,7 @@ def retention_of(
             continue
         pairs = {task: matrix.pair(model, baseline, task) for task in ability}
         judged = [
-            _judged(matrix.views[model, task].cell.task.label, pair, settings, weigh)
+            _judged(matrix.views[model, task].cell.task.label, pair, settings, weigh, decide=decide)
             for task, pair in pairs.items()
             if pair
         ]
@@ -47,7 +56,7 @@ def retention_of(
     return tuple(found)
 
 
-def _judged(task: str, pair: Pair, settings: Retention, weigh: Weigher) -> TaskRetention:
+def _judged(task: str, pair: Pair, settings: Retention, weigh: Weigher, *, decide: Judge) -> TaskRetention:
     if is_same_record(*pair):
         return of_same_record(task)
     evidence = weigh(*pair)
@@ -60,4 +69,5 @@ def _judged(task: str, pair: Pair, settings: Retention, weigh: Weigher) -> TaskR
         chance=max(chances, default=None),
         margin=settings.margin,
         nats_margin=settings.nats_margin,
+        decide=decide,
     )

@@ -14,7 +14,7 @@ from golden_report import make_plan, make_results
 from scipy.stats import t as student
 from scipy.stats import ttest_rel
 
-from harness.comparison.evidence import evidence
+from harness.comparison.evidence import evidence, judged
 from harness.comparison.losses import Evidence, lower
 from harness.comparison.retention import judge, judge_axis, judge_task
 from harness.report.formats import markdown
@@ -301,3 +301,19 @@ def test_all_must_be_retained_at_five_percent() -> None:
     error = 0.01 / float(student.ppf(1 - 0.04, 999))
     one = of_task(nats(0.0, error, 1000))
     assert judge_axis("m", "b", [one] * 6, margin=MARGIN).verdict == "retained"
+
+
+def test_what_was_judged_is_kept_by_evidence_and_margin(tmp_path, monkeypatch) -> None:
+    """The second time nothing is tested; another margin is, and so is what stands in a damaged file."""
+    store = Store(tmp_path)
+    for one in (flips(3, 5, 500), nats(0.002, 0.006)):
+        found = judged(store, one, MARGIN)
+        assert found == judge(one, MARGIN)
+        other = judged(store, one, 2 * MARGIN)
+        assert (other.margin, other.upper) == (2 * MARGIN, found.upper)
+        with monkeypatch.context() as patch:
+            patch.setattr("harness.comparison.evidence.judge", None)
+            assert judged(store, one, MARGIN) == found
+        for path in (tmp_path / "comparisons").iterdir():
+            path.write_text('{"verdict": "retained"', encoding="utf-8")
+        assert judged(store, one, MARGIN) == found
