@@ -6,18 +6,19 @@ peft is imported here alone, and only when an adapter is loaded.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from harness.encoders.base import CausalLM, Counters
 from harness.encoders.fit import message, refuse_misfits, watched
 from harness.encoders.own_code import refused_by_name
 from harness.encoders.positions import usable_positions
 from harness.encoders.weights import choose_device, loadable
-from harness.errors import AdapterHasNoEffectError, InputError, WeightsDoNotFitError
+from harness.errors import AdapterHasNoEffectError, EnvironmentGapError, InputError, WeightsDoNotFitError
 from harness.sources.places import Located
-from harness.suite.fields import Similarity
+from harness.suite.fields import Attention, Similarity
 from harness.suite.model_entries import LoadedModel
 
 logger = logging.getLogger(__name__)
@@ -56,16 +57,18 @@ def load_causal(
     Raises:
         WeightsDoNotFitError: tensors are missing, of another shape, or without a place in the model.
         AdapterHasNoEffectError: states of a probe text are the same with and without the adapter.
+        EnvironmentGapError: the family has no head that is needed, or does not take the attention.
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoTokenizer
 
     device = choose_device(spec.device)
     source, revision = loadable(weights, spec.sha256)
     trust = {"trust_remote_code": spec.trust_remote_code}
-    with watched() as seen, refused_by_name(spec.name):
+    with watched() as seen, refused_by_name(spec.name), _without_that_attention(spec):
         tokenizer = AutoTokenizer.from_pretrained(source, **revision, **trust)
-        model = AutoModelForCausalLM.from_pretrained(
+        config = AutoConfig.from_pretrained(source, **revision, **trust)
+        model = _loader(config, needs_head=needs_head).from_pretrained(
             source, dtype=getattr(torch, spec.dtype), attn_implementation=spec.attn_implementation, **revision, **trust
         )
     head_faults = refuse_misfits(seen, repr(source), needs_head=needs_head)
@@ -76,6 +79,46 @@ def load_causal(
     return LoadedCausal(
         model=model, tokenizer=tokenizer, device=device, context_length=context, head_faults=head_faults
     )
+
+
+def _loader(config: Any, *, needs_head: bool) -> Any:
+    """Return the transformers class that loads a model: with a head where the family has one, else the encoder alone.
+
+    Raises:
+        EnvironmentGapError: a head is needed, and the family has none.
+    """
+    from transformers import AutoModel, AutoModelForCausalLM, AutoModelForTextEncoding
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING,
+        MODEL_FOR_TEXT_ENCODING_MAPPING,
+    )
+
+    own = getattr(config, "auto_map", None) or {}
+    if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING or "AutoModelForCausalLM" in own:
+        return AutoModelForCausalLM
+    if needs_head:
+        raise EnvironmentGapError(
+            [
+                f"models of the type {config.model_type!r} predict no next token, which is wanted here; as an encoder "
+                f"it can be evaluated: `encoder: mean-pool` or `encoder: sentence-transformers`"
+            ]
+        )
+    # T5 and its kin: the encoder alone, without the decoder that AutoModel brings.
+    return AutoModelForTextEncoding if type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING else AutoModel
+
+
+@contextmanager
+def _without_that_attention(spec: LoadedModel) -> Iterator[None]:
+    """Say which attention a family does not take; raises EnvironmentGapError in place of the library's errors."""
+    try:
+        yield
+    except (ValueError, ImportError) as error:
+        if "attn_implementation" not in str(error) and spec.attn_implementation not in str(error):
+            raise
+        others = " or ".join(one for one in get_args(Attention) if one != spec.attn_implementation)
+        first = str(error).splitlines()[0].split(". ")[0]
+        why = f"attn_implementation: {spec.attn_implementation} is not to be had ({first})"
+        raise EnvironmentGapError([f"model {spec.name!r}: {why}; say {others}"]) from error
 
 
 def context_length(model: Any, tokenizer: Any) -> int:

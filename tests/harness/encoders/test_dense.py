@@ -393,3 +393,37 @@ def test_no_text_is_longer_than_the_positions_there_are(tmp_path: Path) -> None:
     assert encoder.counters.truncated_texts == 1
     with pytest.raises(InputError, match=r"max_text_tokens: 21: .* say 20 at most"):
         load(folder, max_text_tokens=21)
+
+
+@pytest.mark.parametrize("family", ["t5", "modernbert", "mpnet"])
+def test_encoders_without_a_head_for_the_next_token_are_read_too(family: str, tmp_path: Path) -> None:
+    """Of T5 the encoder alone; at one score whatever the batch."""
+    from families import tiny_config
+    from transformers import AutoModel, AutoModelForTextEncoding
+
+    tokenizer = tiny_tokenizer()
+    config = tiny_config(family, vocab_size=len(tokenizer))
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        model = (AutoModelForTextEncoding if family == "t5" else AutoModel).from_config(config).eval()
+    folder = tmp_path / "model"
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    truth = []
+    for text in SENTENCES:
+        ids = torch.tensor([tokenizer(text)["input_ids"]])
+        with torch.no_grad():
+            truth.append(model(input_ids=ids).last_hidden_state[0].double().mean(dim=0).numpy())
+    attention = "sdpa" if family == "modernbert" else "eager"
+    for budget in (1, 100_000):
+        encoder = load(folder, batch_tokens=budget, attn_implementation=attention)
+        assert np.abs(encode(encoder, list(SENTENCES)) - np.array(truth)).max() < TOLERANCE
+    with pytest.raises(EnvironmentGapError, match="ability axis"):
+        encoder.causal_lm()
+
+
+def test_an_attention_that_a_family_does_not_have_is_named(tmp_path: Path) -> None:
+    """With those that there are."""
+    folder = save_family(tmp_path / "model", "bloom")
+    with pytest.raises(EnvironmentGapError, match=r"model .tiny.: attn_implementation: sdpa .*; say eager"):
+        load(folder)
