@@ -25,6 +25,20 @@ TOLERANCE = {"float32": 1e-4, "float16": 0.02, "bfloat16": 0.1}
 """Dtype -> how far a state may be off, relative to its own length."""
 LENGTHS = (12, 5, 9)
 """Tokens of the rows: unlike, the longest first."""
+WINDOWS = (
+    "sliding_window",
+    "sliding_window_size",
+    "attention_window_size",
+    "attention_chunk_size",
+    "local_attention",
+    "window_size",
+    "index_topk",
+)
+"""How configurations call the length beyond which a layer sees less than all."""
+CHANGED = 4
+"""Tokens at a row's end that are turned round, to see whether those before them notice."""
+MOST_WORK = 5e10
+"""Weights times tokens of a row that is made longer than a window; beyond it the window is taken on trust."""
 TEXT = "The quick brown fox jumps over the lazy dog; 12 grey cats watch it from a wall, and then the rain begins."
 
 
@@ -77,15 +91,15 @@ def is_causal(model: Any, tokenizer: Any) -> bool:
     Raises:
         EnvironmentGapError: the same ids give other states each time.
     """
-    row = rows_of(model, tokenizer)[0]
-    half = len(row) // 2
+    row = rows_of(model, tokenizer, (longest_row(model),))[0]
+    kept = len(row) - CHANGED
     states, again = states_of(model, row), states_of(model, row)
     if not compared(model, [again], [states]).holds:
         raise EnvironmentGapError([f"{family(model)} gives other states each time for the same text: it has no score"])
     # As long as before, so that the same kernels run: a causal model's beginning is the same but for rounding.
-    changed = states_of(model, [*row[:half], *reversed(row[half:])])
-    cut = states_of(model, row[:half])
-    return all(compared(model, [other[:half]], [states[:half]]).holds for other in (changed, cut))
+    changed = states_of(model, [*row[:kept], *reversed(row[kept:])])
+    cut = states_of(model, row[:kept])
+    return all(compared(model, [other[:kept]], [states[:kept]]).holds for other in (changed, cut))
 
 
 def reading_of(model: Any, tokenizer: Any, is_causal: bool) -> Reading:
@@ -96,7 +110,7 @@ def reading_of(model: Any, tokenizer: Any, is_causal: bool) -> Reading:
         tokenizer: of the model.
         is_causal: from `is_causal`; a causal model needs no mask where padding stands on the right.
     """
-    rows = rows_of(model, tokenizer)
+    rows = rows_of(model, tokenizer, (longest_row(model), *LENGTHS[1:]))
     truth = [states_of(model, row) for row in rows]
     ways: list[Reading] = ["padded", "masked"] if is_causal else ["masked"]
     for way in ways:
@@ -138,6 +152,21 @@ def compared(model: Any, found: Sequence[Tensor], truth: Sequence[Tensor]) -> Co
         distance = float((apart / other.double().norm(dim=-1).clamp_min(torch.finfo(torch.float32).tiny)).max())
         worst = max(worst, distance) if distance == distance else float("inf")
     return Comparison(worst, TOLERANCE[name])
+
+
+def longest_row(model: Any, *, beside: int = 0) -> int:
+    """Return how many tokens a row of the probe has: a dozen, or more where the model's window is within reach.
+
+    Args:
+        model: whose configuration names its window.
+        beside: tokens that stand in front or behind in the same row.
+    """
+    config = model.config.get_text_config()
+    windows = [size for name in WINDOWS if isinstance(size := getattr(config, name, None), int) and size > 0]
+    context = getattr(config, "max_position_embeddings", None) or 1 << 30
+    weights = sum(one.numel() for one in model.parameters())
+    rows = [size + max(size // 2, 4) for size in windows]
+    return max([LENGTHS[0], *(row for row in rows if row + beside <= context and row * weights <= MOST_WORK)])
 
 
 def rows_of(model: Any, tokenizer: Any, lengths: Sequence[int] = LENGTHS) -> list[list[int]]:

@@ -24,6 +24,8 @@ from harness.encoders.reading import read
 if TYPE_CHECKING:
     from torch import Tensor
 
+TEXT_TOKENS = 32
+"""Ids that stand for a text there."""
 PROBE_TOKENS = 4
 """So many are written at load, to see whether the model's cache can be trusted."""
 
@@ -56,8 +58,8 @@ class Drawing:
 
 
 def make_plain_prefix(model: Any, ids: Sequence[int], suffix: Sequence[int]) -> PlainPrefix:
-    """Return the prefix, and whether the model's cache holds over a few tokens behind prefix and suffix."""
-    start = [*ids, *suffix][-32:]
+    """Return the prefix, and whether the model's cache holds over a few tokens behind a row of usual length."""
+    start = [*ids, *ids[:TEXT_TOKENS], *suffix]
     return PlainPrefix(ids=tuple(ids), uses_cache=bool(start) and _cache_holds(model, start))
 
 

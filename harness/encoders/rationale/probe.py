@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.encoders.probe import Comparison, compared, family, rows_of, states_of
+from harness.encoders.probe import Comparison, compared, family, longest_row, rows_of, states_of
 from harness.encoders.rationale.generate import WritingBatch
 from harness.encoders.rationale.prefix_attention import LAYERS, make_prefix, prefix_attention_on
 from harness.errors import EnvironmentGapError
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 PREFIX_TOKENS = 7
 WRITTEN = 3
 """Tokens that are fed one by one."""
-MOST_TOKENS = 600
-"""Of a row: it is longer than the model's sliding window, unless that is longer than this."""
 
 
 def check_shared_prefix(model: Any, tokenizer: Any) -> None:
@@ -45,7 +43,7 @@ def shared_prefix_fault(model: Any, tokenizer: Any) -> str | None:
     kinds = set(getattr(model.config.get_text_config(), "layer_types", None) or ()) - LAYERS
     if kinds:
         return f"it has layers of the kind {', '.join(sorted(kinds))}"
-    lengths = (max(12, _beyond_the_window(model)), 5, 9)
+    lengths = (longest_row(model, beside=PREFIX_TOKENS + WRITTEN), 5, 9)
     rows = rows_of(model, tokenizer, (PREFIX_TOKENS, *(length + WRITTEN for length in lengths)))
     try:
         found = _compared(model, rows[0], rows[1:])
@@ -56,15 +54,6 @@ def shared_prefix_fault(model: Any, tokenizer: Any) -> str | None:
     if found.holds:
         return None
     return f"its logits and states would differ from its own forward pass (by {found.distance:.1g} of their length)"
-
-
-def _beyond_the_window(model: Any) -> int:
-    """Return how many tokens a row has to have for the window to leave some out; 0 for none, or one too long to try."""
-    config = model.config.get_text_config()
-    window = getattr(config, "sliding_window", None) or 0
-    context = getattr(config, "max_position_embeddings", None) or MOST_TOKENS
-    needed = window + 1
-    return needed if window and needed + PREFIX_TOKENS + WRITTEN <= min(context, MOST_TOKENS) else 0
 
 
 def _compared(model: Any, prefix: list[int], rows: list[list[int]]) -> Comparison:
