@@ -58,6 +58,8 @@ class RunDir:
             InputError: it holds a run already and `resume` is False, or that run had another configuration.
         """
         saved = self.path / CONFIG
+        if not self._has_begun():
+            self._forget_attempt()
         if saved.exists() and not resume:
             raise InputError([f"{self.path}: holds a run already; go on with --resume, or give another --out"])
         if not saved.exists() and self.path.is_dir() and any(self.path.iterdir()):
@@ -70,6 +72,16 @@ class RunDir:
             self.path.mkdir(parents=True, exist_ok=True)
             write_atomically(saved, to_yaml(config).encode())
             shutil.rmtree(self.path / CHECKPOINTS / ".partial", ignore_errors=True)
+
+    def _has_begun(self) -> bool:
+        """Whether a step was made, or anything else is there that a run would lose."""
+        return bool(self.metrics()) or (self.path / CHECKPOINTS).exists() or (self.path / CANDIDATE).exists()
+
+    def _forget_attempt(self) -> None:
+        """Remove what a run wrote that was refused before its first step, say for its base."""
+        if self.is_main:
+            for name in (CONFIG, ORIGINS, METRICS, "environment.json", "skipped.jsonl"):
+                (self.path / name).unlink(missing_ok=True)
 
     def hold_to(self, facts: Mapping[str, Mapping[str, str]]) -> bool:
         """Note what the run is made of, or hold it to what was noted when it began.

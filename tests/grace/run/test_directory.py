@@ -17,7 +17,7 @@ from suites_support import write
 from grace.run import directory
 from grace.run.directory import fresh_folder
 from grace.training import train as training
-from harness.errors import InputError
+from harness.errors import EnvironmentGapError, InputError
 
 
 class Killed(BaseException):
@@ -183,3 +183,19 @@ def test_a_run_without_a_note_says_that_nothing_was_compared(begun: Path) -> Non
     training.train(plain_config(begun, **REASONING, steps=4), begun / "run", resume=True, progress=quiet)
     assert any("without a note of its data, base, packages" in one for one in said)
     assert (begun / "run" / "origins.json").exists()
+
+
+def test_a_run_that_was_refused_before_its_first_step_is_in_nobodys_way(begun: Path) -> None:
+    """With another base the same directory is taken; one in which a step was made is not."""
+    chat_model(begun / "other")
+    file = begun / "other" / "config.json"
+    whole = file.read_text()
+    file.write_text(json.dumps(json.loads(whole) | {"is_causal": False}))
+    config = plain_config(begun, model=str(begun / "other"))
+    with pytest.raises(EnvironmentGapError, match="is not causal"):
+        training.train(config, begun / "again", progress=Quiet())
+    assert (begun / "again" / "config.yaml").exists()
+    file.write_text(whole)
+    assert training.train(config, begun / "again", progress=Quiet()).finished.steps == 2
+    with pytest.raises(InputError, match="holds a run already"):
+        training.train(config, begun / "again", progress=Quiet())
