@@ -22,6 +22,7 @@ NOT_TRLS: dict[str, Any] = {
     "fp16": False,
     "top_k": 0,
     "beta": 0.0,
+    "router_aux_loss_coef": 0.0,
     "logging_steps": 1,
     "save_strategy": "no",
     "save_total_limit": None,
@@ -31,7 +32,8 @@ NOT_TRLS: dict[str, Any] = {
     "disable_tqdm": True,
     "dataloader_pin_memory": False,
 }
-"""What is the same in every run: sampling from all tokens, no KL yet, and logs, checkpoints and progress of our own."""
+"""What is the same in every run: sampling from all tokens, no KL yet, no loss for the balance of experts, and logs,
+checkpoints and progress of our own."""
 
 
 def reward_settings(config: TrainConfig, *, is_supervised: bool) -> RewardSettings:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from families import tiny
 from grace_support import chat_model, jsonl, session_of, triplets
 from weights_support import renamed, rewrite, without
 
 from grace.run.trainable import load_trainable
-from harness.errors import WeightsDoNotFitError
+from harness.errors import EnvironmentGapError, WeightsDoNotFitError
 
 
 @pytest.fixture
@@ -36,10 +38,24 @@ def test_a_head_may_be_missing_where_it_is_neither_used_nor_saved(folder: Path) 
     session_of(folder, folder / "run")
     for name, changes in (
         ("full", {"adapter": {"kind": "full"}}),
+        ("retain", {"retain_weight": 0.5}),
+        ("policy", {"objective": "grace", "max_new_tokens": 4, "candidate": {"kind": "mean-pool"}}),
         ("grace", {"candidate": {"kind": "rationale", "max_new_tokens": 4}}),
     ):
         with pytest.raises(WeightsDoNotFitError, match=r"lm_head\.weight"):
             session_of(folder, folder / name, **changes)
+
+
+def test_a_base_that_cannot_be_loaded_so_is_refused_in_words(folder: Path) -> None:
+    """An attention that the family does not have, with the way out; an encoder-decoder, which is no causal model."""
+    tiny("gpt_oss", vocab_size=400).save_pretrained(folder / "model")
+    with pytest.raises(EnvironmentGapError, match=r"GptOssForCausalLM does not .*; set attn_implementation: eager"):
+        session_of(folder, folder / "sdpa")
+    session_of(folder, folder / "eager", attn_implementation="eager")
+    file = folder / "model" / "config.json"
+    file.write_text(json.dumps({"model_type": "t5", "d_model": 32, "num_layers": 1}))
+    with pytest.raises(EnvironmentGapError, match=r"cannot be loaded as a causal language model: .*T5Config"):
+        session_of(folder, folder / "t5")
 
 
 def test_an_unpinned_hub_base_is_known_by_the_commit_that_was_loaded(folder: Path, monkeypatch: Any) -> None:

@@ -170,6 +170,15 @@ def test_such_a_family_writes_its_rationales_one_by_one(objective: str, plain: d
     assert np.abs(vectors[0] - vectors[1]).max() > 1e-4
 
 
+@pytest.mark.parametrize("forward", ["staged", "plain"])
+def test_a_mixture_of_experts_has_no_loss_beside_the_policys(forward: str, tmp_path: Path) -> None:
+    """trl would add one for the balance of experts, which the staged pass does not compute."""
+    folder = saved(tmp_path, "mixtral", max_position_embeddings=512)
+    config = plain_config(folder, objective="grace", steps=1, max_new_tokens=2, batch_size=2)
+    done = training.train(config | {"grace": {"rollouts": 2, "forward": forward}}, tmp_path / "out", progress=Quiet())
+    assert done.finished.steps == 1
+
+
 def test_bert_is_refused_by_name(tmp_path: Path) -> None:
     """A model of another kind than a decoder, which transformers loads as one all the same."""
     folder = saved(tmp_path, "bert")
