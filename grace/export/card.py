@@ -73,7 +73,10 @@ def base_of(candidate: Candidate) -> dict[str, str]:
 
 
 def _usage(about: Card) -> str:
-    needs = ""
+    needs = (
+        "A text without a token (an empty one) leaves sentence-transformers' modules nothing to average: alone it is "
+        "an error, beside others its vector is zero. The harness reads it as one end-of-text token.\n\n"
+    )
     if "trust_remote_code" in about.load_line:
         needs = (
             "The module is a class of the package `encoder-verdict`, which must be installed; sentence-transformers 6 "

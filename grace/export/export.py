@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import yaml
@@ -84,8 +84,8 @@ def export(candidate: Candidate, out: Path, *, seed: int, results: Path | None =
     out.absolute().parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=out.absolute().parent, prefix=f".{out.name}."))
     try:
-        _save_weights(candidate, partial)
-        modules = _write_modules(candidate, partial, seed)
+        size = _save_weights(candidate, partial)
+        modules = _write_modules(candidate, partial, seed, size)
         (partial / "candidate.yaml").write_text(_candidate_file(candidate), encoding="utf-8")
         difference = _verify(candidate, partial, modules, seed)
         done = Exported(folder=out, modules=modules, is_merged=candidate.adapter is not None, difference=difference)
@@ -120,7 +120,16 @@ def check(candidate: Candidate, out: Path, *, force: bool) -> None:
         raise InputError([f"--out {out}: the folder is not empty; --force replaces all of it"])
 
 
-def _save_weights(candidate: Candidate, folder: Path) -> None:
+class _Size(NamedTuple):
+    """What modules.json needs to know of the model, whose configuration may call it otherwise or not say it."""
+
+    context: int
+    """Tokens that it takes in."""
+    hidden: int
+    """Length of a state."""
+
+
+def _save_weights(candidate: Candidate, folder: Path) -> _Size:
     """Save the model, an adapter merged into it, and its tokenizer."""
     spec: Any = candidate.spec
     needs_head = candidate.kind == "rationale"
@@ -137,9 +146,10 @@ def _save_weights(candidate: Candidate, folder: Path) -> None:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.save_pretrained(folder)
+    return _Size(loaded.context_length, int(loaded.model.config.get_text_config().hidden_size))
 
 
-def _write_modules(candidate: Candidate, folder: Path, seed: int) -> Modules:
+def _write_modules(candidate: Candidate, folder: Path, seed: int, size: _Size) -> Modules:
     from transformers import AutoTokenizer
 
     spec: Any = candidate.spec
@@ -152,15 +162,17 @@ def _write_modules(candidate: Candidate, folder: Path, seed: int) -> Modules:
         _write_json(folder / SETTINGS_FILE, {"seed": seed})
         _write_json(folder / "modules.json", [{"idx": 0, "name": "0", "path": "", "type": MODULE_CLASS}])
         return "this package"
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    limit = spec.max_text_tokens or config["max_position_embeddings"]
     # Said, not inferred: where sentence-transformers 6 finds messages it puts every text through the chat template.
     text = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}
     ids = {"text": {"add_special_tokens": False, "split_special_tokens": True}}
-    transformer = {"max_seq_length": limit, "do_lower_case": False, "transformer_task": "feature-extraction"}
+    transformer = {
+        "max_seq_length": spec.max_text_tokens or size.context,
+        "do_lower_case": False,
+        "transformer_task": "feature-extraction",
+    }
     transformer |= {"modality_config": text, "module_output_name": "token_embeddings", "processing_kwargs": ids}
     _write_json(folder / "sentence_bert_config.json", transformer)
-    pooling = {"embedding_dimension": config["hidden_size"], "pooling_mode": "mean", "include_prompt": False}
+    pooling = {"embedding_dimension": size.hidden, "pooling_mode": "mean", "include_prompt": False}
     (folder / "1_Pooling").mkdir()
     _write_json(folder / "1_Pooling" / "config.json", pooling)
     names = ("base.modules.transformer.Transformer", "sentence_transformer.modules.pooling.Pooling")

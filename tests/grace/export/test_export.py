@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 from candidates_support import GraceCommand, candidate_directory, chat_model
-from cells_support import make_score, save_tiny_model
+from cells_support import make_score, save_tiny_model, tiny_tokenizer
 from sentence_transformers import SentenceTransformer
 from suites_support import isolate
 from tokenizers.processors import TemplateProcessing
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, BloomConfig
 from weights_support import rewrite, without
 
 from harness.candidates.named import named_candidate
@@ -115,6 +115,40 @@ def test_prompts_and_leading_tokens_take_no_part(grace, tmp_path: Path) -> None:
     assert np.abs(unit(loaded.encode(TEXTS, prompt_name="query")) - unit(harness_vectors("run", "q: "))).max() < 1e-5
 
 
+def test_models_whose_configuration_has_other_names_are_exported(grace, tmp_path: Path) -> None:
+    """A Bloom has no longest text and another name for its hidden size; the export has the harness's vectors."""
+    tokenizer = tiny_tokenizer()
+    config = BloomConfig(vocab_size=len(tokenizer), n_embd=32, n_layer=2, n_head=4, bos_token_id=1, eos_token_id=2)
+    torch.manual_seed(3)
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    encoder = "{attn_implementation: eager}"
+    candidate_directory(tmp_path / "run", tmp_path / "base", kind="mean-pool", encoder=encoder)
+    said = grace("export", "run", "--out", "out")
+    assert said.code == 0, said.err
+    loaded = SentenceTransformer("out", device="cpu", model_kwargs={"attn_implementation": "eager"})
+    long = [*TEXTS, "the moon " * 600]
+    expected = load(named_candidate("run", Sources()), use_cache=False).encode(long)
+    assert np.abs(unit(loaded.encode(long)) - unit(expected)).max() < 1e-5
+
+
+def test_the_card_says_what_an_empty_text_gives(grace, model: Path, tmp_path: Path) -> None:
+    """sentence-transformers' own modules average nothing; this package's read one end-of-text token."""
+    candidate_directory(tmp_path / "run", model, kind="mean-pool", encoder="{}")
+    assert grace("export", "run", "--out", "out").code == 0
+    loaded = SentenceTransformer("out", device="cpu")
+    assert not loaded.encode(["rain", ""])[1].any()
+    with pytest.raises(RuntimeError):
+        loaded.encode([""])
+    assert "A text without a token" in Path("out/README.md").read_text(encoding="utf-8")
+    candidate_directory(tmp_path / "prompted", model, kind="mean-pool", encoder="{prompts: {query: 'q: '}}")
+    assert grace("export", "prompted", "--out", "other").code == 0
+    again = SentenceTransformer("other", device="cpu", trust_remote_code=True)
+    expected = load(named_candidate("prompted", Sources()), use_cache=False).encode([""])
+    assert np.abs(again.encode([""]) - expected).max() < 1e-5
+    assert "A text without a token" not in Path("other/README.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("template", ["</s> $A", "$A <unk>", "<s> $A </s>"])
 def test_what_a_tokenizer_puts_around_a_text_takes_no_part(grace, tmp_path: Path, template: str) -> None:
     """Before a text it is read, behind it it is not: the export's mean is the one over the text's own positions."""
@@ -203,8 +237,8 @@ def test_vectors_that_differ_are_not_handed_out(grace, model: Path, tmp_path: Pa
     candidate_directory(tmp_path / "run", model, kind="mean-pool")
     write = module._write_modules
 
-    def wrong(candidate, folder, seed):
-        found = write(candidate, folder, seed)
+    def wrong(candidate, folder, seed, size):
+        found = write(candidate, folder, seed, size)
         path = folder / "1_Pooling" / "config.json"
         path.write_text(path.read_text(encoding="utf-8").replace('"mean"', '"lasttoken"'), encoding="utf-8")
         return found
