@@ -50,7 +50,7 @@ ENGINES = {
             types=None,
             backend="harness.backends.lm_eval.evaluate:evaluate",
             catalogue="harness.backends.lm_eval.catalogue:lm_eval_tasks",
-            scoring_version=3,
+            scoring_version=4,
         ),
     )
 }

@@ -6,6 +6,8 @@ What it changes against `lm_eval/models/huggingface.py` (0.4.13), and what it mu
 3. A generated row ends at its own first stop string; HFLM goes on until one and the same string ended every row.
 4. The prompt's keys and values also score the gold answer, so that the continuous measure costs the answer alone.
 5. How many tokens were generated, and whether the limit cut them, is kept.
+One thing does change answers: what a tokenizer puts behind a text (Qwen3-Embedding) is left out. HFLM has it between
+prompt and answer, in the place of the answer's first token.
 """
 
 from __future__ import annotations

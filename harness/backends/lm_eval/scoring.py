@@ -15,6 +15,7 @@ from harness.backends.lm_eval.past import Past, Trace, Work, cache_of, layers_of
 from harness.backends.lm_eval.prefixes import Family, families, starts_twice
 from harness.encoders.base import Counters
 from harness.encoders.batching import for_each_batch
+from harness.encoders.frame import frame_ids
 from harness.encoders.rationale.template import PINNED_TEMPLATE_VARIABLES, with_pinned_date
 from harness.errors import HarnessError
 
@@ -50,6 +51,7 @@ class SharedPrefixScorer(HFLM):  # type: ignore[misc]
             chat_template_args=pinned,
         )
         self.tokenizer.chat_template = with_pinned_date(self.tokenizer.chat_template)
+        self._frame = frame_ids(self.tokenizer)
         base = model if isinstance(model, PreTrainedModel) else model.get_base_model()
         if base is not model and model.active_peft_config.is_prompt_learning:
             raise HarnessError("adapters that add virtual tokens (prompt or prefix tuning) have no ability axis here")
@@ -67,6 +69,21 @@ class SharedPrefixScorer(HFLM):  # type: ignore[misc]
         self.work = Work()
         self.seed = 0
         """Of sampled answers."""
+
+    def tok_encode(self, string: str, add_special_tokens: bool | None = None, **options: Any) -> list[int]:
+        """Return HFLM's ids without what the tokenizer puts behind a text.
+
+        HFLM takes the ids of prompt and answer together, less as many as the prompt has alone: a closing token behind
+        both would stand between them, and take the place of the answer's first token.
+        """
+        ids: list[int] = super().tok_encode(string, add_special_tokens, **options)
+        if not self._frame.behind or add_special_tokens is False:
+            return ids
+        bare: list[int] = super().tok_encode(string, False)
+        if ids == bare:  # the string brings its own beginning
+            return ids
+        most = options.get("left_truncate_len")
+        return [*self._frame.front, *bare][-most if most else None :]
 
     def trace(self, request: Any) -> Trace:
         """Return what is known of a request, by task, document and place among the document's requests."""

@@ -10,6 +10,7 @@ import torch
 from ability_support import TEMPLATE, save_adapter, save_tiny_lm
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
+from tokenizers.processors import TemplateProcessing
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from harness.backends.lm_eval.generation import StopAtStrings
@@ -126,6 +127,28 @@ def test_a_row_stops_at_its_own_string(loaded):
     padded = first + [tokenizer.eos_token_id] * (len(second) - length)
     assert stop(torch.tensor([padded, second]), None).tolist() == [True, True]
     assert stop.ends == [length, len(second)]
+
+
+@pytest.mark.parametrize("template", ["$A </s>", "<s> $A </s>", "$A Q", "<s> $A </s> Q"])
+def test_what_a_tokenizer_puts_behind_a_text_is_no_part_of_prompt_or_answer(loaded, template):
+    """Likelihoods and answers are plain lm-eval's with a tokenizer that puts the same in front and nothing behind."""
+
+    def closed(single: str) -> tuple[Any, Any]:
+        tokenizer = copy.deepcopy(loaded[1])
+        names = [part for part in single.split() if part != "$A"]
+        special = [(name, tokenizer.convert_tokens_to_ids(name)) for name in names]
+        tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single=single, special_tokens=special)
+        return loaded[0], tokenizer
+
+    lm, reference = ours(closed(template)), plain(closed(template.partition("$A")[0] + "$A"))
+    wanted, found = reference.loglikelihood(likelihoods(), disable_tqdm=True), lm.loglikelihood(likelihoods())
+    assert max(abs(one - other) for (one, _), (other, _) in zip(wanted, found, strict=True)) < WITHIN
+    assert lm.generate_until(generations()) == reference.generate_until(generations(), disable_tqdm=True)
+    broken = plain(closed(template)).loglikelihood(likelihoods(), disable_tqdm=True)
+    assert max(abs(one - other) for (one, _), (other, _) in zip(broken, found, strict=True)) > 1e-2
+    brings_its_own = "<s>road"
+    assert lm.tok_encode(brings_its_own) == reference.tok_encode(brings_its_own)
+    assert lm.tok_encode("the road", left_truncate_len=1) == reference.tok_encode("the road", left_truncate_len=1)
 
 
 def test_prompts_have_one_beginning_of_text_with_a_chat_template(loaded):
