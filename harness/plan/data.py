@@ -12,6 +12,7 @@ from harness.sources.locate import locate_dataset
 from harness.sources.places import Gap, Located, Sources
 from harness.suite.task_entries import CustomRef
 from harness.tasks.catalogue import TaskInfo
+from harness.tasks.types import EMBEDDING_TYPES
 from harness.wording import display_path
 
 
@@ -36,7 +37,14 @@ def _locate(task: PlannedTask, info: TaskInfo, sources: Sources) -> Located | Ga
         return _locate_custom(task.custom)
     if task.ability is not None:
         return ability.locate(task, sources)
-    return locate_dataset(sources, str(info.dataset), info.revision, subsets=task.subsets, splits=task.splits)
+    return locate_dataset(
+        sources,
+        str(info.dataset),
+        info.revision,
+        subsets=task.subsets,
+        splits=task.splits,
+        ranks_candidates=EMBEDDING_TYPES[task.type].ranks == "candidates",
+    )
 
 
 def _locate_custom(reference: CustomRef) -> Located | Gap:

@@ -138,7 +138,14 @@ class _Patient:
         if wanted.kind != "datasets":
             return locate_model(self._sources, wanted.repo, wanted.revision, wanted.sha256)
         places = [
-            locate_dataset(self._sources, wanted.repo, wanted.revision, subsets=one.subsets, splits=one.splits)
+            locate_dataset(
+                self._sources,
+                wanted.repo,
+                wanted.revision,
+                subsets=one.subsets,
+                splits=one.splits,
+                ranks_candidates=one.ranks_candidates,
+            )
             for one in wanted.reads
         ]
         return next((place for place in places if isinstance(place, Gap)), places[0])

@@ -15,6 +15,7 @@ from harness.sources.places import Gap
 from harness.suite.model_entries import LoadedModel
 from harness.suite.task_entries import FileRef, NllRef
 from harness.tasks import humaneval
+from harness.tasks.types import EMBEDDING_TYPES
 
 Kind = Literal["datasets", "models", "wheels"]
 T = TypeVar("T")
@@ -28,6 +29,8 @@ class Reads(NamedTuple):
     subsets: tuple[str, ...]
     """Empty where the task names none."""
     splits: tuple[str, ...]
+    ranks_candidates: bool = False
+    """True: each query ranks candidates of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +141,7 @@ def _of_task(task: PlannedTask) -> list[Wanted]:
             )
         ]
     subsets = _subsets_read(task)
+    ranks_candidates = task.ability is None and EMBEDDING_TYPES[task.type].ranks == "candidates"
     also = (task.info.ability or {}).get("also_reads", ())
     return [
         Wanted(
@@ -145,7 +149,10 @@ def _of_task(task: PlannedTask) -> list[Wanted]:
             repo=info.dataset,
             revision=info.revision,
             subsets=None if subsets is None else (*subsets, *(subset for subset, _ in also)),
-            reads=(Reads(subsets or (), splits_read(task)), *(Reads((subset,), (split,)) for subset, split in also)),
+            reads=(
+                Reads(subsets or (), splits_read(task), ranks_candidates),
+                *(Reads((subset,), (split,)) for subset, split in also),
+            ),
             known_subsets=tuple(info.subsets) if subsets else (),
             wanted_by=(task.label,),
         )

@@ -127,6 +127,8 @@ class Facts:
     """Part -> `split/subset` -> what a limit kept of it."""
     data_remarks: list[str] = field(default_factory=list)
     """What must be known of the data, whatever the model: texts in both halves, documents twice, rare labels, ..."""
+    off_count: dict[str, list[int]] = field(default_factory=dict)
+    """Part, split and subset -> items of the data that were read, and of the benchmark's own, where the two differ."""
     left_out: dict[str, LeftOut] = field(default_factory=dict)
     """Part, split and subset -> items that the engine left out of the score because of what the model gave for them."""
     versions: dict[str, str] = field(default_factory=dict)
@@ -168,6 +170,14 @@ def facts_of(result: Result) -> Facts:
     """Return what a cell says of how it was made."""
     kept = result.provenance
     return Facts(**{name: kept[name] for name in KEYS if kept.get(name) is not None})
+
+
+def off_count_said(facts: Facts) -> list[str]:
+    """Return a line where a cell's data have another number of items than the benchmark's; one for all its parts."""
+    if not facts.off_count:
+        return []
+    here, known = (sum(both) for both in zip(*facts.off_count.values(), strict=True))
+    return [f"{here:,} of {known:,} items: not the data that published figures are over"]
 
 
 def left_out_said(facts: Facts) -> list[str]:

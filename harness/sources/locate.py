@@ -19,9 +19,24 @@ from harness.sources.dataset_card import Config, configs_of
 from harness.sources.places import COMMIT, Gap, Kind, Located, Sources, commit_name, hub_cache, hub_gap
 from harness.wording import listing
 
+CANDIDATES = "top_ranked"
+"""The config of a reranking dataset that holds each query's candidates; of a subset it stands behind its name."""
+SPLIT_WORDS = {
+    "train": "train|training",
+    "validation": "validation|valid|dev|val",
+    "test": "test|testing|eval|evaluation",
+}
+"""By which words in a path the `datasets` library knows a split."""
+
 
 def locate_dataset(
-    sources: Sources, repo: str, revision: str | None, *, subsets: tuple[str, ...], splits: tuple[str, ...]
+    sources: Sources,
+    repo: str,
+    revision: str | None,
+    *,
+    subsets: tuple[str, ...],
+    splits: tuple[str, ...],
+    ranks_candidates: bool = False,
 ) -> Located | Gap:
     """Find a dataset repository.
 
@@ -30,10 +45,11 @@ def locate_dataset(
         repo: hub path `org/name`.
         revision: the pinned commit, or None.
         subsets, splits: what the task reads; a folder that says it lacks them is a gap.
+        ranks_candidates: True: each query ranks candidates of its own, which must be there too.
     """
     local = _in_local_hub(sources, "datasets", repo, revision)
     if isinstance(local, _Local):
-        lacking = _lacking(local.folder, subsets, splits)
+        lacking = _lacking(local.folder, subsets, splits, ranks_candidates=ranks_candidates)
         if lacking:
             return hub_gap("datasets", repo, revision, sources, why=f"{local.folder} {lacking}")
         return _from_local_hub(local, "rows")
@@ -198,12 +214,12 @@ def _from_hub(sources: Sources, kind: Kind, repo: str, revision: str | None) -> 
     )
 
 
-def _lacking(folder: Path, subsets: tuple[str, ...], splits: tuple[str, ...]) -> str | None:
-    """Return what a folder's own README says it lacks, or None where it has all or does not say."""
+def _lacking(folder: Path, subsets: tuple[str, ...], splits: tuple[str, ...], *, ranks_candidates: bool) -> str | None:
+    """Return what a folder lacks by its own README or the names of its files; None where it has all or is silent."""
     configs = _declared(folder)
     paths = [path.relative_to(folder).as_posix() for path in visible_files(folder)]
     if not configs:
-        return None if paths else "is empty"
+        return _without_split(paths, splits) if paths else "is empty"
     absent = [subset for subset in subsets if not _names_for(subset, configs)]
     if absent:
         return f"has no subset {', '.join(map(repr, absent))}; it has: {listing(configs)}"
@@ -215,7 +231,31 @@ def _lacking(folder: Path, subsets: tuple[str, ...], splits: tuple[str, ...]) ->
         missing = [split for split in splits if split not in config.splits] if config.splits else []
         if missing and (len(config.splits) != 1 or config.splits[0] in ("train", "validation", "test", "dev")):
             return f"has no split {missing[0]!r} in {names[0]!r}; it has: {listing(config.splits)}"
+        if ranks_candidates and (lacking := _without_candidates(subset, configs, paths)):
+            return lacking
     return None
+
+
+def _without_candidates(subset: str, configs: dict[str, Config], paths: list[str]) -> str | None:
+    """Return that the candidates of each query are not there; mteb would rank the whole corpus without a word."""
+    name = CANDIDATES if subset == "default" else f"{subset}-{CANDIDATES}"
+    why = "with the candidates of each query, and a reranking task without them would be scored as retrieval"
+    if name not in configs:
+        return f"has no config {name!r} {why}; it has: {listing(configs)}"
+    if not any(configs[name].reads(path) for path in paths):
+        return f"has none of the files of config {name!r} ({listing(configs[name].patterns, most=3)}) {why}"
+    return None
+
+
+def _without_split(paths: list[str], splits: tuple[str, ...]) -> str | None:
+    """Return that no file is called by a split where others are: without a README the library goes by their names."""
+    named = {split for split, words in SPLIT_WORDS.items() for path in paths if _has_word(path, words)}
+    missing = [split for split in splits if split in SPLIT_WORDS and split not in named]
+    return f"has no file of split {missing[0]!r}; it has: {listing(paths)}" if named and missing else None
+
+
+def _has_word(path: str, words: str) -> bool:
+    return re.search(f"(?i)(?<![a-z])(?:{words})(?![a-z])", path) is not None
 
 
 def _names_for(subset: str, configs: dict[str, Config]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.plan.cells import Plan
-from harness.results.facts import facts_of, left_out_said
+from harness.results.facts import facts_of, left_out_said, off_count_said
 from harness.summary.views import CellView
 
 
@@ -38,6 +38,7 @@ def warnings(plan: Plan, views: Iterable[CellView]) -> tuple[str, ...]:
             continue
         facts = facts_of(view.score)
         lines |= {f"{view.cell.task.name}: {said}": None for said in facts.data_remarks}
+        lines |= {f"{view.cell.task.name}: {said}": None for said in off_count_said(facts)}
         lines |= {f"{view.cell}: {said}": None for said in left_out_said(facts)}
         counts = facts.counts
         for what, said in (

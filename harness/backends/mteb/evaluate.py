@@ -17,8 +17,9 @@ from harness.backends.mteb.custom import make_custom_task
 from harness.backends.mteb.examples import choose
 from harness.backends.mteb.items import SubsetItems
 from harness.backends.mteb.limit import apply_limit
+from harness.backends.mteb.loaded import load
 from harness.backends.mteb.model import MtebModel
-from harness.backends.mteb.remarks import remarks_of
+from harness.backends.mteb.remarks import off_count, remarks_of
 from harness.backends.mteb.texts import texts_of
 from harness.encoders.checked import CheckedEncoder
 from harness.plan.cells import PlannedTask
@@ -28,7 +29,6 @@ from harness.sources.reading import read_as_keyed, unchanged
 from harness.statistics.conventions import POINTS
 from harness.statistics.intervals import interval_of
 from harness.statistics.resampling import Interval
-from harness.tasks.types import EMBEDDING_TYPES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,8 @@ class _Part:
     """What a limit left of the data."""
     examples: list[Example]
     """Items to be read."""
+    off_count: dict[str, list[int]]
+    """`split/subset` -> items here and in MTEB's own data, where they differ."""
     remarks: list[str]
     """What must be known of the data; of own files it was said when they were read."""
 
@@ -76,6 +78,8 @@ def _evaluate_part(name: str, job: Job, encoder: CheckedEncoder, model: MtebMode
     planned = job.cell.task
     task = _loaded_task(planned, name, job.data[name])
     remarks = [] if planned.custom else remarks_of(task)
+    infos = {info.name: info for info in planned.parts}
+    off = {} if planned.custom else off_count(task, infos[name])
     kept = apply_limit(task, planned.limit, job.seed) if planned.limit else {}
     encoder.prepare(lambda: texts_of(task))
     capture = Capture(task, encoder.cut_so_far)
@@ -94,16 +98,14 @@ def _evaluate_part(name: str, job: Job, encoder: CheckedEncoder, model: MtebMode
     ]
     examples = choose(task, items, seed=job.seed, prompts=model.prompts_used)
     task.unload_data()
-    return _Part(name=name, result=result, items=items, kept=kept, examples=examples, remarks=remarks)
+    return _Part(name=name, result=result, items=items, kept=kept, examples=examples, off_count=off, remarks=remarks)
 
 
 def _loaded_task(planned: PlannedTask, name: str, place: Located) -> Any:
     """Return a fresh mteb task with the rows that the key was made of."""
     with read_as_keyed(place) if planned.custom is None else unchanged(place, "datasets"):
         task = _make_task(planned, name, place)
-        task.load_data()
-        if EMBEDDING_TYPES[planned.type].ranks:
-            task.convert_v1_dataset_format_to_v2(num_proc=None)
+        load(task, place)
     return task
 
 
@@ -147,6 +149,7 @@ def _outcome(task: PlannedTask, parts: list[_Part], model: MtebModel) -> Outcome
             "left_out": {
                 f"{part.name} {one.split}/{one.subset}": dict(one.left_out) for part, one in subsets if one.left_out
             },
+            "off_count": {f"{part.name} {where}": both for part in parts for where, both in part.off_count.items()},
             "data_remarks": [*task.remarks, *(said for part in parts for said in part.remarks)],
         },
     )

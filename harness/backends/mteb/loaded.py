@@ -1,10 +1,15 @@
-"""One split and subset of an mteb task whose data are loaded, whichever way the task keeps its subsets."""
+"""One split and subset of an mteb task whose data are loaded, whichever way it keeps them; what must be there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from harness.errors import HarnessError
+from harness.sources.places import Located
+from harness.tasks.types import EMBEDDING_TYPES
+from harness.wording import listing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +37,21 @@ class Loaded:
         """The data of this split: a Dataset, or for ranking tasks corpus, queries and judgements by name."""
         return self.splits[self.split]
 
+    def items(self) -> int | None:
+        """Return how many items the data have, counted as mteb's descriptive statistics count them.
+
+        None for clustering of texts drawn from a pool: those statistics are of the pool before, or of an older release.
+        """
+        rows, kind = self.rows, self.task.metadata.type
+        if EMBEDDING_TYPES[kind].ranks:
+            return len(rows["queries"])
+        if kind == "Clustering":  # sets of texts
+            column = rows["sentences"] if "sentences" in rows.column_names else []
+            return sum(map(len, column)) if len(column) and not isinstance(column[0], str) else None
+        if kind == "PairClassification" and len(rows) == 1:  # a split is one row of lists
+            return len(next(iter(rows[0].values())))
+        return len(rows)
+
     def texts(self, *columns: str) -> Iterator[str]:
         """Yield the texts of columns, one column after the other; a row may hold a text or a list of them."""
         for column in columns:
@@ -41,3 +61,29 @@ class Loaded:
     def put(self, rows: Any) -> None:
         """Replace the data of this split."""
         self.splits[self.split] = rows
+
+
+def load(task: Any, place: Located) -> None:
+    """Load the data of an mteb task.
+
+    Raises:
+        HarnessError: a split is not there, or the candidates of a reranking task, which mteb would score as retrieval.
+    """
+    ranks = EMBEDDING_TYPES[task.metadata.type].ranks
+    try:
+        task.load_data()
+    except KeyError as error:
+        if error.args and error.args[0] in task.eval_splits:
+            raise HarnessError(f"{place.source}: the data have no split {error.args[0]!r}") from error
+        raise
+    if ranks:
+        task.convert_v1_dataset_format_to_v2(num_proc=None)
+    for subset in task.hf_subsets:
+        for split in task.eval_splits:
+            of = Loaded(task=task, split=split, subset=subset)
+            if split not in of.splits:
+                raise HarnessError(f"{place.source}: no split {split!r} in {subset!r}; it has: {listing(of.splits)}")
+            if ranks == "candidates" and not of.rows["top_ranked"]:
+                where = f"{place.source}: {task.metadata.name} {split}/{subset}"
+                why = "no candidates (`top_ranked`): mteb would score the task as retrieval over all documents"
+                raise HarnessError(f"{where}: {why}; fetch the data again")

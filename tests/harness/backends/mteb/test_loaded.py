@@ -1,0 +1,140 @@
+"""What must be there when a task's data are loaded, and how many items that is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import datasets
+import pytest
+from local_hub import write_hub, write_repository
+from suites_support import isolate, planned, write
+
+from harness.evaluation.options import RunOptions
+from harness.evaluation.run import run
+from harness.results.facts import facts_of
+from harness.results.records import Failure, Score
+from harness.sources import locate
+from harness.sources.places import Sources
+from harness.suite.load import load_suite
+from harness.summary.build import summarise
+
+SUITE = "version: 1\nname: s\nmodels: [{name: m, encoder: tf-idf}]\ntasks: {embedding: {names: [NAMES]}}\n"
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory) -> Path:
+    """The invented hub."""
+    return write_hub(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch, whole) -> Path:
+    """A copy of the invented hub that a test may break, and caches of its own."""
+    isolate(monkeypatch, tmp_path / "caches")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "rows-cache")
+    shutil.copytree(whole, tmp_path / "hub")
+    return tmp_path / "hub"
+
+
+def result(hub: Path, name: str) -> Score | Failure:
+    """Run one task and return its record."""
+    suite = load_suite(write(hub.parent / "s.yaml", SUITE.replace("NAMES", name))).suite
+    options = RunOptions(results=hub.parent / "results", sources=Sources(hub=hub, offline=True))
+    return run(suite, options).results[f"m/{name}"]
+
+
+def without_config(hub: Path) -> str:
+    """Take `top_ranked` out of the README, as a copy of an older revision has it."""
+    readme = hub / "datasets/mteb/AskUbuntuDupQuestions/README.md"
+    text = readme.read_text(encoding="utf-8")
+    head, _, tail = text.partition("- config_name: top_ranked\n")
+    readme.write_text(head + tail[tail.index("---") :], encoding="utf-8")
+    return "has no config 'top_ranked'"
+
+
+def without_file(hub: Path) -> str:
+    """Remove the file and keep the config."""
+    shutil.rmtree(hub / "datasets/mteb/AskUbuntuDupQuestions/top_ranked")
+    return "has none of the files of config 'top_ranked'"
+
+
+@pytest.mark.parametrize("broken", [without_config, without_file])
+def test_a_reranking_task_without_candidates_is_a_gap(hub, broken: Callable[[Path], str]):
+    """For `plan`, `run` and `doctor` alike: what is missing is named, and nothing is scored as retrieval."""
+    said = broken(hub)
+    body = SUITE.replace("NAMES", "AskUbuntuDupQuestions").partition("name: s\n")[2]
+    (cell,) = planned(hub.parent, body, hub=hub).cells
+    assert cell.state == "missing"
+    assert said in str(cell.reason)
+    assert "scored as retrieval" in str(cell.reason)
+
+
+def test_candidates_that_a_plan_cannot_see_are_refused_when_they_are_loaded(hub, monkeypatch):
+    """Of a repository on the hub the plan knows the commit alone."""
+    without_config(hub)
+    monkeypatch.setattr(locate, "_without_candidates", lambda *_: None)
+    failure = result(hub, "AskUbuntuDupQuestions")
+    assert isinstance(failure, Failure)
+    assert "AskUbuntuDupQuestions test/default: no candidates (`top_ranked`)" in failure.message
+
+
+def test_a_missing_split_is_named_where_no_readme_says_so(hub, monkeypatch):
+    """By plan, run and doctor, with the files that are there; and by the cell where a plan could not see it."""
+    folder = hub / "datasets/mteb/biosses-sts"
+    shutil.rmtree(folder)
+    write(folder / "validation.jsonl", json.dumps({"sentence1": "a", "sentence2": "b", "score": 1.0}) + "\n")
+    body = SUITE.replace("NAMES", "BIOSSES").partition("name: s\n")[2]
+    (cell,) = planned(hub.parent, body, hub=hub).cells
+    assert "has no file of split 'test'; it has: validation.jsonl" in str(cell.reason)
+    monkeypatch.setattr(locate, "_without_split", lambda *_: None)
+    failure = result(hub, "BIOSSES")
+    assert isinstance(failure, Failure)
+    assert "no split 'test'" in failure.message
+
+
+@pytest.mark.parametrize("paths", [["data/test-00000-of-00001.parquet"], ["rows.jsonl"], ["a/TEST.csv", "train.csv"]])
+def test_files_that_may_hold_the_split_are_no_gap(hub, paths):
+    """A name that says nothing is left to the datasets library."""
+    folder = hub / "datasets/mteb/biosses-sts"
+    shutil.rmtree(folder)
+    for path in paths:
+        write(folder / path, "x")
+    body = SUITE.replace("NAMES", "BIOSSES").partition("name: s\n")[2]
+    assert planned(hub.parent, body, hub=hub).cells[0].state == "to run"
+
+
+OFF = {
+    "BIOSSES": (40, 100),
+    "AskUbuntuDupQuestions": (12, 361),
+    "TwitterSemEval2015": (36, 16777),
+    "Banking77Classification": (44, 3080),
+    "SummEval": (8, 100),
+    "TwentyNewsgroupsClustering": (356, 59545),
+}
+"""Task -> items of the invented hub, and those of MTEB's own data, by mteb's descriptive statistics."""
+
+
+@pytest.mark.parametrize("name", OFF)
+def test_a_copy_of_another_size_is_said_to_be_one(hub, name):
+    """In the record and in the report's remarks; a score over 40 of 100 pairs is not BIOSSES."""
+    score = result(hub, name)
+    assert isinstance(score, Score), score.traceback
+    assert list(facts_of(score).off_count.values()) == [list(OFF[name])]
+    suite = load_suite(hub.parent / "s.yaml").suite
+    plan = planned(hub.parent, SUITE.replace("NAMES", name).partition("name: s\n")[2], hub=hub)
+    assert suite.name
+    summary = summarise(plan, {f"m/{name}": score})
+    here, known = OFF[name]
+    assert f"{name}: {here:,} of {known:,} items: not the data that published figures are over" in summary.warnings
+
+
+def test_a_copy_of_the_known_size_is_not_remarked(hub):
+    """100 pairs are BIOSSES, whatever they say."""
+    rows = [{"sentence1": f"a {n}", "sentence2": f"b {n % 7}", "score": float(n % 5)} for n in range(100)]
+    write_repository(hub, "mteb/biosses-sts", {"default/test": (".jsonl", rows)})
+    score = result(hub, "BIOSSES")
+    assert isinstance(score, Score)
+    assert facts_of(score).off_count == {}
