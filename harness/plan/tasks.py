@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.plan import ability
+from harness.plan.ability_remarks import ability_remarks
 from harness.plan.cells import PlannedTask
 from harness.suite.schema import Suite
 from harness.suite.task_entries import AbilityRef, CustomRef, TaskRef
@@ -98,6 +99,7 @@ def _ability_task(reference: AbilityRef, known: Catalogue, limit: int | None) ->
         parts=(info,),
         ability=reference,
         settings=settings,
+        remarks=ability_remarks(reference, settings),
     )
 
 

@@ -21,14 +21,10 @@ from harness.errors import InputError
 from harness.plan.asked import ReadWith
 from harness.plan.cells import PlannedTask
 from harness.results.records import Metric
-from harness.row_files import json_rows
 from harness.sources.reading import read_as_keyed
 from harness.statistics.resampling import bootstrap, ratio_statistic
 from harness.suite.task_entries import NllRef
-from harness.wording import did_you_mean, display_path, first_lines, listing
-
-MOST_PROBLEMS = 20
-"""So many bad rows are named; the rest are counted."""
+from harness.tasks.custom.texts import read_texts as texts_of_file
 
 
 class _Scored(NamedTuple):
@@ -120,7 +116,7 @@ def read_texts(job: Job, column: str) -> list[str]:
     if not isinstance(reference, NllRef):
         raise TypeError(f"task {planned.name!r} reads no texts")
     if reference.file is not None:
-        return _from_file(Path(reference.file), column)[: planned.limit]
+        return texts_of_file(Path(reference.file), column)[: planned.limit]
     import datasets
 
     revision = {"revision": place.revision} if place.revision else {}
@@ -128,21 +124,6 @@ def read_texts(job: Job, column: str) -> list[str]:
     if column not in rows.column_names:
         raise InputError([f"{planned.info.dataset}: no column {column!r}; it has: {', '.join(rows.column_names)}"])
     return [_text(value) for value in rows[column][: planned.limit]]
-
-
-def _from_file(path: Path, column: str) -> list[str]:
-    problems: list[str] = []
-    texts = []
-    for row in json_rows(path, problems):
-        text = row.values.get(column)
-        if isinstance(text, str):
-            texts.append(text)
-        else:
-            near = did_you_mean(column, row.values)
-            problems.append(f"{row.place}: no text in {column!r}; it has: {listing(row.values) or 'nothing'}{near}")
-    if problems or not texts:
-        raise InputError(first_lines(problems, most=MOST_PROBLEMS) or [f"{display_path(path)}: no rows"])
-    return texts
 
 
 def _text(value: Any) -> str:
