@@ -30,7 +30,7 @@ def ability_remarks(reference: AbilityRef, settings: AskedWith | ReadWith | None
 def shots_remark(path: Path, config: Mapping[str, Any], num_fewshot: int) -> str | None:
     """Return where lm-eval takes examples from among the scored items; None where it takes none, or others.
 
-    Source: lm_eval/api/task.py, ConfigurableTask.fewshot_docs and fewshot_context: a split that is named, written
+    Source: ConfigurableTask.fewshot_docs and fewshot_context of lm-eval 0.4.13: a split that is named, written
     examples, else the first there is of training, validation and test. The item itself is left out of its examples
     only where the named split is the test split.
     """
