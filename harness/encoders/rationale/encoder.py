@@ -15,8 +15,8 @@ from harness.encoders.batching import default_budget, for_each_batch
 from harness.encoders.cache import ContentCache, Entry
 from harness.encoders.language_model import LanguageModelEncoder, LoadedCausal, load_causal
 from harness.encoders.probe import check_causal
-from harness.encoders.rationale import describe as rationale_stats
 from harness.encoders.rationale import vllm_writer
+from harness.encoders.rationale.describe import Tally
 from harness.encoders.rationale.generate import Prompted, Rollout, Sampling, forward_on, generate, pool, with_prompt
 from harness.encoders.rationale.plain import PlainPrefix
 from harness.encoders.rationale.prefix_attention import SharedPrefix
@@ -74,7 +74,7 @@ class RationaleEncoder(LanguageModelEncoder):
         self._cache, self._seed = cache, seed
         self._name = f"{fingerprint}\0{seed}\0{self.template.sha256}"
         self._prompted = self._with_prompt()
-        self._seen: list[tuple[str, str, int, bool]] = []
+        self._tally = Tally(opens_thinking=self.template.opens_thinking)
         self._from_cache = self._written = 0
 
     @classmethod
@@ -106,12 +106,9 @@ class RationaleEncoder(LanguageModelEncoder):
 
     def take_details(self) -> dict[str, Any]:
         """Return what the rationales since the last call looked like."""
-        seen, self._seen = self._seen, []
+        tally, self._tally = self._tally, Tally(opens_thinking=self.template.opens_thinking)
         from_cache, self._from_cache = self._from_cache, 0
-        texts, written, tokens, cut = (list(column) for column in zip(*seen, strict=True)) if seen else ([], [], [], [])
-        opens = self.template.opens_thinking
-        facts = rationale_stats.describe(texts, written, tokens, cut, opens_thinking=opens)
-        return facts | {"from_cache": from_cache}
+        return tally.described() | {"from_cache": from_cache}
 
     @property
     def prefix(self) -> SharedPrefix | PlainPrefix:
@@ -174,7 +171,7 @@ class RationaleEncoder(LanguageModelEncoder):
             found = self._rationales_alone(texts, prompt, found)
         for text, entry in zip(texts, found, strict=True):
             ids = entry.about["ids"]
-            self._seen.append((text, self.tokenizer.decode(ids), len(ids), bool(entry.about["cut"])))
+            self._tally.add(text, self.tokenizer.decode(ids), tokens=len(ids), cut=bool(entry.about["cut"]))
         return found
 
     def _cached(self, texts: Sequence[str], prompt: str | None, new: int) -> list[Entry]:

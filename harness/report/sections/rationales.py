@@ -98,7 +98,14 @@ def _stats_row(model: str, cells: Sequence[Mapping[str, Any]]) -> list[str]:
         str(sum(weights)),
         f"{least:.0f} / {median:.0f} / {most:.0f}",
         *(percent(share) for share in shares),
-        f"{mean('distinct_2'):.2f}",
+        f"{mean('distinct_2'):.2f}{_sampled(cells)}",
         percent(mean("overlap_with_text")),
         percent(mean("duplicates")),
     ]
+
+
+def _sampled(cells: Sequence[Mapping[str, Any]]) -> str:
+    """Return over how many rationales distinct-2 was taken where that is not all of them; else nothing."""
+    if not any("distinct_2_of" in one for one in cells):
+        return ""
+    return f" (over {sum(one.get('distinct_2_of', one['rationales']) for one in cells)})"

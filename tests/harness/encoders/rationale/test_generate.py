@@ -14,7 +14,6 @@ from scipy.stats import chisquare
 
 import harness
 from harness.encoders.cache import ContentCache, Entry
-from harness.encoders.rationale.describe import describe
 from harness.encoders.rationale.draws import Draws, pick
 from harness.encoders.rationale.encoder import RationaleEncoder
 from harness.encoders.rationale.generate import PREFILL_TOKENS, Sampling, generate, with_prompt
@@ -419,21 +418,6 @@ def test_shuffled_rationale_is_another_texts(folder: Path) -> None:
     assert (np.abs(forward - plain).max(axis=1) > 1e-4).all()
     with pytest.raises(HarnessError, match="two texts"):
         shuffled.encode(TEXTS[:1], role=None, prompt=None)
-
-
-def test_details_measure_collapse_and_copying() -> None:
-    """Shares by hand: one empty, one without <think>, one cut, two alike, words of the text counted."""
-    texts = ["a b", "c d", "e f", "g h"]
-    written = ["<think> a b", "same thing", "same thing", ""]
-    found = describe(texts, written, [3, 2, 2, 0], [False, True, False, False])
-    assert found["rationales"] == 4
-    assert found["tokens_generated"] == 7
-    assert found["empty"] == 0.25
-    assert found["truncated"] == 0.25
-    assert found["without_think"] == 0.75
-    assert found["duplicates"] == 0.25
-    assert found["overlap_with_text"] == pytest.approx((2 / 3 + 0 + 0 + 0) / 4)
-    assert found["distinct_2"] == pytest.approx(3 / 4)
 
 
 def test_the_role_is_part_of_a_key_where_the_model_is_told_of_it() -> None:
