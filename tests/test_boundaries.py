@@ -18,6 +18,7 @@ SLOW = {
     "harness.backends.lm_eval.generation",
     "harness.backends.lm_eval.model",
     "harness.backends.lm_eval.past",
+    "harness.backends.lm_eval.probe",
     "harness.backends.lm_eval.sampling",
     "harness.backends.lm_eval.scoring",
     "harness.encoders.st_module",

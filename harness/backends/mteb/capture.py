@@ -41,7 +41,7 @@ class Capture:
         self._random_state = task.rng_state.getstate()
         self._seeds = KMeansSeeds(task) if _clusters_sets(task) else None
         self._vectors = KeptVectors(task) if _clusters_draws(task) else None
-        self._ratings = KeptRatings(task) if task.metadata.type == "Summarization" else None
+        self._ratings = KeptRatings(task) if _rates_summaries(task) else None
         self._ranks = EMBEDDING_TYPES[task.metadata.type].ranks is not None
         task._save_task_predictions = self._take_predictions
         if self._ranks:
@@ -111,6 +111,13 @@ class Capture:
             top={query: top_documents(documents) for query, documents in results.items()},
         )
         return self._specific(scores, qrels, results, hf_split=hf_split, hf_subset=hf_subset)
+
+
+def _rates_summaries(task: Any) -> bool:
+    """Whether documents have summaries with ratings; a document may be left out of the mean over them."""
+    from mteb.abstasks.text.summarization import AbsTaskSummarization
+
+    return isinstance(task, AbsTaskSummarization)
 
 
 def _clusters_sets(task: Any) -> bool:

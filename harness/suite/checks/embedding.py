@@ -37,8 +37,12 @@ def _check_options(entry: Node) -> Iterator[Problem]:
     kind = entry.get("type")
     for key in OF_RETRIEVAL:
         option = entry.get(key)
-        if option and option.value is not None and kind and kind.value != "Retrieval":
+        if option and option.value is not None and kind and not _ranks_a_corpus(kind.value):
             yield problem(option, f"{key!r} means nothing for a task of type {kind.value}; take it out", at_key=True)
+
+
+def _ranks_a_corpus(kind: object) -> bool:
+    return isinstance(kind, str) and kind in EMBEDDING_TYPES and EMBEDDING_TYPES[kind].ranks == "corpus"
 
 
 def _check_embedding(embedding: Node) -> Iterator[Problem]:
