@@ -15,6 +15,7 @@ from harness import yaml_source
 from harness.candidates.base import IDENTITY, another_base, cannot_be_compared
 from harness.candidates.candidate import Candidate, MissingCandidate
 from harness.candidates.candidate_file import CandidateFile, complaints, read_candidate_file
+from harness.candidates.weight_files import incomplete, on_disk
 from harness.errors import InputError
 from harness.sources.locate import locate_model
 from harness.sources.places import Gap, Located, Sources
@@ -47,6 +48,10 @@ def _identify_loaded(
         can_answer = has_language_model(spec.encoder)
         return MissingCandidate(name=spec.name, gaps=gaps, has_language_model=can_answer, note=spec.note)
     places = [place for place in found if isinstance(place, Located)]
+    if broken := tuple(gap for place in places if (gap := _broken(place, sources))):
+        return MissingCandidate(
+            name=spec.name, gaps=broken, has_language_model=has_language_model(spec.encoder), note=spec.note
+        )
     note = spec.note
     if about is not None and about.weights is None and directory is not None:
         if other := another_base(about.training, places[0]):
@@ -124,6 +129,15 @@ def _other_base(directory: Path, how: str) -> Gap:
         why=how,
         command=f"put back the base that {directory / 'candidate.yaml'} names, or train on this one",
     )
+
+
+def _broken(place: Located, sources: Sources) -> Gap | None:
+    """Return the gap of weights of which a file is missing; the hub's client gets what its cache lacks."""
+    path = on_disk(place)
+    if path is None or (place.kind == "cache" and not sources.offline):
+        return None
+    why = incomplete(path)
+    return Gap(what=f"weights of {place.source}", why=why, command="get its files anew, all of them") if why else None
 
 
 def _not_trusted(directory: Path) -> Gap:

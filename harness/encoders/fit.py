@@ -162,7 +162,7 @@ def fit_of(loading: Loading) -> Fit:
         body.append(f"{_count(loading.mismatched)} of another shape: {shapes}")
     body += loading.errors
     if missing and not extra:  # they may be the missing ones by another name
-        body += _extra(sorted(loading.unexpected), loading)
+        body += _extra(sorted(other for other in loading.unexpected if names.end_alike(other, missing)), loading)
     head = _missing(head_missing, names.total) + _extra(head_extra, loading)
     return Fit(body=tuple(body), head=tuple(head), unused=frozenset(unused))
 
@@ -212,6 +212,10 @@ class _Names:
             return True
         return inner.split(".")[0] in self._parts - {POOLER} and not self._predicts_further(inner)
 
+    def end_alike(self, name: str, missing: Sequence[str]) -> bool:
+        """Whether a name ends as one of the missing ones does inside the body."""
+        return any(name.endswith(f".{self._inner(one)}") for one in missing)
+
     def _predicts_further(self, inner: str) -> bool:
         """Whether it is of a layer behind the last that guesses further tokens (DeepSeek's and GLM's)."""
         further = getattr(self._config, "num_nextn_predict_layers", None) or 0
@@ -238,7 +242,8 @@ def _extra(names: list[str], loading: Loading) -> list[str]:
     """Return the line on tensors without a place, with what made their names where that can be told."""
     if not names:
         return []
-    line = f"{_count(names)} of the files have no place in the model: {first_few(names, most=MOST_NAMED)}"
+    verb = "has" if len(names) == 1 else "have"
+    line = f"{_count(names)} of the files {verb} no place in the model: {first_few(names, most=MOST_NAMED)}"
     wrapped = WRAPPERS.match(names[0])
     if wrapped:
         line += f" (saved with a wrapper around the model: take {wrapped[0]!r} off the names)"

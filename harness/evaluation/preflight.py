@@ -10,9 +10,10 @@ from harness.candidates.candidate import Candidate
 from harness.errors import EnvironmentGapError, HarnessError, InputError
 from harness.evaluation.options import RunOptions
 from harness.evaluation.permission import withheld, without
-from harness.plan.cells import Plan, dataset_name
+from harness.plan.cells import Cell, Plan, dataset_name
 from harness.plan.planner import make_plan
 from harness.plan.tasks import resolve_tasks
+from harness.provision.fitting import misfit_of
 from harness.results.outcome import needs_work
 from harness.results.store import Store
 from harness.sources import wheels
@@ -73,6 +74,20 @@ def ready(plan: Plan, options: RunOptions, store: Store) -> Plan:
     if lacking and not options.available:
         raise _what_is_lacking(lacking, options)
     return without(plan, kept_back)
+
+
+def foreseen(plan: Plan, cells: Iterable[Cell]) -> list[str]:
+    """Return a line for each model whose weights do not fit: its cells will fail, and the others are run."""
+    axes: dict[str, set[str]] = {}
+    for cell in cells:
+        axes.setdefault(cell.model, set()).add(cell.task.axis)
+    lines = []
+    for one in plan.candidates:
+        if isinstance(one, Candidate) and one.name in axes:
+            needs_head = one.kind == "rationale" or "ability" in axes[one.name]
+            why = misfit_of(one, needs_head=needs_head)
+            lines += [f"model {one.name}: its cells will fail: {why}"] if why else []
+    return lines
 
 
 def _what_is_lacking(lacking: list[str], options: RunOptions) -> EnvironmentGapError:

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.evaluation.events import Remark, Reporter, SilentReporter, told
 from harness.evaluation.executors.table import executor_of
 from harness.evaluation.options import RunOptions
-from harness.evaluation.preflight import ready, refuse_nothing
+from harness.evaluation.preflight import foreseen, ready, refuse_nothing
 from harness.evaluation.record import lost, note_all_names, note_run
 from harness.plan.cells import Cell, Plan
 from harness.plan.planner import make_plan
@@ -47,6 +47,8 @@ def run(suite: Suite | str | Path, options: RunOptions | None = None, reporter: 
         began = datetime.now(UTC).isoformat(timespec="seconds")
         before = {str(cell): store.stamp(cell.task.name, cell.key) for cell in cells}
         with told(reporter, cells, done=sum(store.has_score(cell.task.name, cell.key) for cell in plan.cells)):
+            for line in foreseen(plan, cells):
+                reporter.report(Remark(text=line))
             execute(plan, cells, options, reporter)
             left = [cell for cell in cells if store.stamp(cell.task.name, cell.key) == before[str(cell)]]
             if left:

@@ -2,23 +2,28 @@
 
 Everything is looked at, whatever else is broken, and nothing is downloaded. Files that a lock file names are read anew,
 byte by byte; every dataset config is opened with `datasets` and the first row of each split read; every model's config
-and tokenizer is loaded with `transformers`, and the headers of its weights are held against the files' sizes.
+and tokenizer is loaded with `transformers`, and the headers of its weights are held against the files' sizes and, by
+names and shapes, against the model.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from harness import sandbox
+from harness.candidates.weight_files import check_safetensors
 from harness.digests import user_cache
+from harness.encoders.dry_load import misfit
+from harness.encoders.own_code import refused_by_name
 from harness.environment import versions
+from harness.errors import WeightsDoNotFitError
 from harness.plan.humaneval import locate_problems
+from harness.provision.fitting import problem_with
 from harness.provision.wanted import Needs, Wanted
 from harness.sources import lock
 from harness.sources.dataset_card import configs_of, wanted_configs
@@ -126,7 +131,7 @@ class _Patient:
                 return self._changed(self._sources.hub / entry.folder, differing)
         if path is None:
             return self._check("missing", f"not on this machine ({found.source})", self._fetch)
-        problem = _problem_with(lambda: _open(self._wanted, path))
+        problem = problem_with(lambda: _open(self._wanted, path))
         if problem:
             return self._check("unreadable", f"{path}: {problem}", self._step_for_unreadable(entry, path))
         return self._check("ok", f"{found.source}{'' if found.vouched else ', unverified'}", None)
@@ -180,20 +185,6 @@ class _Patient:
         return Check(what=what, status=status, detail=detail, step=step, wanted_by=self._wanted.wanted_by)
 
 
-def _problem_with(action: Callable[[], None]) -> str | None:
-    """Return in one line what went wrong, or None.
-
-    A damaged file makes libraries raise what they like (the tokenizers library a bare Exception); here that is the
-    finding, and the next thing has still to be looked at.
-    """
-    try:
-        action()
-    except Exception as error:  # noqa: BLE001 - whatever a library raises is the finding
-        lines = str(error).strip().splitlines() or [""]
-        return f"{type(error).__name__}: {lines[0][:300]}"
-    return None
-
-
 def _on_disk(wanted: Wanted, place: Located) -> Path | None:
     """Return the folder or file, or None where it is only on the hub or the index."""
     if place.kind in ("hub", "wheel"):
@@ -244,8 +235,13 @@ def _open_model(wanted: Wanted, folder: Path) -> None:
             return
         raise FileNotFoundError("it holds no config.json")
     trust = wanted.trust_remote_code
-    AutoConfig.from_pretrained(str(root), local_files_only=True, trust_remote_code=trust)
-    AutoTokenizer.from_pretrained(str(root), local_files_only=True, trust_remote_code=trust)
+    with refused_by_name(str(wanted.repo)):
+        AutoConfig.from_pretrained(str(root), local_files_only=True, trust_remote_code=trust)
+        AutoTokenizer.from_pretrained(str(root), local_files_only=True, trust_remote_code=trust)
+    for kind in wanted.encoders:
+        found = misfit(folder, kind, name=wanted.repo, trust=trust, needs_head=wanted.needs_head)
+        if found:
+            raise WeightsDoNotFitError(found)
 
 
 def _transformer_folder(folder: Path) -> Path:
@@ -259,21 +255,12 @@ def _transformer_folder(folder: Path) -> Path:
 
 def _open_weights(path: Path) -> None:
     """Check what can be seen without loading: a GGUF's magic, a safetensors header against the file's size."""
-    with path.open("rb") as file:
-        head = file.read(8)
-        if path.suffix == ".gguf":
-            if head[:4] != GGUF_MAGIC:
+    if path.suffix == ".safetensors":
+        check_safetensors(path)
+    elif path.suffix == ".gguf":
+        with path.open("rb") as file:
+            if file.read(len(GGUF_MAGIC)) != GGUF_MAGIC:
                 raise ValueError(f"{path.name} is no GGUF file")
-            return
-        if path.suffix != ".safetensors":
-            return
-        length = struct.unpack("<Q", head)[0] if len(head) == 8 else path.stat().st_size
-        if length > path.stat().st_size:
-            raise ValueError(f"{path.name} is no safetensors file, or cut short")
-        header = json.loads(file.read(length))
-    end = max((tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"), default=0)
-    if 8 + length + end != path.stat().st_size:
-        raise ValueError(f"{path.name} has {path.stat().st_size} bytes, its header says {8 + length + end}")
 
 
 def _hush() -> None:
@@ -286,6 +273,7 @@ def _hush() -> None:
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity(datasets.logging.CRITICAL)
     transformers.logging.set_verbosity(transformers.logging.CRITICAL)
+    transformers.logging.disable_progress_bar()
 
 
 def _device() -> str:

@@ -33,6 +33,14 @@ class Reads(NamedTuple):
     """True: each query ranks candidates of its own."""
 
 
+class Base(NamedTuple):
+    """The weights that an adapter goes on, as the suite names them."""
+
+    model: str
+    revision: str | None
+    sha256: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """A repository or wheel."""
@@ -51,6 +59,12 @@ class Wanted:
     known_subsets: tuple[str, ...] = ()
     """Of a dataset: every subset its tasks have."""
     trust_remote_code: bool = False
+    encoders: tuple[str, ...] = ()
+    """Of a model's weights: the kinds of encoder made of them."""
+    needs_head: bool = False
+    """Of a model's weights: whether anything is answered or written with them."""
+    base: Base | None = None
+    """Of an adapter: what it goes on."""
     wanted_by: tuple[str, ...] = ()
     """Task labels or model names."""
     is_own: bool = False
@@ -89,8 +103,9 @@ def needs_of(plan: Plan) -> Needs:
         if task.custom is None and not reads_own_files(task):
             for wanted in _of_task(task):
                 _add(found, wanted)
+    answers = any(task.ability is not None or task.runs_code for task in plan.tasks)
     for candidate in plan.candidates:
-        for wanted in _of_candidate(candidate, notes):
+        for wanted in _of_candidate(candidate, notes, answers=answers):
             _add(found, wanted)
     own = tuple(one for one in found.values() if one.is_own)
     repositories = tuple(one for one in found.values() if not one.is_own)
@@ -119,6 +134,9 @@ def _add(found: dict[tuple[str, str, str | None], Wanted], new: Wanted) -> None:
         reads=_joined(old.reads, new.reads),
         known_subsets=_joined(old.known_subsets, new.known_subsets),
         trust_remote_code=old.trust_remote_code or new.trust_remote_code,
+        encoders=_joined(old.encoders, new.encoders),
+        needs_head=old.needs_head or new.needs_head,
+        base=old.base or new.base,
         wanted_by=_joined(old.wanted_by, new.wanted_by),
     )
 
@@ -169,7 +187,7 @@ def _subsets_read(task: PlannedTask) -> tuple[str, ...] | None:
     return None if names_none and task.subsets == (NO_SUBSET,) else task.subsets
 
 
-def _of_candidate(candidate: Candidate | MissingCandidate, notes: list[str]) -> list[Wanted]:
+def _of_candidate(candidate: Candidate | MissingCandidate, notes: list[str], *, answers: bool) -> list[Wanted]:
     if isinstance(candidate, MissingCandidate):
         if candidate.untrained:
             notes.append(f"model {candidate.name}: not trained yet; its base is fetched once its candidate.yaml exists")
@@ -178,19 +196,21 @@ def _of_candidate(candidate: Candidate | MissingCandidate, notes: list[str]) -> 
     if not isinstance(spec, LoadedModel):
         notes.append(f"model {candidate.name}: encoder {candidate.kind!r} brings its own weights, if any")
         return []
-    named = [(spec.model, spec.revision, spec.sha256)]
-    adapter = candidate.adapter
-    if adapter is not None:  # a folder's `load_from` is its path, a repository's its name
-        named.append((adapter.load_from, None, None))
-    return [
-        Wanted(
-            kind="wheels" if model.startswith(wheels.PREFIX) else "models",
-            repo=model,
-            revision=revision,
-            sha256=sha256,
-            trust_remote_code=spec.trust_remote_code,
-            wanted_by=(candidate.name,),
-            is_own=not model.startswith(wheels.PREFIX) and Path(model).expanduser().exists(),
-        )
-        for model, revision, sha256 in named
-    ]
+    base = Base(spec.model, spec.revision, spec.sha256)
+    needs_head = candidate.kind == "rationale" or (answers and candidate.has_language_model)
+    found = [replace(_of_model(base, candidate), encoders=(candidate.kind,), needs_head=needs_head)]
+    if candidate.adapter is not None:  # a folder's `load_from` is its path, a repository's its name
+        found.append(replace(_of_model(Base(candidate.adapter.load_from, None, None), candidate), base=base))
+    return [replace(one, trust_remote_code=spec.trust_remote_code) for one in found]
+
+
+def _of_model(named: Base, candidate: Candidate) -> Wanted:
+    is_wheel = named.model.startswith(wheels.PREFIX)
+    return Wanted(
+        kind="wheels" if is_wheel else "models",
+        repo=named.model,
+        revision=named.revision,
+        sha256=named.sha256,
+        wanted_by=(candidate.name,),
+        is_own=not is_wheel and Path(named.model).expanduser().exists(),
+    )

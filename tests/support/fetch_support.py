@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import struct
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +19,15 @@ from hub_server import HubServer, Repo
 
 from harness.tasks.catalogue import catalogue
 
+TINY = {
+    "model_type": "bert",
+    "hidden_size": 4,
+    "vocab_size": 6,
+    "num_hidden_layers": 0,
+    "num_attention_heads": 1,
+    "max_position_embeddings": 8,
+}
+"""Configuration of a model that is embeddings alone."""
 MODEL_COMMIT = "a" * 40
 ABILITY_COMMIT = "b" * 40
 SUITE = """
@@ -95,10 +107,10 @@ def tiny_model(padding: int = 0) -> Repo:
     """Return a model that has a config, a tokenizer, and its weights twice, with files of other runtimes."""
     files = {
         "README.md": b"# tiny\n",
-        "config.json": json.dumps({"model_type": "bert", "hidden_size": 4, "vocab_size": 6}).encode(),
+        "config.json": json.dumps(TINY).encode(),
         "tokenizer.json": tokenizer(),
         "tokenizer_config.json": json.dumps({"tokenizer_class": "PreTrainedTokenizerFast"}).encode(),
-        "model.safetensors": safetensors(64 + padding),
+        "model.safetensors": tiny_weights(padding),
         "pytorch_model.bin": b"the same again",
         "onnx/model.onnx": b"and again",
         "original/consolidated.00.pth": b"and again",
@@ -123,11 +135,24 @@ def card(configs: dict[str, dict[str, str]]) -> bytes:
     return "\n".join([*lines, "---", "# invented", ""]).encode()
 
 
-def safetensors(size: int) -> bytes:
-    """Return a safetensors file with one tensor of `size` bytes, none of them alike to its neighbours."""
-    header = json.dumps({"w": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}).encode()
-    content = bytes(range(256)) * (size // 256 + 1)
-    return struct.pack("<Q", len(header)) + header + content[:size]
+def tiny_weights(padding: int = 0) -> bytes:
+    """Return the weights that `TINY` has, and a head of `padding` bytes."""
+    embeddings = {"word_embeddings.weight": 6, "position_embeddings.weight": 8, "token_type_embeddings.weight": 2}
+    shapes = {f"embeddings.{name}": [rows, 4] for name, rows in embeddings.items()}
+    shapes |= {f"embeddings.LayerNorm.{name}": [4] for name in ("weight", "bias")}
+    return safetensors(64 + padding, shapes)
+
+
+def safetensors(size: int, shapes: Mapping[str, Sequence[int]] = MappingProxyType({})) -> bytes:
+    """Return a safetensors file with float32 tensors of `shapes` and one of `size` bytes, no two neighbours alike."""
+    header, end = {}, 0
+    for name, shape in shapes.items():
+        begin, end = end, end + 4 * math.prod(shape)
+        header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [begin, end]}
+    header["cls.w"] = {"dtype": "U8", "shape": [size], "data_offsets": [end, end + size]}
+    head = json.dumps(header).encode()
+    content = bytes(range(256)) * ((end + size) // 256 + 1)
+    return struct.pack("<Q", len(head)) + head + content[: end + size]
 
 
 def tokenizer() -> bytes:

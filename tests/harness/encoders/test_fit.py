@@ -13,6 +13,7 @@ from cells_support import HIDDEN, located, save_tiny_model, tiny_tokenizer
 from weights_support import Tensors, cut, grown, renamed, rewrite, without
 
 from harness.encoders.dense import MeanPoolEncoder
+from harness.encoders.dry_load import misfit
 from harness.encoders.fit import watched
 from harness.encoders.rationale.encoder import RationaleEncoder
 from harness.encoders.sentence_transformer import SentenceTransformerEncoder
@@ -66,8 +67,12 @@ def test_weights_that_would_change_vectors_are_refused_by_name(tmp_path: Path, n
     """Every encoder that loads weights, and every way in which they do not fit."""
     change, config, said = DAMAGES[name]
     folder = rewrite(chat_model(tmp_path), change, **config)
-    with pytest.raises(WeightsDoNotFitError, match=said):
+    with pytest.raises(WeightsDoNotFitError, match=said) as refused:
         load(folder)
+    kind = {mean_pool: "mean-pool", rationale: "rationale", sentences: "sentence-transformers"}[load]
+    needs_head = kind == "rationale"
+    foreseen = misfit(folder, kind, name="m", trust=False, needs_head=needs_head)
+    assert foreseen == str(refused.value)  # the same, from the headers of the files alone
 
 
 def test_what_is_seen_is_what_transformers_says(tmp_path: Path) -> None:
@@ -89,6 +94,8 @@ def test_a_missing_head_is_of_no_account_to_vectors_and_refused_where_logits_are
     whole = vectors(mean_pool(chat_model(tmp_path / "whole")))
     folder = rewrite(chat_model(tmp_path / "bare"), without("lm_head"))
     encoder = mean_pool(folder)
+    foreseen = [misfit(folder, "mean-pool", name="m", trust=False, needs_head=needs) for needs in (False, True)]
+    assert (foreseen[0], "lm_head.weight" in str(foreseen[1])) == (None, True)
     assert np.array_equal(vectors(encoder), whole)
     assert np.array_equal(vectors(sentences(folder)), vectors(sentences(tmp_path / "whole")))
     for refused in (encoder.causal_lm, lambda: rationale(folder)):
@@ -157,6 +164,7 @@ def test_a_missing_pooler_that_is_read_gives_no_number(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["BertForMaskedLM", "BertForPreTraining", "BertForSequenceClassification"])
 def test_heads_of_other_tasks_are_left_out(tmp_path: Path, kind: str) -> None:
     """They have no place in the body and no part in it."""
+    assert misfit(bert(tmp_path, kind), "sentence-transformers", name="m", trust=False, needs_head=False) is None
     assert vectors(sentences(bert(tmp_path, kind))).shape == (2, HIDDEN)
 
 

@@ -12,17 +12,19 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from cells_support import CONTEXT, HIDDEN, HashEncoder, save_tiny_model
 from local_hub import write_hub
+from weights_support import rewrite, without
 
 from harness.encoders import loading
 from harness.encoders.checked import CheckedEncoder
 from harness.errors import EnvironmentGapError, ExitCode
 from harness.evaluation import preflight
-from harness.evaluation.events import Event, Finished, Started
+from harness.evaluation.events import Event, Finished, Remark, Started
 from harness.evaluation.options import RunOptions
 from harness.evaluation.run import run
 from harness.evaluation.worker import Worker
@@ -464,3 +466,24 @@ def test_workers_share_the_cells(command: Command, undisturbed: str, tmp_path: P
     assert command.scores("workers") == undisturbed
     rows = list(csv.DictReader(undisturbed.splitlines()))
     assert [row["status"] for row in rows] == ["ok"] * len(TASKS)
+
+
+def test_weights_that_do_not_fit_are_said_before_anything_is_scored(model: Path, hub: Path, tmp_path: Path) -> None:
+    """By name; those cells fail, the other model's are run, and the exit code is that of failed cells."""
+    events: list[Event] = []
+    broken = rewrite(Path(shutil.copytree(model, tmp_path / "broken")), without("layers.0.mlp"))
+    plain = suite_text(model, ("BIOSSES",))
+    plain["models"].append(plain["models"][0] | {"name": "broken", "model": str(broken)})
+    reporter = SimpleNamespace(report=events.append)
+    options = RunOptions(results=tmp_path / "results", sources=Sources(hub=hub, offline=True))
+    outcome = run(Suite.model_validate(plain), options, reporter)
+    said = [event.text for event in events if isinstance(event, Remark)]
+    assert len(said) == 1
+    assert said[0].startswith("model broken: its cells will fail: ")
+    assert "3 of 21 tensors are missing: model.layers.0.mlp.down_proj.weight" in said[0]
+    assert [type(event).__name__ for event in events[:3]] == ["RunBegins", "Remark", "Started"]
+    by_model = {cell.model: outcome.results[str(cell)] for cell in outcome.plan.cells}
+    assert isinstance(by_model["tiny"], Score)
+    assert isinstance(by_model["broken"], Failure)
+    assert by_model["broken"].error == "WeightsDoNotFitError"
+    assert outcome.exit_code == ExitCode.CELLS_FAILED

@@ -8,8 +8,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from cells_support import save_tiny_model
 from fetch_support import environment, fill, harness, parquet, write_suite
 from hub_server import hub_server
+from weights_support import rewrite, without
 
 from harness.digests import sha256_file
 
@@ -139,3 +141,19 @@ def test_weights_are_held_against_their_header(fetched: Path, tmp_path: Path, da
         (own / "config.json").unlink()
     with pytest.raises((ValueError, FileNotFoundError), match=r"header says|no GGUF|no config\.json"):
         _open(Wanted(kind="models", repo=str(own), revision=None, is_own=True), own)
+
+
+def test_weights_that_do_not_fit_are_unreadable(tmp_path: Path) -> None:
+    """A layer that is missing, and a head that the ability tasks of the suite want; no tensor is read."""
+    for name, part in (("layer", "layers.1."), ("head", "lm_head")):
+        rewrite(Path(save_tiny_model(tmp_path / name)), without(part))
+    models = "".join(
+        f"  - {{name: {name}, encoder: mean-pool, model: {tmp_path / name}}}\n" for name in ("layer", "head")
+    )
+    for tasks, wrong in (("embedding: {names: [STS12]}", {"layer"}), ("ability: [gsm8k]", {"layer", "head"})):
+        suite = write_suite(tmp_path, f"version: 1\nname: x\nmodels:\n{models}tasks:\n  {tasks}\n")
+        done = harness("doctor", str(suite), "--offline", "--json", env=environment("http://127.0.0.1:9", tmp_path))
+        checks = {one["wanted_by"][0]: one for one in json.loads(done.stdout)["checks"] if one["wanted_by"]}
+        assert {name for name in ("layer", "head") if checks[name]["status"] == "unreadable"} == wrong
+    assert "9 of 21 tensors are missing: model.layers.1." in checks["layer"]["detail"]
+    assert "lm_head.weight" in checks["head"]["detail"]

@@ -21,8 +21,8 @@ from fetch_support import (
     fill,
     harness,
     pinned,
-    safetensors,
     tiny_model,
+    tiny_weights,
     write_suite,
 )
 from hub_server import HubServer, hub_server
@@ -441,7 +441,7 @@ def test_the_server_satisfies_the_clients_own_download(place: Place) -> None:
     )
     target = place.folder / "snapshot"
     subprocess.run([sys.executable, "-c", code, str(target)], env=place.env, check=True, capture_output=True)
-    assert (target / WEIGHTS).read_bytes() == safetensors(64 + 5000)
+    assert (target / WEIGHTS).read_bytes() == tiny_weights(5000)
 
 
 def test_the_lock_file_is_read_once(tmp_path, monkeypatch):

@@ -1,0 +1,101 @@
+"""Would these weights fit? Asked of transformers itself, by names and shapes alone: no tensor is read or made.
+
+The model is built without memory (torch's meta device) and loaded from tensors of the same kind, whose names and shapes
+stand in the headers of the files. What transformers then says is what it would say of the real ones.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from harness.candidates.weight_files import check_safetensors, shapes_of, weight_files
+from harness.encoders.fit import Loading, fit_of, message, watched
+from harness.encoders.own_code import refused_by_name
+
+SENTENCES = "sentence-transformers"
+
+
+def misfit(folder: Path, kind: str, *, name: str, trust: bool, needs_head: bool) -> str | None:
+    """Return how the weights in a folder do not fit the model that an encoder makes of them; None where they do.
+
+    Args:
+        folder: of the model.
+        kind: of encoder: `mean-pool`, `rationale` or `sentence-transformers`.
+        name: of the model, for messages.
+        trust: whether it may run its own code.
+        needs_head: whether next-token logits are wanted.
+
+    Raises:
+        EnvironmentGapError: it wants to run its own code and may not.
+        ValueError, OSError: configuration or files cannot be read.
+    """
+    for one in _transformers(folder) if kind == SENTENCES else [folder]:
+        with refused_by_name(name):
+            loadings = dry_load(one, kind, trust=trust)
+        for loading in loadings:
+            fit = fit_of(loading)
+            if faults := [*fit.body, *(fit.head if needs_head else ())]:
+                return message(repr(str(one)), loading.model, faults)
+    return None
+
+
+def dry_load(folder: Path, kind: str, *, trust: bool) -> list[Loading]:
+    """Return what transformers says of a folder's weights; nothing of quantised ones, which only their package reads.
+
+    Args:
+        folder: with config.json and weights.
+        kind: of encoder; decides the model's class.
+        trust: whether it may run its own code.
+    """
+    import torch
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=trust)
+    files = weight_files(folder)
+    if not files or getattr(config, "quantization_config", None) is not None:
+        return []
+    with torch.device("meta"):
+        cls = type(_auto_class(config, kind).from_config(config, trust_remote_code=trust))
+    # Loading works on the model's own configuration, which making the class has settled: so it is read anew.
+    config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=trust)
+    with watched() as seen:
+        cls.from_pretrained(
+            None, config=config, state_dict=_tensors(files), device_map={"": "meta"}, ignore_mismatched_sizes=True
+        )
+    return seen
+
+
+def _auto_class(config: Any, kind: str) -> Any:
+    from transformers import AutoModel, AutoModelForCausalLM, AutoModelForTextEncoding
+
+    if kind != SENTENCES:
+        return AutoModelForCausalLM
+    # sentence-transformers takes the encoder of T5's kind alone, and of others all.
+    has_encoder_alone = config.is_encoder_decoder and type(config) in AutoModelForTextEncoding._model_mapping
+    return AutoModelForTextEncoding if has_encoder_alone else AutoModel
+
+
+def _tensors(files: list[Path]) -> dict[str, Any]:
+    """Return name -> tensor without memory, of all files."""
+    import torch
+
+    found: dict[str, Any] = {}
+    for file in files:
+        if file.suffix == ".safetensors":
+            check_safetensors(file)
+            found |= {name: torch.empty(shape, device="meta") for name, shape in shapes_of(file).items()}
+        else:
+            found |= torch.load(file, map_location="meta", weights_only=True)
+    return found
+
+
+def _transformers(folder: Path) -> Iterator[Path]:
+    """Give the folders of the transformers models inside a sentence-transformers model: its own, or its modules'."""
+    candidates = sorted(file.parent for file in folder.rglob("config.json"))
+    for one in candidates:
+        about = json.loads((one / "config.json").read_text(encoding="utf-8"))
+        if "model_type" in about and weight_files(one):
+            yield one
