@@ -108,7 +108,13 @@ def provenance_of(cell: Cell, candidate: Candidate, began: str) -> dict[str, Any
 
 def described(place: Located) -> dict[str, Any]:
     """Return where data or weights came from, for provenance."""
-    return {"source": place.source, "revision": place.revision, "identity": place.identity, "vouched": place.vouched}
+    return {
+        "kind": place.kind,
+        "source": place.source,
+        "revision": place.revision,
+        "identity": place.identity,
+        "vouched": place.vouched,
+    }
 
 
 def note_run(plan: Plan, store: Store) -> None:

