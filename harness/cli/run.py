@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +29,7 @@ from harness.cli.options import (
     quiet,
     sources_of,
 )
-from harness.environment import settle_caches
+from harness.environment import settle_caches, versions
 from harness.errors import ExitCode
 from harness.evaluation.executors.table import EXECUTORS
 from harness.evaluation.options import RunOptions
@@ -36,7 +37,9 @@ from harness.evaluation.progress import reporter_for
 from harness.evaluation.run import run as run_suite
 from harness.report.write import Written, write_report
 from harness.results.outcome import outcome_of
+from harness.results.records import Result
 from harness.results.store import Store
+from harness.results.versions import made_by_others
 from harness.suite.load import LoadedSuite
 from harness.wording import listing
 from harness.writing import refuse, saying
@@ -91,7 +94,9 @@ def run(
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     kept = f"the results are kept: harness report {loaded.spelling} --results {results} --out OTHER"
     with saying(f"--out {out}", step=kept):
-        written = write_report(outcome.plan, outcome.results, Store(results), out)
+        written = write_report(
+            outcome.plan, outcome.results, Store(results), out, remarks=_of_versions(outcome.results.values())
+        )
     _show(written, as_json, outcome.exit_code)
     raise typer.Exit(outcome.exit_code)
 
@@ -118,7 +123,14 @@ def report(
     plan = planned(loaded, sources_of(hub, offline), models=models, tasks=tasks, limit=limit)
     outcome = outcome_of(plan, Store(results))
     with saying(f"--out {out}"):
-        written = write_report(outcome.plan, outcome.results, Store(results), out, with_latex=form is not None)
+        written = write_report(
+            outcome.plan,
+            outcome.results,
+            Store(results),
+            out,
+            with_latex=form is not None,
+            remarks=_of_versions(outcome.results.values()),
+        )
     # What is missing lacks nothing for a report; a failed cell is worth an exit code.
     failed = any(result.status == "error" for result in outcome.results.values())
     code = ExitCode.CELLS_FAILED if failed else ExitCode.OK
@@ -128,6 +140,14 @@ def report(
 
 def _reports_of(loaded: LoadedSuite) -> Path:
     return Path("reports/out") / loaded.suite.name
+
+
+def _of_versions(results: Iterable[Result]) -> list[str]:
+    """Say where stored scores were made by other versions than those installed; returns it for the report."""
+    lines = made_by_others(results, versions())
+    for line in lines:
+        print(line, file=sys.stderr)
+    return lines
 
 
 def _show(written: Written, as_json: bool, code: ExitCode) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -33,7 +34,13 @@ class Written(NamedTuple):
 
 
 def write_report(
-    plan: Plan, results: Mapping[str, Result], store: Store, folder: Path, *, with_latex: bool = False
+    plan: Plan,
+    results: Mapping[str, Result],
+    store: Store,
+    folder: Path,
+    *,
+    with_latex: bool = False,
+    remarks: Sequence[str] = (),
 ) -> Written:
     """Write report.md, index.html, the CSV files and the pictures.
 
@@ -43,11 +50,13 @@ def write_report(
         store: the results folder: items to resample and rationales to read; comparisons are kept in it.
         folder: where the files go; it is made where it is not there.
         with_latex: write report.tex too.
+        remarks: what else a reader must know, such as of versions; before the summary's own.
     """
     differences = Differences(store)
     for scores in _by_task(plan, results):
         differences.prepare(scores)
     summary = summarise(plan, results, differences, partial(evidence, store), decide=partial(judged, store))
+    summary = replace(summary, warnings=(*remarks, *summary.warnings))
     drawn = pictures.draw(points_in(summary), panels(summary), summary.baseline)
     texts = _texts(Report(summary=summary, store=store, pictures=tuple(drawn)), with_latex=with_latex)
     contents = {name: text.encode("utf-8", "backslashreplace") for name, text in texts.items()}

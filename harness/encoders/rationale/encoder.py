@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from harness.encoders.rationale.prefix_attention import SharedPrefix
 from harness.encoders.rationale.probe import check_shared_prefix
 from harness.encoders.rationale.template import Template, end_tokens, render_template, tokenise
 from harness.encoders.weights import weights_of
+from harness.environment import versions
 from harness.errors import HarnessError
 from harness.sources.places import Located
 from harness.suite.model_entries import RationaleSpec
@@ -72,7 +74,7 @@ class RationaleEncoder(LanguageModelEncoder):
         super().__init__(spec, loaded, max_text_tokens=_room(loaded, self.template, spec), batch_tokens=budget)
         self._ends = end_tokens(self.model, self.tokenizer, self.template)
         self._cache, self._seed = cache, seed
-        self._name = f"{fingerprint}\0{seed}\0{self.template.sha256}"
+        self._name = f"{fingerprint}\0{seed}\0{self.template.sha256}\0{_made_with(spec)}"
         self._prompted = self._with_prompt()
         self._tally = Tally(opens_thinking=self.template.opens_thinking)
         self._from_cache = self._written = 0
@@ -245,6 +247,13 @@ class RationaleEncoder(LanguageModelEncoder):
         if self._vllm is None or not sampling.max_new_tokens:
             return generate(self._prompted, rows, sampling)
         return vllm_writer.rollouts(self._vllm, self._prompted, rows, sampling)
+
+
+def _made_with(spec: RationaleSpec) -> str:
+    """Return the versions that can change a rationale or its vector: a cell records those that made what it scores."""
+    names = ["torch", "transformers", "tokenizers", "peft"]
+    own = [f"{name} {versions()[name]}" for name in names]
+    return " ".join([*own, f"vllm {version('vllm')}"] if spec.generation.engine == "vllm" else own)
 
 
 def _entry(one: Rollout) -> Entry:

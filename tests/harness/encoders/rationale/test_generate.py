@@ -13,7 +13,9 @@ from cells_support import located, save_tiny_model, tiny_model, tiny_tokenizer
 from scipy.stats import chisquare
 
 import harness
+from harness import environment
 from harness.encoders.cache import ContentCache, Entry
+from harness.encoders.rationale import encoder as encoder_module
 from harness.encoders.rationale.draws import Draws, pick
 from harness.encoders.rationale.encoder import RationaleEncoder
 from harness.encoders.rationale.generate import PREFILL_TOKENS, Sampling, generate, with_prompt
@@ -337,6 +339,20 @@ def encoder(folder: Path, cache: ContentCache | None = None, **options: Any) -> 
     given |= {"generation": {"max_new_tokens": 6, "temperature": 1.0}, "max_text_tokens": 64}
     spec = RationaleSpec.model_validate(given | options)
     return RationaleEncoder(spec, located(folder), None, fingerprint="f", seed=0, cache=cache)
+
+
+def test_what_other_versions_wrote_is_not_looked_up(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an upgrade a text is written about anew: a cell records the versions that made its vectors."""
+    cache = ContentCache(tmp_path / "vectors")
+    encoder(folder, cache).encode(TEXTS, role=None, prompt=None)
+    for name in ("torch", "transformers", "tokenizers", "peft"):
+        other = {**environment.versions(), name: "9.9.9"}
+        monkeypatch.setattr(encoder_module, "versions", lambda other=other: other)
+        upgraded = encoder(folder, cache)
+        upgraded.encode(TEXTS, role=None, prompt=None)
+        assert upgraded.take_details()["from_cache"] == 0
 
 
 def test_second_call_generates_nothing(folder: Path, tmp_path: Path) -> None:
