@@ -10,6 +10,7 @@ import typer
 
 from harness.cli.options import ResultsOption
 from harness.cli.streams import json_for_output
+from harness.results.damage import AGAIN, in_words
 from harness.results.inspection import find
 from harness.results.records import Failure, Score, to_json
 from harness.results.store import Store
@@ -26,8 +27,11 @@ def inspect(
         print(json_for_output(to_json(one)), end="")
         if len(cells) > 1:
             print(f"one record, measured once for: {', '.join(cells)}", file=sys.stderr)
+        lost = store.lost(one) if isinstance(one, Score) else {}
+        if lost:
+            print(f"{cells[0]}: {in_words(lost)}; {AGAIN}", file=sys.stderr)
         if isinstance(one, Failure):
             print(one.traceback, file=sys.stderr, end="")
-        table = store.items_of(one) if items and isinstance(one, Score) else None
+        table = store.items_of(one) if items and not lost and isinstance(one, Score) else None
         if table is not None:
             print(table.slice(0, items).to_pandas().to_string(max_colwidth=60))

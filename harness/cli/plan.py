@@ -33,6 +33,7 @@ from harness.errors import InputError
 from harness.evaluation.permission import withheld
 from harness.plan.cells import Cell, Plan
 from harness.plan.tasks import resolve_tasks
+from harness.results.damage import read
 from harness.results.store import Store
 from harness.suite.load import LoadedSuite, load_suite
 from harness.suite.shipped import shipped_suites
@@ -148,7 +149,7 @@ def paces_of(
 
 def plan_row(cell: Cell, store: Store, cost: CellCost) -> dict[str, Any]:
     """Return one cell as `plan --json` and `ls --json` show it."""
-    stored = store.get(cell.task.name, cell.key)
+    stored = read(cell, store)
     status = stored.status if stored else cell.state
     return {
         "model": cell.model,

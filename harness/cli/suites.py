@@ -22,6 +22,7 @@ from harness.cost.estimate import cost_of, writes_of
 from harness.errors import InputError
 from harness.plan.planner import make_plan
 from harness.plan.tasks import resolve_tasks
+from harness.results.damage import read
 from harness.results.records import Score
 from harness.results.store import Store
 from harness.sources.places import Sources
@@ -112,6 +113,6 @@ def _list_cells(suite: str, wanted: list[str], results: Path, sources: Sources, 
         print_json(rows)
         return
     for cell, row in zip(shown, rows, strict=True):
-        stored = store.get(cell.task.name, cell.key)
+        stored = read(cell, store)
         score = f"{stored.score:6.2f}" if isinstance(stored, Score) else "     -"
         print(f"{cell!s:48} {row['status']:8} {score}  {cell.key or cell.reason or ''}")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from harness.comparison.losses import Evidence
-from harness.comparison.pair import Pooled, paired_parts, pooled_scores
+from harness.comparison.pair import FOLDER, Pooled, paired_parts, pooled_scores
 from harness.comparison.retention import Judgement, judge
 from harness.digests import sha256_text
 from harness.results.records import Score
@@ -30,7 +30,6 @@ EVIDENCE_VERSION = 3
 """Raised when the way evidence is computed changes."""
 JUDGEMENT_VERSION = 1
 """Raised when the way evidence is judged changes."""
-FOLDER = "comparisons"
 Kept = TypeVar("Kept")
 GOLD_MEASURE = "nats per token of the gold answer"
 
@@ -49,9 +48,7 @@ def evidence(store: Store, score: Score, base: Score) -> PairEvidence:
     if score.items is None or base.items is None or score.metric != base.metric or score.limit != base.limit:
         return PairEvidence(None, None)
     name = f"retention-v{EVIDENCE_VERSION}-{score.items.sha256[:20]}-{base.items.sha256[:20]}.json"
-    kept = _loaded(
-        store.kept(FOLDER, name), lambda each: PairEvidence(*(Evidence(**one) if one else None for one in each))
-    )
+    kept = _loaded(store.kept(FOLDER, name), _pair_of)
     if kept is not None:
         return kept
     found = PairEvidence(_of_metric(store, score, base), _of_gold(store, score, base))

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from harness.errors import InputError
 from harness.plan.planner import make_plan
 from harness.plan.seeds import split_seed
+from harness.results.damage import relied_on
 from harness.results.facts import name_of
 from harness.results.outcome import outcome_of
 from harness.results.records import Failure, Result, Score
@@ -128,7 +129,8 @@ class _Entry(NamedTuple):
 def _entries(store: Store) -> list[_Entry]:
     others = store.other_names()
     found = []
-    for one in store.all_results():
+    for stored in store.all_results():
+        one = relied_on(stored, store) if isinstance(stored, Score) else stored
         found.append(_Entry(one.model, _label(one), one))
         further = others.get((one.task, one.key), [])
         found += [_Entry(name.model, name.cell.partition("/")[2], one) for name in further]

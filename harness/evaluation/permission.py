@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from harness import sandbox
 from harness.plan.cells import Plan
+from harness.results.damage import is_finished
 from harness.results.store import Store
 from harness.suite.task_entries import CodeRef
 from harness.tasks.humaneval import ALLOW
@@ -26,7 +27,7 @@ def withheld(plan: Plan, store: Store) -> list[Withheld]:
     wanting = {
         cell.task.name: cell.task
         for cell in plan.cells
-        if cell.task.runs_code and cell.state == "to run" and not store.has_score(cell.task.name, cell.key)
+        if cell.task.runs_code and cell.state == "to run" and not is_finished(cell, store)
     }
     found = []
     for name, task in wanting.items():

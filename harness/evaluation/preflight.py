@@ -14,6 +14,7 @@ from harness.plan.cells import Cell, Plan, dataset_name
 from harness.plan.planner import make_plan
 from harness.plan.tasks import resolve_tasks
 from harness.provision.fitting import misfit_of
+from harness.results.damage import is_finished
 from harness.results.outcome import needs_work
 from harness.results.store import Store
 from harness.sources import wheels
@@ -149,7 +150,7 @@ def _from_hub(plan: Plan, store: Store) -> dict[tuple[Kind, str, str | None], li
                 names.append(name)
 
     for cell in plan.cells:
-        if cell.state == "to run" and not store.has_score(cell.task.name, cell.key):
+        if cell.state == "to run" and not is_finished(cell, store):
             for info in cell.task.parts:
                 want("datasets", plan.datasets.get(dataset_name(info)), cell.task.label)
     for candidate in plan.candidates:

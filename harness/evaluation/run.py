@@ -13,6 +13,7 @@ from harness.evaluation.preflight import foreseen, ready, refuse_nothing
 from harness.evaluation.record import lost, note_all_names, note_run
 from harness.plan.cells import Cell, Plan
 from harness.plan.planner import make_plan
+from harness.results.damage import damage, is_finished
 from harness.results.outcome import RunOutcome, needs_work, outcome_of
 from harness.results.store import Store
 from harness.suite.load import load_suite
@@ -46,9 +47,13 @@ def run(suite: Suite | str | Path, options: RunOptions | None = None, reporter: 
         note_run(plan, store)
         began = datetime.now(UTC).isoformat(timespec="seconds")
         before = {str(cell): store.stamp(cell.task.name, cell.key) for cell in cells}
-        with told(reporter, cells, done=sum(store.has_score(cell.task.name, cell.key) for cell in plan.cells)):
+        damaged = {str(cell): damage(cell, store) for cell in cells}
+        with told(reporter, cells, done=sum(is_finished(cell, store) for cell in plan.cells)):
             for line in foreseen(plan, cells):
                 reporter.report(Remark(text=line))
+            for name, why in damaged.items():
+                if why is not None:
+                    reporter.report(Remark(text=f"{name} is run again, since its files are damaged: {why}"))
             execute(plan, cells, options, reporter)
             left = [cell for cell in cells if store.stamp(cell.task.name, cell.key) == before[str(cell)]]
             if left:

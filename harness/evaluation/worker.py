@@ -21,6 +21,7 @@ from harness.evaluation.events import Finished, Phase, Progress, Reporter, Start
 from harness.evaluation.record import described, failure_of, note_names, provenance_of, score_of
 from harness.plan.cells import Cell, Plan, dataset_name
 from harness.results import rationale_file
+from harness.results.damage import is_finished
 from harness.results.records import Failure, Result, Score
 from harness.results.store import Store
 from harness.sources.reading import unchanged
@@ -57,7 +58,7 @@ class Worker:
                 with self.store.claim(cell.key) as claimed:
                     if not claimed:
                         held.append(cell)
-                    elif self.store.has_score(cell.task.name, cell.key):
+                    elif is_finished(cell, self.store):
                         result = self.store.get(cell.task.name, cell.key)
                         self.reporter.report(Finished(cell=cell, result=result, seconds=0.0))
                     elif not self.attempts.died(cell):  # else it would kill this process too

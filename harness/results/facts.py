@@ -163,6 +163,9 @@ class Facts:
     seeds: dict[str, Any] = field(default_factory=dict)
     """n and scores, of a mean over seeds; made when results are read, never stored."""
 
+    lost: str | None = None
+    """What of the cell's files is lost; found when results are read, never stored."""
+
 
 KEYS = tuple(one.name for one in fields(Facts))
 """All keys of a provenance."""

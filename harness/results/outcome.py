@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from harness.errors import ExitCode, worst
 from harness.plan.cells import Cell, Plan
+from harness.results.damage import is_finished, read
 from harness.results.records import Failure, Result
 from harness.results.seeds import fold
 from harness.results.store import Store
@@ -24,8 +25,8 @@ class RunOutcome:
 
 
 def needs_work(cell: Cell, store: Store) -> bool:
-    """Whether a cell is applicable and has no score."""
-    return cell.state != "n/a" and not store.has_score(cell.task.name, cell.key)
+    """Whether a cell is applicable and has no score, or has lost a file of it."""
+    return cell.state != "n/a" and not is_finished(cell, store)
 
 
 def outcome_of(plan: Plan, store: Store, *, ran: int = 0) -> RunOutcome:
@@ -48,5 +49,5 @@ def outcome_of(plan: Plan, store: Store, *, ran: int = 0) -> RunOutcome:
 
 def stored_results(plan: Plan, store: Store) -> dict[str, Result]:
     """Return str(cell) -> score or failure, for every cell of the plan that has one."""
-    found = {str(cell): store.get(cell.task.name, cell.key) for cell in plan.cells}
+    found = {str(cell): read(cell, store) for cell in plan.cells}
     return {cell: result for cell, result in found.items() if result is not None}

@@ -126,11 +126,27 @@ def from_json(text: str) -> Result:
         record = {"unit": "points", "lower_is_better": False} | record  # records from before the ability axis
     if kind is None or set(record) != {one.name for one in fields(kind)}:
         raise ValueError("not a result record: status or fields differ")
+    wrong = [name for name, kinds in _KINDS.items() if name in record and type(record[name]) not in kinds]
+    if wrong:
+        raise ValueError(f"not a result record: {', '.join(wrong)} cannot be {record[wrong[0]]!r}")
     if kind is Score:
         record["metrics"] = tuple(Metric(**metric) for metric in record["metrics"])
         record["items"] = ItemsFile(**record["items"]) if record["items"] else None
     result: Result = kind(**record)
     return result
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("key", "model", "axis", "type", "task", "metric", "error", "message", "traceback"), (str,)),
+    "score": (float, int),
+    **dict.fromkeys(("stderr", "ci_low", "ci_high"), (float, int, type(None))),
+    "n": (int,),
+    "limit": (int, type(None)),
+    "metrics": (list,),
+    "items": (dict, type(None)),
+    "provenance": (dict,),
+}
+"""Field -> what a record may hold there."""
 
 
 def _pack(value: Any) -> Any:

@@ -20,13 +20,15 @@ from typing import Any, NamedTuple
 
 from filelock import FileLock, Timeout
 
-from harness.digests import write_atomically
+from harness.digests import sha256_file, write_atomically
 from harness.errors import InputError, ResultsNotWrittenError
 from harness.results.records import Failure, ItemsFile, Result, Score, SeededScore, from_json, to_json
 from harness.writing import in_words
 
 logger = logging.getLogger(__name__)
 
+ITEMS, RATIONALES = "per-item results", "rationales to read"
+"""What stands beside a record."""
 ESCAPED = "backslashreplace"
 """How a record holds half a surrogate pair, as an error may name one: by an escape of JSON, which reads back."""
 
@@ -69,6 +71,20 @@ class Store:
         """Return inode and time of the cell's records: another tuple after every commit."""
         paths = [self._path(task, str(key), suffix) for suffix in ("json", "failure.json")]
         return tuple((one.stat().st_ino, one.stat().st_mtime_ns) for one in paths if one.is_file())
+
+    def lost(self, score: Score) -> dict[str, str]:
+        """Return what beside a score's record is not what it was committed with, in words -> file and why."""
+        about = score.provenance.get("rationale_samples") or {}
+        named = {ITEMS: (score.items.name, score.items.sha256)} if score.items else {}
+        named |= {RATIONALES: (str(about["name"]), str(about["sha256"]))} if about else {}
+        found = {}
+        for what, (name, sha256) in named.items():
+            try:
+                if sha256_file(self.root / "cells" / score.task / name) != sha256:
+                    found[what] = f"{name}: not the file that the cell was committed with"
+            except OSError as error:
+                found[what] = f"{name}: {'missing' if isinstance(error, FileNotFoundError) else 'cannot be read'}"
+        return found
 
     def put_score(self, score: Score, items: Any | None, unit: str) -> Score:
         """Commit a score.
@@ -141,9 +157,10 @@ class Store:
         if score.items is None:
             return None
         path = self._path(score.task, score.key, "parquet")
-        content = path.read_bytes() if path.exists() else b""
+        content = path.read_bytes() if path.is_file() else b""
         if hashlib.sha256(content).hexdigest() != score.items.sha256:
-            raise InputError([f"{path}: the per-item results are not those the cell {score.key} was committed with"])
+            what = f"the per-item results are not those the cell {score.key} was committed with"
+            raise InputError([f"{path}: {what}; `harness run` makes it again"])
         file = pq.ParquetFile(io.BytesIO(content))
         columns = [name for name in file.schema_arrow.names if wanted is None or wanted(name)]
         # One thread: arrow's pool can outlive the interpreter and abort it ("terminate called") at exit.
@@ -171,8 +188,13 @@ class Store:
         """Return (task, key) -> the further cells that a record is, sorted."""
         found: dict[tuple[str, str], list[OtherName]] = {}
         for path in sorted((self.root / "names").glob("*/*.json")):
-            one = json.loads(path.read_text(encoding="utf-8"))
-            found.setdefault((one["task"], one["key"]), []).append(OtherName(one["model"], one["cell"]))
+            try:
+                one = json.loads(path.read_text(encoding="utf-8"))
+                found.setdefault((one["task"], one["key"]), []).append(OtherName(one["model"], one["cell"]))
+            except (ValueError, LookupError, TypeError, OSError) as error:
+                logger.warning(
+                    "%s: not a note of a name (%s); remove it, and `harness run` writes it again", path, error
+                )
         return {place: sorted(names) for place, names in found.items()}
 
     @contextmanager
@@ -252,9 +274,14 @@ def _not_written(path: Path, error: OSError) -> ResultsNotWrittenError:
 
 def _read(path: Path) -> Result:
     try:
-        return from_json(path.read_text(encoding="utf-8"))
-    except (ValueError, TypeError) as error:
-        raise InputError([f"{path}: not a result record ({error}); move it away to have it run again"]) from error
+        result = from_json(path.read_text(encoding="utf-8"))
+        if (result.task, result.key) != (path.parent.name, path.name.split(".")[0]):
+            raise ValueError(f"it is that of {result.task}/{result.key}")
+    except FileNotFoundError:
+        raise
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OSError) as error:
+        raise InputError([f"{path}: not a result record ({error}); `harness run` makes it again"]) from error
+    return result
 
 
 def _parquet(table: Any) -> bytes:

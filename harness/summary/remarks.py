@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.plan.cells import Plan
+from harness.results.damage import AGAIN
 from harness.results.facts import PlaceFacts, facts_of, left_out_said, off_count_said
+from harness.results.records import SeededScore
 from harness.summary.views import CellView
 
 
@@ -41,6 +43,9 @@ def warnings(plan: Plan, views: Iterable[CellView]) -> tuple[str, ...]:
     for view in views:
         if view.score is None:
             continue
+        for one in view.score.parts if isinstance(view.score, SeededScore) else (view.score,):
+            if lost := facts_of(one).lost:
+                lines[f"{one.model}/{view.cell.task.label}: {lost}; {AGAIN}"] = None
         facts = facts_of(view.score)
         lines |= {f"{view.cell.task.name}: {said}": None for said in facts.data_remarks}
         lines |= {f"{view.cell.task.name}: {said}": None for said in off_count_said(facts)}

@@ -100,7 +100,7 @@ def test_a_torn_file_and_a_foreign_version_are_refused(store: Store, content: st
     with pytest.raises(InputError, match="not a result record") as caught:
         store.get(TASK, KEY)
     assert str(path) in str(caught.value)
-    assert "move it away" in str(caught.value)
+    assert "`harness run` makes it again" in str(caught.value)
     with pytest.raises(InputError, match="not a result record") as listed:
         list(store.all_results())
     assert str(path) in str(listed.value)
