@@ -10,7 +10,7 @@ from candidates_support import CHATML
 from cells_support import tiny_tokenizer
 from transformers.utils import chat_template_utils
 
-from harness.encoders.rationale.describe import describe
+from harness.encoders.rationale.describe import Tally
 from harness.encoders.rationale.template import render_template, with_pinned_date
 from harness.errors import HarnessError
 
@@ -71,6 +71,8 @@ def test_template_variables_reach_the_template() -> None:
 
 def test_a_thought_that_the_template_opens_counts_as_one() -> None:
     """What is written has no `<think>` then, and thinks from its first token."""
-    written = (["a", "b"], ["first, ...</think> x", "<think> y"], [3, 3], [False, False])
-    assert describe(*written)["without_think"] == 0.5
-    assert describe(*written, opens_thinking=True)["without_think"] == 0.0
+    for opens, without in ((False, 0.5), (True, 0.0)):
+        tally = Tally(opens_thinking=opens)
+        for text, rationale in (("a", "first, ...</think> x"), ("b", "<think> y")):
+            tally.add(text, rationale, tokens=3, cut=False)
+        assert tally.described()["without_think"] == without
