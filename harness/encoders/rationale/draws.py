@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PICK_BLOCK = 256
 """Tokens of the vocabulary that a draw takes together first; part of what a seed means."""
 PICK_ROWS = 16
-"""Rows that are sampled at once: their probabilities stay in the processor's caches."""
+"""Rows that are sampled at once on a CPU: their probabilities stay in the processor's caches."""
 
 
 class Draws:
@@ -78,9 +78,10 @@ def pick(
     if draws is None:
         raise ValueError("a sampled token needs random numbers")
     noise = torch.as_tensor(draws, device=logits.device).clamp_min(torch.finfo(torch.float32).tiny)
+    step = PICK_ROWS if logits.device.type == "cpu" else len(logits)
     chosen = [
-        _race(logits[start : start + PICK_ROWS], temperature, noise[start : start + PICK_ROWS])
-        for start in range(0, len(logits), PICK_ROWS)
+        _race(logits[start : start + step], temperature, noise[start : start + step])
+        for start in range(0, len(logits), step)
     ]
     return torch.cat(chosen)
 

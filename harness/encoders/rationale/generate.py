@@ -285,6 +285,7 @@ class WritingBatch:
         lengths = self._cache.lengths
         assert lengths is not None  # noqa: S101 - set by prefill
         positions = (len(self._prefix) + lengths)[:, None]
+        self._cache.filled = max(len(self._ids[place]) + len(self._written[place]) for place in self.places)
         states = self._forward(self._tokens[:, None], positions)[:, 0]  # (b, h)
         self._sums.index_add_(0, torch.as_tensor(self.places, device=self._device), states.float())
         self._cache.lengths = lengths + 1

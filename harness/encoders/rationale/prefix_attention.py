@@ -58,6 +58,9 @@ class RowCache:
         self.rows = rows
         self.lengths: torch.Tensor | None = None
         """(b,) int64: own tokens of each row that are filled in; set by whoever feeds tokens; None in the prefill."""
+        self.filled = 0
+        """Slots that are read while single tokens are fed: the longest row's with the new token; known to the host, so
+        that no layer has to ask the device."""
         self.filling = slice(0, rows)
         """The rows that the prefill is at: a batch is read in parts, so that its activations stay small."""
         self.keys: list[torch.Tensor] = []
@@ -85,8 +88,7 @@ class RowCache:
         rows = torch.arange(self.rows, device=keys.device)
         own_keys[rows, :, self.lengths] = keys[:, :, 0]
         own_values[rows, :, self.lengths] = values[:, :, 0]
-        filled = int(self.lengths.max()) + 1
-        return own_keys[:, :, :filled], own_values[:, :, :filled]
+        return own_keys[:, :, : self.filled], own_values[:, :, : self.filled]
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Return the tokens seen; position ids are always passed, so nothing is derived from it."""
