@@ -28,7 +28,8 @@ from sentence_transformers.sentence_transformer.modules import Pooling, Transfor
 from transformers import TrainerCallback
 
 from grace.config.load import load_config
-from grace.data.rows import Row, load_data
+from grace.data.rows import load_data
+from grace.data.table import Row
 from grace.run.directory import RunDir
 from grace.run.session import Session
 from grace.run.trainable import attach_lora, load_trainable, locate_base

@@ -6,13 +6,14 @@ same text twice, are left out instead, counted, and written to the run's `skippe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from grace.config.schema import Columns, Data
 from grace.data.read import read_dataset, read_file
+from grace.data.table import Row, RowTable, RowWriter
 from harness.digests import sha256_file
 from harness.errors import InputError
 from harness.row_files import FileRow
@@ -20,19 +21,6 @@ from harness.sources.places import Sources
 from harness.wording import did_you_mean, display_path, first_lines, listing, short
 
 SHOWN_PROBLEMS = 10
-
-
-class Row(NamedTuple):
-    """One training example."""
-
-    query: str
-    """The query, or the text of unsupervised data."""
-    positive: str | None
-    """None in unsupervised data."""
-    negatives: tuple[str, ...]
-    """Hard negatives; often one, perhaps none."""
-    place: str
-    """For messages: `file:line`, or `dataset, row n`."""
 
 
 class Skipped(NamedTuple):
@@ -48,7 +36,7 @@ class Skipped(NamedTuple):
 class TrainingData:
     """Checked rows and where they came from."""
 
-    rows: tuple[Row, ...]
+    rows: Sequence[Row]
     skipped: tuple[Skipped, ...]
     is_supervised: bool
     """Whether rows are (query, positive, negatives) and not single texts."""
@@ -87,7 +75,7 @@ def load_data(data: Data, sources: Sources, *, at_least: int = 2) -> TrainingDat
         left_out = f" ({len(skipped)} were skipped)" if skipped else ""
         raise InputError([f"{source}: {len(rows)} usable row(s){left_out}, and a step takes {at_least}"])
     return TrainingData(
-        rows=tuple(rows),
+        rows=rows,
         skipped=tuple(skipped),
         is_supervised=data.is_supervised,
         source=source,
@@ -95,10 +83,21 @@ def load_data(data: Data, sources: Sources, *, at_least: int = 2) -> TrainingDat
     )
 
 
-def _checked(raw: Iterable[FileRow], data: Data, problems: list[str]) -> tuple[list[Row], list[Skipped]]:
+def _checked(raw: Iterable[FileRow], data: Data, problems: list[str]) -> tuple[RowTable, list[Skipped]]:
     """Return the rows to train on and those left out; raises InputError over problems, those of reading included."""
+    with RowWriter() as rows:
+        bad = _sorted_out(raw, data, problems, rows)
+        if bad and data.bad_rows == "error":
+            problems += [f"{one.place}: {one.reason}" for one in bad]
+        if problems:
+            hint = ["data.bad_rows: skip leaves such rows out, counted"] if bad and data.bad_rows == "error" else []
+            raise InputError([*first_lines(problems, most=SHOWN_PROBLEMS), *hint])
+        return rows.table(), bad
+
+
+def _sorted_out(raw: Iterable[FileRow], data: Data, problems: list[str], rows: RowWriter) -> list[Skipped]:
+    """Write the rows to train on, note what is wrong in `problems`, and return those that cannot be used."""
     columns = data.resolved_columns
-    rows: list[Row] = []
     bad: list[Skipped] = []
     for one in raw:
         found = _row(one, columns)
@@ -110,14 +109,9 @@ def _checked(raw: Iterable[FileRow], data: Data, problems: list[str]) -> tuple[l
             rows.append(found)
         else:
             bad.append(Skipped(one.place, reason))
-        if data.limit is not None and len(rows) == data.limit:
+        if data.limit is not None and rows.count == data.limit:
             break
-    if bad and data.bad_rows == "error":
-        problems += [f"{one.place}: {one.reason}" for one in bad]
-    if problems:
-        hint = ["data.bad_rows: skip leaves such rows out, counted"] if bad and data.bad_rows == "error" else []
-        raise InputError([*first_lines(problems, most=SHOWN_PROBLEMS), *hint])
-    return rows, bad
+    return bad
 
 
 def _row(raw: FileRow, columns: Columns) -> Row | str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grace.data.batches import batch_of
-from grace.data.rows import Row
+from grace.data.table import Row
 from grace.errors import TrainingFailedError
 from grace.run.session import Finished, Session
 from grace.run.stopping import Clock, Interrupt, interruptible, learning_rate, share_done

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from grace.data.rows import Row
+from grace.data.table import Row
 from grace.objectives.losses import cosines, false_negatives, info_nce, kl_to_base
 from grace.run.session import Session
 from grace.training.contrastive.inputs import Inputs

@@ -127,11 +127,11 @@ def _task(session: Session, gradient: PolicyGradient, roles: Roles) -> PolicyTas
 
 
 def _prompts(session: Session) -> Any:
-    """Return what trl takes for its data: it tokenises the prompts, and the rollout function looks at `row` alone."""
+    """Return what trl takes for its data: an index a row, for the rollout function looks at nothing else."""
     from datasets import Dataset
 
-    rows = session.data.rows
-    return Dataset.from_dict({"prompt": [row.positive or row.query for row in rows], "row": range(len(rows))})
+    count = len(session.data.rows)
+    return Dataset.from_dict({"prompt": [""] * count, "row": range(count)})
 
 
 def _remember_the_base(trainer: Any, session: Session, *, is_staged: bool) -> None:

@@ -47,16 +47,18 @@ def _check_clip(gradient: PolicyGradient) -> None:
 
 
 def _roles(config: TrainConfig, data: TrainingData) -> Roles:
-    with_negative = [bool(row.negatives) for row in data.rows]
-    if any(with_negative) and not all(with_negative):
-        lacking = data.rows[with_negative.index(False)]
+    lacking, has_some = None, False
+    for row in data.rows:
+        has_some = has_some or bool(row.negatives)
+        lacking = row if lacking is None and not row.negatives else lacking
+    if lacking is not None and has_some:
         raise InputError(
             [f"{lacking.place}: no negative, but other rows have one; objective grace wants one in every row or in "
              "none (leave data.columns.negative out)"]
         )  # fmt: skip
     return roles_of(
         config.grace.credit,
-        has_negative=all(with_negative),
+        has_negative=has_some,
         k=config.grace.rollouts,
         has_greedy=policy_gradient(config.grace).baseline == "greedy",
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from grace.config.schema import Credit
-from grace.data.rows import Row as Triplet
+from grace.data.table import Row as Triplet
 from grace.objectives.rewards import Role, rewarded_roles
 from harness.encoders.batching import default_budget, plan_batches
 from harness.encoders.rationale.generate import Rollout, Sampling, forward_on, generate, with_prompt

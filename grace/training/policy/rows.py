@@ -9,7 +9,7 @@ from typing import Any
 
 import torch  # noqa: TID253 - this module is imported when a policy is trained, and never before
 
-from grace.data.rows import Row as Triplet
+from grace.data.table import Row as Triplet
 from grace.training.policy.rollouts import Roles, Writer, text_of
 from grace.training.policy.tree import Row
 from harness.encoders.head import body_of

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch  # noqa: TID253 - this module is imported when a policy is trained, and never before
 
 from grace.data.batches import batch_of
-from grace.data.rows import Row as Triplet
+from grace.data.table import Row as Triplet
 from grace.objectives import rewards
 from grace.objectives.policy_gradients import PolicyGradient
 from grace.training.policy.rollouts import Roles, Writer

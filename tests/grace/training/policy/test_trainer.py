@@ -324,7 +324,7 @@ def test_texts_without_pairs_train_too(grace: dict[str, Any], folder: Path, tmp_
 
 def test_what_is_drawn_is_a_function_of_seed_generation_text_and_number() -> None:
     """Rollouts of one text have different indices over all its roles; generations have different seeds."""
-    from grace.data.rows import Row
+    from grace.data.table import Row
 
     rows = [Row("a", None, (), "f:1"), Row("b", None, (), "f:2")]
     for credit in ("paper", "symmetric"):
