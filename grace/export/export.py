@@ -22,6 +22,7 @@ from grace.export.card import Card, base_of, card
 from grace.run.directory import put_in_place
 from harness.candidates.candidate import Candidate
 from harness.candidates.candidate_file import CandidateFile
+from harness.encoders.adapter import with_peft
 from harness.encoders.frame import frame_ids
 from harness.encoders.language_model import load_causal
 from harness.encoders.loading import load
@@ -136,9 +137,7 @@ def _save_weights(candidate: Candidate, folder: Path) -> _Size:
     loaded = load_causal(spec.model_copy(update={"device": "cpu"}), weights_of(candidate), None, needs_head=needs_head)
     model = loaded.model
     if candidate.adapter is not None:
-        from peft import PeftModel
-
-        model = PeftModel.from_pretrained(model, candidate.adapter.load_from).merge_and_unload()
+        model = with_peft(model, candidate.adapter).merge_and_unload()
     # A head that was not in the files was drawn at random: left out, it is missing in the export too.
     (model.base_model if loaded.head_faults else model).save_pretrained(folder)
     tokenizer = loaded.tokenizer

@@ -7,7 +7,9 @@ only people read: a README beside the weights makes no other base.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from harness.sources.places import Located
 
 IDENTITY, FILES = "base_identity", "base_files"
 """Keys of `training` in `candidate.yaml`."""
+ADAPTER_CONFIG = "adapter_config.json"
 FOR_PEOPLE = ("readme", "license", "notice", "changelog")
 """Beginnings of names of files that no loader reads."""
 PICTURES = (".md", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".pdf")
@@ -54,6 +57,44 @@ def cannot_be_compared(training: Mapping[str, Any], base: Located) -> str | None
     if not isinstance(trained, Mapping) or found is None or set(trained) == set(found):
         return None
     return f"base not checked: trained on {_said(trained)}, here it is {_said(found)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdaptersBase:
+    """What an adapter's own configuration says of the base it was trained on, against the one it is put on."""
+
+    is_another: bool
+    """True: the one it names is here, and has other weights."""
+    said: str
+
+
+def adapters_base(adapter: Path, model: str, base: Located) -> AdaptersBase | None:
+    """Return how the base that an adapter names is not the one it is put on; None where it is, or it names none.
+
+    Args:
+        adapter: its folder.
+        model: the base, as the suite names it.
+        base: what was found of it.
+    """
+    try:
+        named = json.loads((adapter / ADAPTER_CONFIG).read_text(encoding="utf-8")).get("base_model_name_or_path")
+    except (OSError, ValueError, AttributeError):
+        return None  # whoever loads it says so
+    if not named or named == model or _same_place(named, base):
+        return None
+    said = f"the adapter was trained on {named!r}, here it is put on {model!r}"
+    here = Path(named).expanduser()
+    if not here.is_dir():
+        return AdaptersBase(is_another=False, said=f"{said}: not checked, the names differ")
+    before, now = files_of(replace(base, load_from=str(here))), files_of(base)
+    if now is None:
+        return AdaptersBase(is_another=False, said=f"{said}: not checked")
+    is_another = before != now
+    return AdaptersBase(is_another=True, said=f"{said}, which has other files") if is_another else None
+
+
+def _same_place(named: str, base: Located) -> bool:
+    return Path(named).expanduser().resolve() == Path(base.load_from).resolve()
 
 
 def _unlike(trained: Mapping[str, Any], found: Mapping[str, str], base: Located) -> str | None:

@@ -12,10 +12,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness import yaml_source
-from harness.candidates.base import IDENTITY, another_base, cannot_be_compared
+from harness.candidates.base import IDENTITY, AdaptersBase, adapters_base, another_base, cannot_be_compared
 from harness.candidates.candidate import Candidate, MissingCandidate
 from harness.candidates.candidate_file import CandidateFile, complaints, read_candidate_file
-from harness.candidates.weight_files import incomplete, on_disk
+from harness.candidates.weight_files import incomplete, is_adapter_alone, on_disk
 from harness.errors import InputError
 from harness.sources.locate import locate_model
 from harness.sources.places import Gap, Located, Sources
@@ -48,15 +48,21 @@ def _identify_loaded(
         can_answer = has_language_model(spec.encoder)
         return MissingCandidate(name=spec.name, gaps=gaps, has_language_model=can_answer, note=spec.note)
     places = [place for place in found if isinstance(place, Located)]
-    if broken := tuple(gap for place in places if (gap := _broken(place, sources))):
+    if broken := tuple(gap for n, place in enumerate(places) if (gap := _broken(place, sources, as_adapter=n > 0))):
         return MissingCandidate(
             name=spec.name, gaps=broken, has_language_model=has_language_model(spec.encoder), note=spec.note
         )
-    note = spec.note
+    remarks = [spec.note]
     if about is not None and about.weights is None and directory is not None:
         if other := another_base(about.training, places[0]):
             return MissingCandidate(name=spec.name, gaps=(_other_base(directory, other),), note=spec.note)
-        note = "; ".join(one for one in (spec.note, cannot_be_compared(about.training, places[0])) if one) or None
+        remarks.append(cannot_be_compared(about.training, places[0]))
+    is_known = about is not None and bool(about.training.get(IDENTITY))
+    if len(places) > 1 and not is_known and (differs := _adapters_base(places[1], spec, places[0])):
+        if differs.is_another:
+            return MissingCandidate(name=spec.name, gaps=(_base_of_another(places[1], differs.said),), note=spec.note)
+        remarks.append(differs.said)
+    note = "; ".join(one for one in remarks if one) or None
     return Candidate(
         name=spec.name,
         kind=spec.encoder,
@@ -131,9 +137,14 @@ def _other_base(directory: Path, how: str) -> Gap:
     )
 
 
-def _broken(place: Located, sources: Sources) -> Gap | None:
+def _broken(place: Located, sources: Sources, *, as_adapter: bool) -> Gap | None:
     """Return the gap of weights of which a file is missing; the hub's client gets what its cache lacks."""
     path = on_disk(place)
+    if path is not None and is_adapter_alone(path) and not as_adapter:
+        why = f"{path} is an adapter alone: the base that it names would be in no key"
+        return Gap(
+            what=f"weights of {place.source}", why=why, command=f"say `model: BASE` and `adapter: {place.load_from}`"
+        )
     if path is None or (place.kind == "cache" and not sources.offline):
         return None
     why = incomplete(path)
@@ -146,3 +157,12 @@ def _not_trusted(directory: Path) -> Gap:
         why=f"{directory / 'candidate.yaml'} says encoder.{TRUST}, which a candidate cannot grant itself",
         command=f"read its Python, then add `{TRUST}: true` to its entry in the suite (of a command: -o {TRUST}=true)",
     )
+
+
+def _adapters_base(adapter: Located, spec: LoadedModel, base: Located) -> AdaptersBase | None:
+    path = on_disk(adapter)
+    return adapters_base(path, spec.model, base) if path is not None else None
+
+
+def _base_of_another(adapter: Located, why: str) -> Gap:
+    return Gap(what=f"base of adapter {adapter.load_from!r}", why=why, command="name the base that it was trained on")

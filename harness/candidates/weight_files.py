@@ -46,6 +46,11 @@ def indexed(index: Path) -> list[str]:
         raise ValueError(f"{index.name} is no index of weights ({type(error).__name__}: {error})") from error
 
 
+def is_adapter_alone(path: Path) -> bool:
+    """Whether a folder is an adapter without a model's weights, for which transformers would look up a base itself."""
+    return (path / "adapter_config.json").is_file() and not (path / "config.json").is_file()
+
+
 def incomplete(path: Path) -> str | None:
     """Return what is plainly missing of a model's weights: a file of an index, or the end of one; None else."""
     try:

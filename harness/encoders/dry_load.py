@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.candidates.weight_files import check_safetensors, shapes_of, weight_files
+from harness.encoders.adapter import with_peft
 from harness.encoders.fit import Loading, fit_of, message, watched
 from harness.encoders.own_code import refused_by_name
+from harness.errors import WeightsDoNotFitError
+from harness.sources.places import Located
 
 SENTENCES = "sentence-transformers"
 
@@ -39,6 +42,28 @@ def misfit(folder: Path, kind: str, *, name: str, trust: bool, needs_head: bool)
             fit = fit_of(loading)
             if faults := [*fit.body, *(fit.head if needs_head else ())]:
                 return message(repr(str(one)), loading.model, faults)
+    return None
+
+
+def adapter_misfit(base: Path, adapter: Located, *, name: str, trust: bool) -> str | None:
+    """Return how an adapter does not fit a base; None where it does.
+
+    Args:
+        base: folder of the model it goes on.
+        adapter: where it is.
+        name: of the model, for messages.
+        trust: whether the base may run its own code.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    with refused_by_name(name), torch.device("meta"):
+        config = AutoConfig.from_pretrained(str(base), local_files_only=True, trust_remote_code=trust)
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust)
+    try:
+        with_peft(model, adapter)
+    except WeightsDoNotFitError as error:
+        return str(error)
     return None
 
 

@@ -1,7 +1,4 @@
-"""What encoders over a causal language model share: loading it, and all of the protocol but `encode`.
-
-peft is imported here alone, and only when an adapter is loaded.
-"""
+"""What encoders over a causal language model share: loading it, and all of the protocol but `encode`."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from harness.encoders.adapter import with_peft
 from harness.encoders.base import CausalLM, Counters
 from harness.encoders.fit import message, refuse_misfits, watched
 from harness.encoders.own_code import refused_by_name
@@ -135,9 +133,8 @@ def context_length(model: Any, tokenizer: Any) -> int:
 def _with_adapter(model: Any, tokenizer: Any, adapter: Located, device: str) -> Any:
     """Return `model` with the adapter injected into its layers and active; refuse one that changes nothing."""
     import torch
-    from peft import PeftModel
 
-    wrapped = PeftModel.from_pretrained(model, adapter.load_from).to(device).eval()
+    wrapped = with_peft(model, adapter).to(device).eval()
     probe = torch.tensor([tokenizer(PROBE_TEXT)["input_ids"]], device=device)
     with torch.inference_mode():
         with wrapped.disable_adapter():

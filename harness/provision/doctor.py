@@ -17,8 +17,9 @@ from typing import Any, Literal
 
 from harness import sandbox
 from harness.candidates.weight_files import check_safetensors
+from harness.candidates.weight_files import on_disk as weights_on_disk
 from harness.digests import user_cache
-from harness.encoders.dry_load import misfit
+from harness.encoders.dry_load import adapter_misfit, misfit
 from harness.encoders.own_code import refused_by_name
 from harness.environment import versions
 from harness.errors import WeightsDoNotFitError
@@ -131,7 +132,7 @@ class _Patient:
                 return self._changed(self._sources.hub / entry.folder, differing)
         if path is None:
             return self._check("missing", f"not on this machine ({found.source})", self._fetch)
-        problem = problem_with(lambda: _open(self._wanted, path))
+        problem = problem_with(lambda: _open(self._wanted, path, self._base()))
         if problem:
             return self._check("unreadable", f"{path}: {problem}", self._step_for_unreadable(entry, path))
         return self._check("ok", f"{found.source}{'' if found.vouched else ', unverified'}", None)
@@ -154,6 +155,12 @@ class _Patient:
             for one in wanted.reads
         ]
         return next((place for place in places if isinstance(place, Gap)), places[0])
+
+    def _base(self) -> Path | None:
+        """Return where the weights lie that an adapter goes on; None where it is none, or they are not here."""
+        base = self._wanted.base
+        found = locate_model(self._sources, base.model, base.revision, base.sha256) if base else None
+        return weights_on_disk(found) if isinstance(found, Located) else None
 
     def _entry(self, path: Path | None) -> lock.Entry | None:
         if self._sources.hub is None or self._wanted.is_own:
@@ -195,7 +202,7 @@ def _on_disk(wanted: Wanted, place: Located) -> Path | None:
     return Path(place.load_from)
 
 
-def _open(wanted: Wanted, path: Path) -> None:
+def _open(wanted: Wanted, path: Path, base: Path | None = None) -> None:
     if wanted.is_humaneval:
         humaneval.check_problems(path)
     elif wanted.kind == "datasets":
@@ -203,7 +210,7 @@ def _open(wanted: Wanted, path: Path) -> None:
     elif path.is_file():
         _open_weights(path)
     else:
-        _open_model(wanted, path)
+        _open_model(wanted, path, base)
 
 
 def _open_dataset(wanted: Wanted, folder: Path) -> None:
@@ -221,13 +228,25 @@ def _open_dataset(wanted: Wanted, folder: Path) -> None:
             raise OSError(f"config {name!r}: {type(error).__name__}: {error}") from error
 
 
-def _open_model(wanted: Wanted, folder: Path) -> None:
+def _open_adapter(wanted: Wanted, folder: Path, base: Path | None) -> None:
+    """Read an adapter's configuration, and hold it against the base where that is here."""
+    json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    place = Located(
+        kind="folder", load_from=str(folder), revision=None, identity=None, source=str(folder), vouched=None
+    )
+    if base is not None and base.is_dir():
+        found = adapter_misfit(base, place, name=wanted.repo, trust=wanted.trust_remote_code)
+        if found:
+            raise WeightsDoNotFitError(found)
+
+
+def _open_model(wanted: Wanted, folder: Path, base: Path | None) -> None:
     from transformers import AutoConfig, AutoTokenizer
 
     for weights in sorted((*folder.rglob("*.safetensors"), *folder.rglob("*.gguf"))):
         _open_weights(weights)
-    if (adapter := folder / "adapter_config.json").is_file():
-        json.loads(adapter.read_text(encoding="utf-8"))
+    if wanted.base is not None:
+        _open_adapter(wanted, folder, base)
         return
     root = _transformer_folder(folder)
     if not (root / "config.json").is_file():

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from harness.candidates.candidate import Candidate
 from harness.candidates.weight_files import on_disk
-from harness.encoders.dry_load import misfit
+from harness.encoders.dry_load import adapter_misfit, misfit
 from harness.suite.model_entries import LoadedModel
 
 MOST_CHARACTERS = 900
@@ -25,12 +25,15 @@ def misfit_of(candidate: Candidate, *, needs_head: bool) -> str | None:
     if path is None or not path.is_dir() or not isinstance(spec, LoadedModel):
         return None
     found: list[str | None] = []
-    problem = problem_with(
-        lambda: found.append(
-            misfit(path, candidate.kind, name=candidate.name, trust=spec.trust_remote_code, needs_head=needs_head)
-        )
-    )
-    return problem or found[0]
+    trust = spec.trust_remote_code
+
+    def look() -> None:
+        found.append(misfit(path, candidate.kind, name=candidate.name, trust=trust, needs_head=needs_head))
+        if candidate.adapter is not None and on_disk(candidate.adapter) is not None:
+            found.append(adapter_misfit(path, candidate.adapter, name=candidate.name, trust=trust))
+
+    problem = problem_with(look)
+    return problem or next((one for one in found if one), None)
 
 
 def problem_with(action: Callable[[], None]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from harness.digests import sha256_files, visible_files
 from harness.errors import EnvironmentGapError
 from harness.sources.locate import locate_model
 from harness.sources.places import Located, Sources
-from harness.suite.model_entries import CandidateSpec
+from harness.suite.model_entries import CandidateSpec, MeanPoolSpec, SentenceTransformersSpec
 
 A, B = "a" * 40, "b" * 40
 
@@ -110,8 +111,6 @@ def test_an_unpinned_hub_base_is_taken_at_the_commit_it_was_trained_on():
     assert isinstance(here, Candidate)
     assert here.weights is not None
     assert here.weights.identity == {"repo": "org/base", "commit": A}
-    import shutil
-
     shutil.rmtree(f"hf-cache/models--org--base/snapshots/{A}")
     assert isinstance(found(Sources(offline=True)), MissingCandidate)
 
@@ -144,3 +143,55 @@ def test_a_candidate_that_says_nothing_of_its_base_is_taken():
     here = found()
     assert isinstance(here, Candidate)
     assert here.note == "mine"
+
+
+def with_adapter(named: object, **changes: Any) -> Candidate | MissingCandidate:
+    """Identify an entry over the base, with an adapter that names one."""
+    write(Path("adapter/adapter_config.json"), json.dumps({"base_model_name_or_path": named}))
+    weights(Path("adapter"), "adapter")
+    plain = {"name": "m", "encoder": "mean-pool", "model": "base", "adapter": "adapter"}
+    return identify(MeanPoolSpec(**plain | changes), Sources())
+
+
+@pytest.mark.parametrize("named", ["base", "./base", "copy", None])
+def test_an_adapter_on_the_base_it_names_is_taken_without_a_word(named: str | None):
+    """By the same name, by another path to it, or a copy of it."""
+    shutil.copytree("base", "copy")
+    here = with_adapter(named)
+    assert isinstance(here, Candidate)
+    assert here.note is None
+
+
+def test_an_adapter_that_names_another_base_is_refused_where_that_is_here():
+    """Both are on this machine, and have other weights."""
+    weights(Path("other"), "other weights")
+    gone = with_adapter("other")
+    assert isinstance(gone, MissingCandidate)
+    assert "the adapter was trained on 'other', here it is put on 'base', which has other files" in gone.gaps[0].why
+
+
+def test_an_adapter_that_names_another_base_that_is_not_here_is_remarked_on():
+    """Its name alone is known: a mirror of the same weights has another."""
+    here = with_adapter("org/name", note="mine")
+    assert isinstance(here, Candidate)
+    assert (
+        here.note
+        == "mine; the adapter was trained on 'org/name', here it is put on 'base': not checked, the names differ"
+    )
+
+
+def test_an_adapter_is_no_model():
+    """transformers would look for its base by itself, and no key would say which."""
+    write(Path("adapter/adapter_config.json"), json.dumps({"base_model_name_or_path": "base"}))
+    for encoder, spec in (("mean-pool", MeanPoolSpec), ("sentence-transformers", SentenceTransformersSpec)):
+        gone = identify(spec(name="m", encoder=encoder, model="adapter"), Sources())
+        assert isinstance(gone, MissingCandidate)
+        assert "is an adapter alone" in gone.gaps[0].why
+
+
+def test_of_a_candidate_that_says_nothing_the_adapter_itself_is_asked():
+    """Written by another trainer: its adapter names a base that is here, and is not the one of candidate.yaml."""
+    trained(base_identity=None, base_files=None)
+    weights(Path("other"), "other weights")
+    write(Path("run/adapter/adapter_config.json"), json.dumps({"base_model_name_or_path": "other"}))
+    assert isinstance(found(), MissingCandidate)
