@@ -51,16 +51,17 @@ def locate_file(reference: FileRef, info: TaskInfo, sources: Sources) -> Located
     asked = {TASK_FILES: _beside(path, code).sha256()}
     kwargs = own_dataset_kwargs(path, task.config)
     if folder := own_folder(path, task.config):
-        rows = content_of(folder, "rows")
-        found = _own_data(folder, asked | {"files_sha256": rows.sha256()}, content=rows)
+        whole = content_of(folder, "rows")
+        found = _own_data(folder, asked | {"files_sha256": whole.sha256()}, content=whole)
         return replace(found, source=f"own data {display_path(folder)}", code=code)
     source = task.config.get("dataset_path")
     if source is not None and str(source) not in BUILDERS:
         data = locate_dataset(
             sources, str(source), kwargs.get("revision"), subsets=tuple(info.subsets), splits=info.splits
         )
-        known = isinstance(data, Located) and data.identity is not None
-        return replace(data, identity=asked | data.identity, code=code) if known else data
+        if isinstance(data, Gap) or data.identity is None:
+            return data
+        return replace(data, identity=asked | data.identity, code=code)
     rows = _rows(kwargs) if source is not None else content_of_files(())
     if isinstance(rows, str):
         mend = f"mend `data_files` in {display_path(path)}"

@@ -24,6 +24,7 @@ from harness.encoders.own_code import refused_by_name
 from harness.environment import versions
 from harness.errors import WeightsDoNotFitError
 from harness.plan.humaneval import locate_problems
+from harness.provision.counting import off_count
 from harness.provision.fitting import problem_with
 from harness.provision.wanted import Needs, Wanted
 from harness.sources import lock
@@ -31,6 +32,7 @@ from harness.sources.dataset_card import configs_of, wanted_configs
 from harness.sources.hub_client import hub_problem
 from harness.sources.locate import locate_dataset, locate_model
 from harness.sources.places import Gap, Located, Sources, go_offline, hub_cache
+from harness.sources.reading import CACHE_NAME
 from harness.tasks import humaneval
 from harness.tasks.catalogue import catalogue
 from harness.wording import first_few, listing
@@ -107,7 +109,7 @@ def surroundings(sources: Sources) -> dict[str, Any]:
         "device": _device(),
         "free_disk_bytes": {str(path): shutil.disk_usage(path).free for path in {where, _existing(user_cache())}},
         "network": network,
-        "caches_bytes": {str(path): _size(path) for path in (user_cache(), hub_cache())},
+        "caches_bytes": {str(path): _size(path) for path in (user_cache(), hub_cache(), _rows_cache())},
     }
 
 
@@ -135,7 +137,8 @@ class _Patient:
         problem = problem_with(lambda: _open(self._wanted, path, self._base()))
         if problem:
             return self._check("unreadable", f"{path}: {problem}", self._step_for_unreadable(entry, path))
-        return self._check("ok", f"{found.source}{'' if found.vouched else ', unverified'}", None)
+        remark = _size_remark(self._wanted, path)
+        return self._check("ok", f"{found.source}{'' if found.vouched else ', unverified'}{remark}", None)
 
     def _locate(self) -> Located | Gap:
         wanted = self._wanted
@@ -192,6 +195,16 @@ class _Patient:
         return Check(what=what, status=status, detail=detail, step=step, wanted_by=self._wanted.wanted_by)
 
 
+def _size_remark(wanted: Wanted, path: Path) -> str:
+    """Return `; n of N items` where a dataset has another number of items than the benchmark's; empty elsewhere."""
+    said: list[str] = []
+    if wanted.kind == "datasets" and path.is_dir():
+        for read in wanted.reads:
+            problem_with(lambda known=read.known: said.append(off_count(path, known) or ""))
+    found = dict.fromkeys(one for one in said if one)
+    return "".join(f"; {one}: not the data that published figures are over" for one in found)
+
+
 def _on_disk(wanted: Wanted, place: Located) -> Path | None:
     """Return the folder or file, or None where it is only on the hub or the index."""
     if place.kind in ("hub", "wheel"):
@@ -222,10 +235,14 @@ def _open_dataset(wanted: Wanted, folder: Path) -> None:
     names = wanted_configs(declared, wanted.subsets, wanted.known_subsets) or get_dataset_config_names(str(folder))
     for name in names:
         try:
-            for rows in load_dataset(str(folder), name, streaming=True).values():
+            splits = load_dataset(str(folder), name, streaming=True)
+            for rows in splits.values():
                 next(iter(rows), None)
         except Exception as error:
             raise OSError(f"config {name!r}: {type(error).__name__}: {error}") from error
+        lacking = [one for read in wanted.reads for one in read.splits if one not in splits] if not declared else []
+        if lacking:
+            raise OSError(f"no split {lacking[0]!r}; it has: {listing(splits)}")
 
 
 def _open_adapter(wanted: Wanted, folder: Path, base: Path | None) -> None:
@@ -305,6 +322,13 @@ def _device() -> str:
 
 def _existing(path: Path) -> Path:
     return next(one for one in (path, *path.parents) if one.exists())
+
+
+def _rows_cache() -> Path:
+    """Return where rows are kept as the datasets library converts them, a folder a digest (docs/design/keys.md)."""
+    import datasets
+
+    return Path(datasets.config.HF_DATASETS_CACHE) / CACHE_NAME
 
 
 def _size(path: Path) -> int:

@@ -10,11 +10,13 @@ from typing import Literal, NamedTuple, TypeVar
 from harness.candidates.candidate import Candidate, MissingCandidate
 from harness.plan.ability import reads_own_files, splits_read
 from harness.plan.cells import Plan, PlannedTask
+from harness.provision.counting import KnownCount
 from harness.sources import wheels
 from harness.sources.places import Gap
 from harness.suite.model_entries import LoadedModel
 from harness.suite.task_entries import FileRef, NllRef
 from harness.tasks import humaneval
+from harness.tasks.catalogue import TaskInfo
 from harness.tasks.types import EMBEDDING_TYPES
 
 Kind = Literal["datasets", "models", "wheels"]
@@ -31,6 +33,8 @@ class Reads(NamedTuple):
     splits: tuple[str, ...]
     ranks_candidates: bool = False
     """True: each query ranks candidates of its own."""
+    known: tuple[KnownCount, ...] = ()
+    """How many items the benchmark's own data have; empty where that is not known."""
 
 
 class Base(NamedTuple):
@@ -176,7 +180,7 @@ def _of_task(task: PlannedTask) -> list[Wanted]:
             revision=info.revision,
             subsets=None if subsets is None else (*subsets, *(subset for subset, _ in also)),
             reads=(
-                Reads(subsets or (), splits_read(task), ranks_candidates),
+                Reads(subsets or (), splits_read(task), ranks_candidates, _known_counts(task, info)),
                 *(Reads((subset,), (split,)) for subset, split in also),
             ),
             known_subsets=tuple(info.subsets) if subsets else (),
@@ -185,6 +189,16 @@ def _of_task(task: PlannedTask) -> list[Wanted]:
         for info in task.parts
         if info.dataset
     ]
+
+
+def _known_counts(task: PlannedTask, info: TaskInfo) -> tuple[KnownCount, ...]:
+    ranks = task.ability is None and EMBEDDING_TYPES[task.type].ranks is not None
+    return tuple(
+        KnownCount(type=task.type, ranks=ranks, subset=subset, split=split, items=counts.items)
+        for split in task.splits
+        for subset in task.subsets
+        if (counts := info.counts.get(split, {}).get(subset)) is not None and counts.items
+    )
 
 
 def _subsets_read(task: PlannedTask) -> tuple[str, ...] | None:

@@ -19,6 +19,7 @@ from harness.digests import sha256_text
 from harness.encoders.checked import CheckedEncoder
 from harness.errors import HarnessError
 from harness.plan.asked import AskedWith, ReadWith
+from harness.plan.cells import PlannedTask
 from harness.sources.reading import read_as_keyed
 from harness.statistics.conventions import POINTS
 
@@ -99,8 +100,18 @@ def _outcome(
         unit="question",
         score_unit=unit,
         lower_is_better=not some.higher_is_better().get(metric, True),
-        facts={"ability": _facts(planned.asked, parts, tasks, lm, key=key), "phases": seconds},
+        facts={
+            "ability": _facts(planned.asked, parts, tasks, lm, key=key),
+            "phases": seconds,
+            "off_count": _off_count(planned, sum(part.n for part in parts)),
+        },
     )
+
+
+def _off_count(planned: PlannedTask, here: int) -> dict[str, list[int]]:
+    """Return the items here and those of the task's own data, where they differ and no limit took some."""
+    known = planned.counts() if planned.limit is None else None
+    return {planned.name: [here, known.items]} if known and known.items and known.items != here else {}
 
 
 def _facts(

@@ -14,6 +14,8 @@ from suites_support import isolate, planned, write
 
 from harness.evaluation.options import RunOptions
 from harness.evaluation.run import run
+from harness.provision.counting import off_count
+from harness.provision.wanted import needs_of
 from harness.results.facts import facts_of
 from harness.results.records import Failure, Score
 from harness.sources import locate
@@ -138,3 +140,14 @@ def test_a_copy_of_the_known_size_is_not_remarked(hub):
     score = result(hub, "BIOSSES")
     assert isinstance(score, Score)
     assert facts_of(score).off_count == {}
+
+
+@pytest.mark.parametrize("name", OFF)
+def test_doctor_counts_the_same_without_converting_anything(hub, name):
+    """From the files: judged queries, rows, lists in one row, texts in sets."""
+    body = SUITE.replace("NAMES", name).partition("name: s\n")[2]
+    needs = needs_of(planned(hub.parent, body, offline=False))
+    (wanted,) = needs.repositories
+    here, known = OFF[name]
+    assert off_count(hub / "datasets" / wanted.repo, wanted.reads[0].known) == f"{here:,} of {known:,} items"
+    assert not list((hub.parent / "rows-cache").rglob("*.arrow"))
