@@ -26,6 +26,8 @@ LONGEST_INTEGER = 308
 """Digits of a whole number: beyond it is no float64 either."""
 LARGEST_WHOLE = 1 << 28
 """Bytes of a file that is read once more, to see whether it is one JSON value over many lines."""
+ONE_VALUE = "the file is one JSON"
+"""What is said of a file that is one JSON value over many lines begins so."""
 MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 """What files in another encoding than UTF-8 begin with."""
 
@@ -189,7 +191,7 @@ def _one_value(path: Path) -> str | None:
         return None
     command = "jq -c '.[]'" if isinstance(value, list) else "jq -c ."
     what = "list" if isinstance(value, list) else "object"
-    return f"the file is one JSON {what} over many lines; write an object a line: {command} {path.name} > lines.jsonl"
+    return f"{ONE_VALUE} {what} over many lines; write an object a line: {command} {path.name} > lines.jsonl"
 
 
 def csv_rows(path: Path, problems: list[str]) -> Iterator[FileRow]:

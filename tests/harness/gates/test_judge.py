@@ -467,7 +467,7 @@ def test_every_mistake_in_gates_is_named_at_once(folder):
         f"13:5: a gate needs exactly one of {rules}; this one has none",
         f"14:5: a gate needs exactly one of {rules}; this one has floor and max_drop",
         "15:22: test: 'non-inferiority' goes with max_drop: it says by how much a model may be worse",
-        "16:13: gates.3.floor: expected a finite number, got inf",
+        "16:13: gates.3.floor: expected a finite number, got .inf",
         "16:19: against: a floor is compared with nothing; take it out",
         "17:16: gates.4.max_drop: expected 0 or more, got -1",
         "17:29: against: 'bas' is no model here; models: base, new, words; did you mean 'base'?",

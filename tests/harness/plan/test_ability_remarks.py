@@ -87,3 +87,39 @@ def test_the_texts_of_lm_nll_are_read_while_a_plan_is_made(tmp_path: Path) -> No
     with pytest.raises(InputError) as caught:
         resolve_tasks(loaded(tmp_path, body).suite)
     assert ["texts.jsonl:2" in caught.value.problems[0], "texts.jsonl:3" in caught.value.problems[1]] == [True, True]
+
+
+OWN = "task: own\noutput_type: generate_until\ndoc_to_text: '{{q}}'\ndoc_to_target: '{{a}}'\ntest_split: test\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "said"),
+    [
+        ("json", '{"q": "x", "a": "1"}\n{"q": "y\\ud83d", "a": "2"}\n', "rows.json:2: 'q': half a character"),
+        ("json", '{"q": "x", "a": "1"}\n{"q": "y", "q": "z"}\n', "rows.json:2: key 'q' is given twice"),
+        ("csv", 'q,a\n"12 inch,1\nx,2\nthe 5" one,3\n', "rows.csv:2: a quoted field begins here"),
+        ("csv", "q,a,q\nx,1,y\n", "rows.csv:1: the column 'q' is there twice"),
+    ],
+)
+def test_rows_of_own_task_files_are_checked_while_a_plan_is_made(
+    tmp_path: Path, kind: str, content: str, said: str
+) -> None:
+    """The datasets library reads two of these otherwise, and names no line of the others."""
+    (tmp_path / f"rows.{kind}").write_text(content, encoding="utf-8")
+    own = f"{OWN}dataset_path: {kind}\ndataset_kwargs: {{data_files: {{test: rows.{kind}}}}}\n"
+    (tmp_path / "own.yaml").write_text(own, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        resolve_tasks(loaded(tmp_path, "tasks: {ability: [{name: mine, file: own.yaml}]}\n").suite)
+    (line,) = caught.value.problems
+    assert line.startswith("task 'mine': ")
+    assert said in line
+
+
+def test_what_the_datasets_library_reads_in_its_own_way_is_left_to_it(tmp_path: Path) -> None:
+    """A whole list, and CSV with settings of its own."""
+    for kind, content, kwargs in (("json", '[\n{"q": "x", "a": "1"}\n]', ""), ("csv", 'q;a\n5";1\n', ", sep: ;")):
+        (tmp_path / f"rows.{kind}").write_text(content, encoding="utf-8")
+        own = f"{OWN}dataset_path: {kind}\ndataset_kwargs: {{data_files: {{test: rows.{kind}}}{kwargs}}}\n"
+        (tmp_path / "own.yaml").write_text(own, encoding="utf-8")
+        (task,) = resolve_tasks(loaded(tmp_path, "tasks: {ability: [{name: mine, file: own.yaml}]}\n").suite)
+        assert task.remarks == ()
