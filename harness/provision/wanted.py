@@ -45,14 +45,6 @@ class Base(NamedTuple):
     sha256: str | None
 
 
-class Base(NamedTuple):
-    """The weights that an adapter goes on, as the suite names them."""
-
-    model: str
-    revision: str | None
-    sha256: str | None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """A repository or wheel."""

@@ -16,6 +16,7 @@ from harness.backends.mteb.capture import Capture
 from harness.backends.mteb.custom import make_custom_task
 from harness.backends.mteb.examples import choose
 from harness.backends.mteb.items import SubsetItems
+from harness.backends.mteb.labels import read_labels_at_once
 from harness.backends.mteb.limit import apply_limit
 from harness.backends.mteb.loaded import load
 from harness.backends.mteb.model import MtebModel
@@ -82,6 +83,7 @@ def _evaluate_part(name: str, job: Job, encoder: CheckedEncoder, model: MtebMode
     off = {} if planned.custom else off_count(task, infos[name])
     kept = apply_limit(task, planned.limit, job.seed) if planned.limit else {}
     encoder.prepare(lambda: texts_of(task))
+    read_labels_at_once(task)
     capture = Capture(task, encoder.cut_so_far)
     result = mteb.evaluate(
         model,
