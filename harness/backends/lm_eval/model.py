@@ -23,4 +23,5 @@ class SharedPrefixLM(SharedPrefixScorer):
 
     def generate_until(self, requests: list[Any], disable_tqdm: bool = True) -> list[str]:  # noqa: ARG002
         """Return the answer to each request, cut before its first stop string, as HFLM does."""
+        self.questions.expect(requests)
         return generate(self, requests)

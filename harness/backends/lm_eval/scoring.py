@@ -13,6 +13,7 @@ from transformers.cache_utils import DynamicLayer  # noqa: TID253
 
 from harness.backends.lm_eval.past import Past, Trace, Work, cache_of, layers_of, padded_right
 from harness.backends.lm_eval.prefixes import Family, families, starts_twice
+from harness.backends.lm_eval.questions import Questions
 from harness.encoders.base import Counters
 from harness.encoders.batching import for_each_batch
 from harness.encoders.frame import frame_ids
@@ -36,7 +37,7 @@ class SharedPrefixScorer(HFLM):  # type: ignore[misc]
             tokenizer: its tokenizer; a copy is used, since lm-eval sets its padding.
             batch_tokens: padded tokens a batch, prompt and answer together.
             gold_of: gives the gold answer of a generation request.
-            on_done: called with the number of requests finished.
+            on_done: called with the number of questions finished, whatever requests they are made of.
 
         Raises:
             HarnessError: the adapter adds virtual tokens, which a shared prefix would count twice.
@@ -61,7 +62,8 @@ class SharedPrefixScorer(HFLM):  # type: ignore[misc]
         """Whether rows of unlike length can be read together; a probe may say that they cannot."""
         self._keeps_logits = base._supports_logits_to_keep()
         self.gold_of = gold_of
-        self.on_done = on_done
+        self.questions = Questions(on_done)
+        self.on_done = self.questions.done
         self.batch_tokens = batch_tokens
         self._counters = Counters()
         self._continuations: list[int] = []
@@ -91,6 +93,7 @@ class SharedPrefixScorer(HFLM):  # type: ignore[misc]
 
     def loglikelihood(self, requests: list[Any], disable_tqdm: bool = True) -> list[tuple[float, bool]]:
         """Score continuations as HFLM does and keep how many tokens each has."""
+        self.questions.expect(requests)
         answers: list[tuple[float, bool]] = super().loglikelihood(requests, disable_tqdm=disable_tqdm)
         for request, tokens in zip(requests, self._continuations, strict=True):
             self.trace(request).continuation_tokens = tokens
