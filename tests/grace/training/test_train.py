@@ -135,6 +135,27 @@ def test_accumulation_leaves_the_gradient_as_it_is(folder, tmp_path, variant):
             torch.testing.assert_close(gradient, found[0][1][name], atol=2e-5, rtol=2e-4)
 
 
+@pytest.mark.parametrize("objective", ["infonce", "infonce-rationale"])
+def test_packed_and_plain_forward_give_the_same_loss_and_gradient(objective, folder, tmp_path):
+    """With KL to the base, in two parts: the packed sequence against the model's own forward on padded rows."""
+    found = []
+    for forward in ("packed", "plain"):
+        options = {"objective": objective, "retain_weight": 0.3, "forward": forward, "accumulation": 2}
+        options |= {"max_new_tokens": 4} if objective == "infonce-rationale" else {}
+        session = session_of(folder, tmp_path / forward, **options)
+        torch.manual_seed(0)
+        for one in session.trained.parameters().values():
+            one.data += 0.05 * torch.randn_like(one)
+        step = ContrastiveStep(session, make_inputs(session.config, session.trained))
+        metrics = step.gradients(session.data.rows[:4], step=0, epoch=0)
+        assert metrics["kl"] > 0
+        found.append((metrics, torch.cat([one.grad.flatten() for one in session.trained.parameters().values()])))
+    (packed, gradient), (plain, other) = found
+    assert packed["loss"] == pytest.approx(plain["loss"], rel=1e-5)
+    assert packed["kl"] == pytest.approx(plain["kl"], rel=1e-4)
+    assert float((gradient - other).norm() / other.norm()) < 1e-4
+
+
 def test_a_part_that_is_run_again_drops_the_same(folder, tmp_path):
     """SimCSE in parts with graphs kept, and with each part run twice: the same dropout, so the same gradient."""
     gradients = []

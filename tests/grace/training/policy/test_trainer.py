@@ -311,6 +311,7 @@ def test_two_steps_move_every_adapter_weight_and_no_base_weight(folder: Path, tm
         {"credit": "paper"},
         {"credit": "corrected", "anchor_temperature": 0.0, "infonce_reward_weight": 0.5},
         {"credit": "symmetric", "algorithm": "gspo"},
+        {"credit": "symmetric", "algorithm": "remax"},
         {"credit": "corrected", "num_iterations": 2, "steps_per_generation": 2, "infonce_weight": 0.1},
     ],
 )
