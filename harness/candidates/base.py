@@ -14,21 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from harness.digests import sha256_files, visible_files
+from harness.sources.content import is_for_people
 from harness.sources.places import Located
 
 IDENTITY, FILES = "base_identity", "base_files"
 """Keys of `training` in `candidate.yaml`."""
 ADAPTER_CONFIG = "adapter_config.json"
-FOR_PEOPLE = ("readme", "license", "notice", "changelog")
-"""Beginnings of names of files that no loader reads."""
-PICTURES = (".md", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".pdf")
 SHOWN = 12
 """So many digits of a sha256 are shown."""
 
 
 def files_of(base: Located) -> str | None:
     """Return the sha256 over the files of a base that a loader may read; None where it is no folder or file here."""
-    return _sha256(base, [path for path in _visible(base) if not _is_for_people(path)])
+    return _sha256(base, [path for path in _visible(base) if not is_for_people(path)])
 
 
 def another_base(training: Mapping[str, Any], base: Located) -> str | None:
@@ -122,8 +120,3 @@ def _visible(base: Located) -> list[Path]:
 def _sha256(base: Located, files: list[Path]) -> str | None:
     path = Path(base.load_from)
     return sha256_files(path if path.is_dir() else path.parent, files) if files else None
-
-
-def _is_for_people(path: Path) -> bool:
-    name = path.name.lower()
-    return name.startswith(FOR_PEOPLE) or name.endswith(PICTURES)
