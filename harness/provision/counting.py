@@ -46,8 +46,8 @@ def _items(folder: Path, known: KnownCount) -> int | None:
         return _texts_in_sets(tables)
     found = list(tables) if known.type == "PairClassification" else None
     if found and sum(table.num_rows for table in found) == 1:  # a split is one row of lists
-        return len(found[0][0][0])
-    return sum(table.num_rows for table in (tables if found is None else found))
+        return len(found[0][0][0].as_py())
+    return sum(int(table.num_rows) for table in (tables if found is None else found))
 
 
 def _texts_in_sets(tables: Iterator[Any]) -> int | None:

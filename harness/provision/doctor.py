@@ -12,6 +12,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,7 +27,7 @@ from harness.errors import WeightsDoNotFitError
 from harness.plan.humaneval import locate_problems
 from harness.provision.counting import off_count
 from harness.provision.fitting import problem_with
-from harness.provision.wanted import Needs, Wanted
+from harness.provision.wanted import Needs, Reads, Wanted
 from harness.sources import lock
 from harness.sources.dataset_card import configs_of, wanted_configs
 from harness.sources.hub_client import hub_problem
@@ -200,9 +201,13 @@ def _size_remark(wanted: Wanted, path: Path) -> str:
     said: list[str] = []
     if wanted.kind == "datasets" and path.is_dir():
         for read in wanted.reads:
-            problem_with(lambda known=read.known: said.append(off_count(path, known) or ""))
+            problem_with(partial(_add_off_count, said, path, read))  # what cannot be read was said before
     found = dict.fromkeys(one for one in said if one)
     return "".join(f"; {one}: not the data that published figures are over" for one in found)
+
+
+def _add_off_count(said: list[str], path: Path, read: Reads) -> None:
+    said.append(off_count(path, read.known) or "")
 
 
 def _on_disk(wanted: Wanted, place: Located) -> Path | None:
