@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import difflib
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ import yaml
 
 from harness.errors import InputError
 from harness.wording import display_path, listing, short
+from harness.yaml_scalars import EXPONENT, LONGEST_NUMBER, misread, of_no_kind, unprintable
 
 Loc = tuple[str | int, ...]
 Tagged = Callable[[str], str]
@@ -27,11 +27,6 @@ DEEPEST = 50
 """Levels of mappings and lists in one another; a suite has about ten."""
 MOST_VALUES = 200_000
 """Keys and values of a file once aliases are written out: a few lines of aliases of aliases stand for billions."""
-LONGEST_NUMBER = 400
-"""Characters of a number; Python reads no whole numbers of more than 4300 digits."""
-OCTAL = re.compile(r"[-+]?0[0-7_]*[0-7]")
-BASE_60 = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
-EXPONENT = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+")
 KINDS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "map", "seq")}
 """What a value may be; no dates, no sets, no objects of a language."""
 ENCODINGS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
@@ -213,7 +208,7 @@ class _Walk:
         if self._tagged and node.tag.startswith("!") and isinstance(node, yaml.ScalarNode):
             return Node(self._tagged(str(node.value)), where, key_position)
         if node.tag not in KINDS:
-            self._faults.append(Fault(where, _of_no_kind(node)))
+            self._faults.append(Fault(where, of_no_kind(node)))
             return Node(str(node.value) if node.tag.endswith(":timestamp") else None, where, key_position)
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, where, key_position)
@@ -240,8 +235,8 @@ class _Walk:
                 merged += [below] if isinstance(below.value, dict) else below.items()
                 if not all(isinstance(one.value, dict) for one in merged) or not merged:
                     self._faults.append(Fault(where, "<< takes a mapping, or a list of them"))
-            elif unprintable := _unprintable(key):
-                self._faults.append(Fault(where, unprintable))
+            elif wrong := unprintable(key):
+                self._faults.append(Fault(where, wrong))
             elif key in result:
                 first = result[key].key_position
                 self._faults.append(Fault(where, f"key {key!r} is given twice; the first is at {first}"))
@@ -254,13 +249,13 @@ class _Walk:
     def _scalar(self, node: yaml.ScalarNode, where: Position, key_position: Position | None) -> Node:
         written = str(node.value)
         if node.tag.endswith(":str"):
-            if node.style is None and EXPONENT.fullmatch(written):
-                return Node(self._finite(float(written), where, written), where, key_position, written)
-            if unprintable := _unprintable(written):
-                self._faults.append(Fault(where, unprintable))
+            if node.style is None and EXPONENT.fullmatch(written) and math.isfinite(float(written)):
+                return Node(float(written), where, key_position, written)
+            if wrong := unprintable(written):
+                self._faults.append(Fault(where, wrong))
             return Node(written, where, key_position)
-        if misread := _misread(written, node.tag):
-            self._faults.append(Fault(where, misread))
+        if wrong := misread(written, node.tag):
+            self._faults.append(Fault(where, wrong))
             if len(written) > LONGEST_NUMBER:
                 return Node(None, where, key_position, written)
         return Node(self._constructed(node, where), where, key_position, written)
@@ -282,39 +277,6 @@ class _Walk:
             self._faults.append(Fault(where, f"{short(written)} is too large for a number; quote it if it is text"))
             return None
         return value
-
-
-def _of_no_kind(node: yaml.Node) -> str:
-    kind = node.tag.removeprefix("tag:yaml.org,2002:")
-    if kind == "timestamp":
-        return f"YAML reads {node.value} as a date; quote it: {str(node.value)!r}"
-    if isinstance(node, yaml.ScalarNode):
-        return f"{short(node.value)} is no {kind}; quote it if it is text"
-    return f"a value of type {kind} is not read here; take the tag out"
-
-
-def _misread(written: str, tag: str) -> str | None:
-    """Return what YAML 1.1 makes of a number that reads as another one; None where it is what it looks like."""
-    if tag.endswith((":int", ":float")):
-        if len(written) > LONGEST_NUMBER:
-            return f"{short(written)} is too large for a number; quote it if it is text"
-        plain = written.lstrip("+-0_") or "0"
-        if tag.endswith(":int") and OCTAL.fullmatch(written):
-            value = int(written.replace("_", ""), 8)
-            return f"YAML reads {written} as the octal number {value}; write {plain}, or quote it if it is text"
-        if BASE_60.fullmatch(written):
-            return f"YAML reads {written} as a number to base 60; write one number, or quote it if it is text"
-    return None
-
-
-def _unprintable(text: str) -> str | None:
-    """Return what is wrong with a text that cannot be written to a file or passed to the system."""
-    if "\0" in text:
-        return f"a NUL character in {short(text)}; take it out"
-    half = next((one for one in text if "\ud800" <= one <= "\udfff"), None)
-    if half is None:
-        return None
-    return f"half a character, \\u{ord(half):04x}; write the character itself, or \\U with its eight hex digits"
 
 
 def _position(node: yaml.Node, file: str) -> Position:

@@ -33,7 +33,7 @@ SLOW = {
 """Classes of an engine's own make, and what stands on them: others import these inside functions."""
 FLOORS = {
     "harness": (
-        ("errors", "wording", "digests", "environment", "yaml_source", "row_files", "writing"),
+        ("errors", "wording", "digests", "environment", "yaml_scalars", "yaml_source", "row_files", "writing"),
         ("statistics",),
         ("tasks", "sources", "sandbox"),
         ("suite",),

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from grace.config import checks
@@ -16,6 +15,7 @@ from harness import yaml_source
 from harness.errors import InputError
 from harness.suite.overrides import apply_overrides
 from harness.suite.problems import Problem, with_faults, worded
+from harness.yaml_scalars import dumped
 from harness.yaml_source import Fault, Loc, Node, Position
 
 
@@ -70,8 +70,7 @@ def validate(tree: Node, faults: Sequence[Fault] = ()) -> TrainConfig:
 
 def to_yaml(config: TrainConfig) -> str:
     """Return the configuration as YAML that `load_config` reads back as an equal one."""
-    text: str = yaml.safe_dump(config.plain(), sort_keys=False, allow_unicode=True, width=120)
-    return text
+    return dumped(config.plain())
 
 
 def _absolute_data_path(tree: Node, folder: Path) -> Node:

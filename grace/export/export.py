@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import yaml
 
 from grace.export.card import Card, base_of, card
 from grace.run.directory import put_in_place
@@ -28,6 +27,7 @@ from harness.encoders.language_model import load_causal
 from harness.encoders.loading import load
 from harness.encoders.weights import weights_of
 from harness.errors import EncoderOutputError, InputError
+from harness.yaml_scalars import dumped
 
 Modules = Literal["sentence-transformers", "this package"]
 MODULE_CLASS = "harness.encoders.st_module.CandidateModule"
@@ -204,7 +204,7 @@ def _candidate_file(candidate: Candidate) -> str:
         "training": candidate.training | {"exported_from": candidate.fingerprint()},
     }
     CandidateFile.model_validate(about)
-    return yaml.safe_dump(about, sort_keys=False, allow_unicode=True)
+    return dumped(about)
 
 
 def _verify(candidate: Candidate, folder: Path, modules: Modules, seed: int) -> float:

@@ -17,6 +17,7 @@ from harness.candidates.base import FILES, IDENTITY, files_of
 from harness.candidates.candidate_file import CandidateBase, CandidateFile
 from harness.digests import sha256_text, write_atomically
 from harness.environment import git_revision, versions
+from harness.yaml_scalars import dumped
 
 ADAPTER, MODEL = "adapter", "model"
 """Folders of the run's directory: of an adapter, of full weights."""
@@ -41,7 +42,7 @@ def write_candidate(
     about = describe(config, trained, data, facts=facts)
     with room_on_disk(run.path):
         write_atomically(run.path / "README.md", model_card(config, about).encode())
-        text = yaml.safe_dump(about.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True)
+        text = dumped(about.model_dump(mode="json", exclude_none=True))
         write_atomically(run.path / CANDIDATE, text.encode())
 
 

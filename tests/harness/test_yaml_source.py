@@ -183,7 +183,6 @@ def test_a_control_character_is_placed():
             "f.yaml:1:4: YAML reads 1:30.5 as a number to base 60; write one number, or quote it if it is text",
         ),
         (f"a: {10**30}", f"f.yaml:1:4: '{10**30}' is too large for a number; quote it if it is text"),
-        ("a: 1e400", "f.yaml:1:4: '1e400' is too large for a number; quote it if it is text"),
         ("a: -1.5e+400", "f.yaml:1:4: '-1.5e+400' is too large for a number; quote it if it is text"),
         (
             "a: !!python/object:os.system {}",
