@@ -14,6 +14,7 @@ from harness.results.records import Unit
 
 COLUMNS = ("type", "task", "metric", "level", "a", "b", "difference", "low", "high", "stderr", "p", "q", "win", "tie",
            "loss", "n", "unit", "limit", "method")  # fmt: skip
+ONE_SET = " An item of clustering is a set of texts, and a small limit keeps one set."
 
 
 def text(found: Comparison) -> str:
@@ -96,7 +97,8 @@ def notes(found: Comparison) -> list[str]:
     if bare:
         older = " Clustering cells of earlier versions have none until they run again."
         lines.append(
-            f"No interval, since there are no common items to resample: {', '.join(row.name for row in bare)}."
+            f"No interval, since there are no two common items to resample: {', '.join(row.name for row in bare)}."
+            + (ONE_SET if any(row.type == "Clustering" and row.limit for row in bare) else "")
             + (older if any(row.type == "Clustering" for row in bare) else "")
         )
     if found.limits:
