@@ -13,7 +13,14 @@ from dataclasses import dataclass, replace
 
 from harness.results.records import Unit
 from harness.statistics.paired import few_differ
-from harness.statistics.proportions import items_without_flips, largest_loss, p_not_worse, p_worse, score_statistic
+from harness.statistics.proportions import (
+    is_not_worse,
+    items_without_flips,
+    largest_loss,
+    p_not_worse,
+    p_worse,
+    score_statistic,
+)
 from harness.statistics.tails import skewed, unskewed
 
 LEVEL = 0.05
@@ -158,7 +165,7 @@ def _exactly(seen: Evidence, share: float, first: int) -> int | None:
     n = first
     while n < MOST_ITEMS:
         wins, losses = round(seen.wins * n / seen.n), round(seen.losses * n / seen.n)
-        if p_not_worse(wins, losses, n, share) <= LEVEL:
+        if is_not_worse(wins, losses, n, share, level=LEVEL):
             return n
         n = math.ceil(n * NEEDED_STEP)
     return None

@@ -12,6 +12,7 @@ from scipy.stats import binomtest, norm
 
 from harness.statistics.proportions import (
     NUISANCE_DOUBT,
+    is_not_worse,
     items_without_flips,
     largest_loss,
     mcnemar,
@@ -125,3 +126,12 @@ def test_worse_is_not_worse_turned_round() -> None:
     assert p_worse(0, 1, 100, 0.005) > 0.05
     for wins, losses in itertools.product((0, 1, 10), (0, 1, 5, 40)):
         assert min(p_worse(wins, losses, 100, 0.005), 1) + p_not_worse(wins, losses, 100, 0.005) > 0.9
+
+
+@pytest.mark.parametrize(("wins", "losses", "n"), [(0, 0, 600), (3, 9, 400), (60, 80, 1000), (20, 5, 60)])
+def test_a_first_look_never_decides_otherwise(wins: int, losses: int, n: int) -> None:
+    """At every margin around the limit the yes or no is that of the p-value itself."""
+    limit = largest_loss(wins, losses, n)
+    for margin in (limit - 0.02, limit - 1e-4, limit + 1e-4, limit + 0.02, 0.3):
+        expected = p_not_worse(wins, losses, n, margin) <= 0.05
+        assert is_not_worse(wins, losses, n, margin, level=0.05) == expected
