@@ -11,6 +11,7 @@ from harness.report import tables
 from harness.report.formats import latex
 from harness.report.numbers import DIGITS, NOT_THERE, SAME_RECORD, between, chance, figure
 from harness.results.records import Unit
+from harness.statistics.resampling import BOOTSTRAP_SAMPLES
 
 COLUMNS = ("type", "task", "metric", "level", "a", "b", "difference", "low", "high", "stderr", "p", "q", "win", "tie",
            "loss", "n", "unit", "limit", "method")  # fmt: skip
@@ -86,7 +87,9 @@ def notes(found: Comparison) -> list[str]:
     ]
     methods = sorted({row.difference.method for row in found.of("task") if row.difference.method})
     if methods:
-        lines.append(f"Intervals by: {', '.join(methods)}.")
+        drawn = f" ({BOOTSTRAP_SAMPLES:,} samples, so that p is at least {2 / (BOOTSTRAP_SAMPLES + 1):.1g})"
+        named = [f"{method}{drawn if method == 'bootstrap' else ''}" for method in methods]
+        lines.append(f"Intervals by: {', '.join(named)}.")
     shared = [row.name for row in found.of("task") if row.difference.is_same_record]
     if shared:
         lines.append(

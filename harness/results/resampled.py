@@ -78,7 +78,7 @@ def _made(records: Mapping[str, Score], opened: OpenItems) -> dict[str, Resample
     made: dict[str, Resampled] = {}
     for sizes, group in groups.items():
         cells = [[part.statistic for part in statistics[sha256].values()] for sha256 in group]
-        found = values_of_parts(sizes, cells) if sizes else [np.empty((0, 0)) for _ in group]
+        found = values_of_parts(sizes, cells, samples=BOOTSTRAP_SAMPLES) if sizes else [np.empty((0, 0)) for _ in group]
         for sha256, values in zip(group, found, strict=True):
             made[sha256] = Resampled(values, _digest(statistics[sha256]))
             _write(opened, records[sha256], made[sha256])

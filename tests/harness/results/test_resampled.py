@@ -19,7 +19,7 @@ from harness.results.resampled import values_of
 from harness.results.seeds import mean_over_seeds
 from harness.results.store import Store
 from harness.results.stored_items import OpenItems
-from harness.statistics.resampling import BOOTSTRAP_SAMPLES, resamples
+from harness.statistics.resampling import resamples
 
 N = 40
 
@@ -56,19 +56,21 @@ def forbidden(*_: Any, **__: Any) -> Any:
     raise AssertionError("drawn again")
 
 
-def test_a_difference_is_the_paired_bootstrap_of_the_repeated_items(store):
+def test_a_difference_is_the_paired_bootstrap_of_the_repeated_items(store, monkeypatch):
     """Every sample repeats the items of both models alike; correlations are scipy's."""
+    samples = 500
+    monkeypatch.setattr(resampled, "BOOTSTRAP_SAMPLES", samples)
     found = difference(store, put(store, 1), put(store, 2))
     (one, other) = (items(seed).to_pandas() for seed in (1, 2))
     differences = []
-    for counts in np.asarray(resamples(N, np.random.default_rng(0), BOOTSTRAP_SAMPLES)):
+    for counts in np.asarray(resamples(N, np.random.default_rng(0), samples)):
         rows = np.repeat(np.arange(N), counts.astype(int))
         each = [spearmanr(frame["gold"][rows], frame["cosine"][rows]).statistic for frame in (one, other)]
         differences.append(each[0] - each[1])
     assert found.stderr == pytest.approx(100 * np.std(differences, ddof=1), abs=1e-9)
     least = min((np.array(differences) <= 0).sum(), (np.array(differences) >= 0).sum())
-    assert found.p_value == pytest.approx(min(1.0, 2 * (least + 1) / (BOOTSTRAP_SAMPLES + 1)))
-    place = int(0.025 * (BOOTSTRAP_SAMPLES + 1))
+    assert found.p_value == pytest.approx(min(1.0, 2 * (least + 1) / (samples + 1)))
+    place = int(0.025 * (samples + 1))
     assert (found.low, found.high) == pytest.approx(tuple(100 * np.sort(differences)[[place - 1, -place]]), abs=1e-9)
 
 
@@ -94,7 +96,9 @@ def test_all_pairs_of_a_task_read_and_draw_each_cell_once(store, monkeypatch):
     items_of, values_of_parts = store.items_of, resampled.values_of_parts
     monkeypatch.setattr(store, "items_of", lambda *asked: read.append(asked[0].model) or items_of(*asked))
     monkeypatch.setattr(
-        resampled, "values_of_parts", lambda sizes, given: drawn.append(len(given)) or values_of_parts(sizes, given)
+        resampled,
+        "values_of_parts",
+        lambda sizes, given, **how: drawn.append(len(given)) or values_of_parts(sizes, given, **how),
     )
     found = Differences(store)
     found.prepare(cells)
