@@ -14,6 +14,7 @@ from typing import Any
 from harness.candidates.weight_files import check_safetensors, shapes_of, weight_files
 from harness.encoders.adapter import with_peft
 from harness.encoders.fit import Loading, fit_of, message, watched
+from harness.encoders.language_model import loader_of
 from harness.encoders.own_code import refused_by_name
 from harness.errors import WeightsDoNotFitError
 from harness.sources.places import Located
@@ -37,7 +38,7 @@ def misfit(folder: Path, kind: str, *, name: str, trust: bool, needs_head: bool)
     """
     for one in _transformers(folder) if kind == SENTENCES else [folder]:
         with refused_by_name(name):
-            loadings = dry_load(one, kind, trust=trust)
+            loadings = dry_load(one, kind, trust=trust, needs_head=needs_head)
         for loading in loadings:
             fit = fit_of(loading)
             if faults := [*fit.body, *(fit.head if needs_head else ())]:
@@ -55,11 +56,11 @@ def adapter_misfit(base: Path, adapter: Located, *, name: str, trust: bool) -> s
         trust: whether the base may run its own code.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig
 
     with refused_by_name(name), torch.device("meta"):
         config = AutoConfig.from_pretrained(str(base), local_files_only=True, trust_remote_code=trust)
-        model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust)
+        model = loader_of(config, needs_head=False).from_config(config, trust_remote_code=trust)
     try:
         with_peft(model, adapter)
     except WeightsDoNotFitError as error:
@@ -67,13 +68,14 @@ def adapter_misfit(base: Path, adapter: Located, *, name: str, trust: bool) -> s
     return None
 
 
-def dry_load(folder: Path, kind: str, *, trust: bool) -> list[Loading]:
+def dry_load(folder: Path, kind: str, *, trust: bool, needs_head: bool = False) -> list[Loading]:
     """Return what transformers says of a folder's weights; nothing of quantised ones, which only their package reads.
 
     Args:
         folder: with config.json and weights.
         kind: of encoder; decides the model's class.
         trust: whether it may run its own code.
+        needs_head: whether next-token logits are wanted; decides the class of families that have none.
     """
     import torch
     from transformers import AutoConfig
@@ -83,7 +85,7 @@ def dry_load(folder: Path, kind: str, *, trust: bool) -> list[Loading]:
     if not files or getattr(config, "quantization_config", None) is not None:
         return []
     with torch.device("meta"):
-        cls = type(_auto_class(config, kind).from_config(config, trust_remote_code=trust))
+        cls = type(_auto_class(config, kind, needs_head=needs_head).from_config(config, trust_remote_code=trust))
     # Loading works on the model's own configuration, which making the class has settled: so it is read anew.
     config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=trust)
     with watched() as seen:
@@ -93,14 +95,15 @@ def dry_load(folder: Path, kind: str, *, trust: bool) -> list[Loading]:
     return seen
 
 
-def _auto_class(config: Any, kind: str) -> Any:
-    from transformers import AutoModel, AutoModelForCausalLM, AutoModelForTextEncoding
+def _auto_class(config: Any, kind: str, *, needs_head: bool) -> Any:
+    """Return the class that the encoder's own loader takes."""
+    from transformers import AutoModel, AutoModelForTextEncoding
+    from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING
 
     if kind != SENTENCES:
-        return AutoModelForCausalLM
-    # sentence-transformers takes the encoder of T5's kind alone, and of others all.
-    has_encoder_alone = config.is_encoder_decoder and type(config) in AutoModelForTextEncoding._model_mapping
-    return AutoModelForTextEncoding if has_encoder_alone else AutoModel
+        return loader_of(config, needs_head=needs_head)
+    # sentence-transformers takes the encoder of T5's kind alone.
+    return AutoModelForTextEncoding if type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING else AutoModel
 
 
 def _tensors(files: list[Path]) -> dict[str, Any]:

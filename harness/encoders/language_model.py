@@ -66,7 +66,7 @@ def load_causal(
     with watched() as seen, refused_by_name(spec.name), _without_that_attention(spec):
         tokenizer = AutoTokenizer.from_pretrained(source, **revision, **trust)
         config = AutoConfig.from_pretrained(source, **revision, **trust)
-        model = _loader(config, needs_head=needs_head).from_pretrained(
+        model = loader_of(config, needs_head=needs_head).from_pretrained(
             source, dtype=getattr(torch, spec.dtype), attn_implementation=spec.attn_implementation, **revision, **trust
         )
     head_faults = refuse_misfits(seen, repr(source), needs_head=needs_head)
@@ -79,7 +79,7 @@ def load_causal(
     )
 
 
-def _loader(config: Any, *, needs_head: bool) -> Any:
+def loader_of(config: Any, *, needs_head: bool) -> Any:
     """Return the transformers class that loads a model: with a head where the family has one, else the encoder alone.
 
     Raises:

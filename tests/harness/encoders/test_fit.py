@@ -178,3 +178,26 @@ def test_a_tower_beside_the_body_may_lie_in_the_files(tmp_path: Path) -> None:
     """All that the model needs is there; what a model of pictures has besides is not asked for."""
     folder = rewrite(save_tiny_model(tmp_path), grown("vision_tower.layers.0.mlp.up_proj.weight"))
     assert vectors(mean_pool(folder)).shape == (2, HIDDEN)
+
+
+@pytest.mark.parametrize("kind", ["mean-pool", "sentence-transformers"])
+def test_an_encoder_family_is_foreseen_as_it_is_loaded(tmp_path: Path, kind: str) -> None:
+    """T5's encoder without its decoder, which neither encoder loads: whole, and without a layer."""
+    import torch
+    import transformers
+
+    tokenizer = tiny_tokenizer()
+    shape = {"d_model": HIDDEN, "d_ff": 64, "d_kv": 8, "num_layers": 2, "num_heads": 4}
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        transformers.T5EncoderModel(transformers.T5Config(vocab_size=len(tokenizer), **shape)).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    load = {"mean-pool": mean_pool, "sentence-transformers": sentences}[kind]
+    assert misfit(tmp_path, kind, name="m", trust=False, needs_head=False) is None
+    assert vectors(load(tmp_path)).shape == (2, HIDDEN)
+    rewrite(tmp_path, without("block.1.layer.1"))
+    with pytest.raises(
+        WeightsDoNotFitError, match=r"3 of \d+ tensors are missing: encoder\.block\.1\.layer\.1"
+    ) as error:
+        load(tmp_path)
+    assert misfit(tmp_path, kind, name="m", trust=False, needs_head=False) == str(error.value)
