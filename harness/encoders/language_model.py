@@ -125,8 +125,9 @@ def context_length(model: Any, tokenizer: Any) -> int:
     Where neither says anything (ALiBi, recurrent models) it is `NO_LIMIT`.
     """
     config = model.config.get_text_config()
-    said = getattr(config, "max_position_embeddings", None)
-    found = [said or tokenizer.model_max_length, usable_positions(model)]  # a tokenizer without a limit says 10**30
+    said = getattr(config, "max_position_embeddings", None) or 0  # XLNet says -1: no limit
+    # A tokenizer without a limit says 10**30.
+    found = [said if said > 0 else tokenizer.model_max_length, usable_positions(model)]
     return min(int(one) for one in [*found, NO_LIMIT] if one is not None)
 
 

@@ -12,7 +12,7 @@ refused by what a layer asks of the attention, or by the kind of layer, in any d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.encoders.reading import Reading, read
@@ -116,15 +116,15 @@ def reading_of(model: Any, tokenizer: Any, is_causal: bool) -> Reading:
     truth = [states_of(model, row) for row in rows]
     ways: list[Reading] = ["padded", "masked"] if is_causal else ["masked"]
     for way in ways:
-        if _matches(model, lambda way=way: padded_states(model, rows, reading=way), truth):
+        if _gives(model, rows, way, truth):
             return way
     return "alone"
 
 
-def _matches(model: Any, path: Callable[[], Sequence[Tensor]], truth: Sequence[Tensor]) -> bool:
-    """Return whether a path gives the truth; one that cannot be walked (a mask that is not taken) does not."""
+def _gives(model: Any, rows: Sequence[Sequence[int]], reading: Reading, truth: Sequence[Tensor]) -> bool:
+    """Return whether a way to read gives the truth; one that cannot be walked (a mask that is not taken) does not."""
     try:
-        return compared(model, path(), truth).holds
+        return compared(model, padded_states(model, rows, reading=reading), truth).holds
     except (TypeError, ValueError, RuntimeError, AttributeError, NotImplementedError, IndexError, KeyError):
         return False
 
@@ -165,7 +165,8 @@ def longest_row(model: Any, *, beside: int = 0) -> int:
     """
     config = model.config.get_text_config()
     windows = [size for name in WINDOWS if isinstance(size := getattr(config, name, None), int) and size > 0]
-    context = getattr(config, "max_position_embeddings", None) or 1 << 30
+    said = getattr(config, "max_position_embeddings", None) or 0
+    context = said if said > 0 else 1 << 30
     weights = sum(one.numel() for one in model.parameters())
     rows = [size + max(size // 2, 4) for size in windows]
     return max([LENGTHS[0], *(row for row in rows if row + beside <= context and row * weights <= MOST_WORK)])

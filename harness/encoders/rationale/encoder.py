@@ -21,7 +21,7 @@ from harness.encoders.rationale.describe import Tally
 from harness.encoders.rationale.generate import Prompted, Rollout, Sampling, forward_on, generate, pool, with_prompt
 from harness.encoders.rationale.plain import PlainPrefix
 from harness.encoders.rationale.prefix_attention import SharedPrefix
-from harness.encoders.rationale.probe import check_shared_prefix
+from harness.encoders.rationale.probe import check_plain, check_shared_prefix
 from harness.encoders.rationale.template import Template, end_tokens, render_template, tokenise
 from harness.encoders.weights import weights_of
 from harness.environment import versions
@@ -67,8 +67,8 @@ class RationaleEncoder(LanguageModelEncoder):
         self._vllm = vllm_writer.start(spec, weights, adapter) if spec.generation.engine == "vllm" else None
         loaded = load_causal(spec, weights, adapter)
         check_causal(loaded.model, loaded.tokenizer, wants="`encoder: rationale`")
-        if spec.forward == "shared-prefix":
-            check_shared_prefix(loaded.model, loaded.tokenizer)
+        check = check_shared_prefix if spec.forward == "shared-prefix" else check_plain
+        check(loaded.model, loaded.tokenizer)
         self.template = render_template(loaded.tokenizer, spec.template_variables)
         budget = CPU_BATCH_TOKENS if loaded.device == "cpu" else default_budget(loaded.device)
         super().__init__(spec, loaded, max_text_tokens=_room(loaded, self.template, spec), batch_tokens=budget)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from harness.encoders.head import logits_of
 from harness.encoders.probe import Comparison, compared, family, longest_row, rows_of, states_of
 from harness.encoders.rationale.generate import WritingBatch
 from harness.encoders.rationale.prefix_attention import LAYERS, make_prefix, prefix_attention_on
@@ -34,6 +35,35 @@ def check_shared_prefix(model: Any, tokenizer: Any) -> None:
             [
                 f"{family(model)} cannot share a prefix between rows, as `encoder: rationale` does: {why}; say "
                 f"`forward: plain`, which reads one text at a time (slower), or take another encoder"
+            ]
+        )
+
+
+def check_plain(model: Any, tokenizer: Any) -> None:
+    """Refuse a model whose logits are not to be had from its last states, so that not even `forward: plain` can write.
+
+    Args:
+        model: a causal language model in eval mode, adapters active.
+        tokenizer: of the model.
+
+    Raises:
+        EnvironmentGapError: they differ, or its forward pass does not lead from one to the other.
+    """
+    import torch
+
+    row = rows_of(model, tokenizer)[0]
+    try:
+        with torch.inference_mode():
+            truth = model(input_ids=torch.tensor([row], device=model.device)).logits[0]
+            found = compared(model, [logits_of(model, states_of(model, row))], [truth])
+        why = None if found.holds else f"by {found.distance:.1g} of their length"
+    except Exception as error:  # noqa: BLE001 - whatever a family's code says to states that it did not make itself
+        why = f"{type(error).__name__}: {error}"
+    if why is not None:
+        raise EnvironmentGapError(
+            [
+                f"{family(model)}: its next-token logits cannot be had from its last states ({why}), and "
+                f"`encoder: rationale` needs that; take another encoder"
             ]
         )
 

@@ -119,7 +119,9 @@ def tokenise(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
 def end_tokens(model: Any, tokenizer: Any, template: Template) -> frozenset[int]:
     """Return the ids that end a rationale: every end-of-text the model and tokenizer name, and the user turn's end."""
     found: set[int] = set()
-    for value in (model.generation_config.eos_token_id, model.config.eos_token_id, tokenizer.eos_token_id):
+    text_config = model.config.get_text_config()  # of some models of several modalities it alone names an end
+    configs = (model.generation_config, model.config, text_config, tokenizer)
+    for value in (getattr(one, "eos_token_id", None) for one in configs):
         found |= set(value) if isinstance(value, list | tuple) else ({value} if value is not None else set())
     special = set(tokenizer.all_special_ids)
     found |= {token for token in template.suffix[:1] if token in special}

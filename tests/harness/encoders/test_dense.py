@@ -370,9 +370,10 @@ def test_a_model_that_sees_both_ways_has_no_ability_axis(tmp_path: Path) -> None
         encoder.causal_lm()
 
 
-def test_a_model_whose_configuration_names_no_length_is_not_limited(tmp_path: Path) -> None:
-    """The suite's limit counts, else the tokenizer's, else none."""
-    folder = save_family(tmp_path / "model", "bloom")
+@pytest.mark.parametrize("family", ["bloom", "xlnet"])
+def test_a_model_whose_configuration_names_no_length_is_not_limited(family: str, tmp_path: Path) -> None:
+    """The suite's limit counts, else the tokenizer's, else none; XLNet's configuration says -1."""
+    folder = save_family(tmp_path / "model", family)
     assert load(folder, max_text_tokens=7, attn_implementation="eager").max_text_tokens == 7
     encoder = load(folder, attn_implementation="eager")
     assert encoder.describe()["max_text_tokens"] is None

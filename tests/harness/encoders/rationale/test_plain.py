@@ -135,3 +135,20 @@ def test_a_model_that_sees_both_ways_writes_nothing(forward: str, tmp_path: Path
     folder = saved(tmp_path / "m", "qwen3", is_causal=False)
     with pytest.raises(EnvironmentGapError, match=r"Qwen3ForCausalLM .*not causal.*encoder: rationale"):
         load(folder, forward=forward)
+
+
+def test_a_model_whose_states_lead_to_no_logits_is_refused(tmp_path: Path) -> None:
+    """ProphetNet's head reads other states than its last."""
+    folder = saved(tmp_path / "m", "prophetnet")
+    with pytest.raises(EnvironmentGapError, match=r"ProphetNetForCausalLM .*cannot be had from its last states"):
+        load(folder, forward="plain")
+
+
+def test_an_end_is_found_where_the_text_configuration_alone_names_it(tmp_path: Path) -> None:
+    """Models of several modalities have it there."""
+    model, tokenizer = tiny("gemma4"), tiny_tokenizer()
+    tokenizer.chat_template = CHATML
+    assert not hasattr(model.config, "eos_token_id")
+    model.generation_config.eos_token_id = None
+    model.config.text_config.eos_token_id = [9, 11]
+    assert {9, 11} <= end_tokens(model, tokenizer, render_template(tokenizer))
