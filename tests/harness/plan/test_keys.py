@@ -238,6 +238,7 @@ def test_the_table_of_model_fields_is_complete(kind, spec):
 )
 def test_what_the_suite_says_of_a_task_changes_the_key(folder, before, after):
     """Seed, limit and splits."""
+    write(folder / "hub/datasets/mteb/biosses-sts/validation.jsonl", "{}")
     write(folder / "hub/datasets/mteb/biosses-sts/README.md", "no head: nothing is said of splits")
     assert key(folder, MEAN_POOL, **before) != key(folder, MEAN_POOL, **before | after)
 
