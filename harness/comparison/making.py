@@ -19,7 +19,7 @@ def unlike_making(a: str, b: str, pairs: Mapping[str, tuple[Score, Score]]) -> I
                 seen.setdefault((what, *values), []).append(task)
     for (what, own, other), tasks in seen.items():
         where = "all tasks" if len(tasks) == len(pairs) else f"{len(tasks)} task(s): {', '.join(tasks[:5])}"
-        yield f"{what}: {own} for {a}, {other} for {b} ({where}{', ...' if len(tasks) > 5 < len(pairs) else ''})"
+        yield f"{what}: {own} for {a}, {other} for {b} ({where}{', ...' if 5 < len(tasks) < len(pairs) else ''})"
 
 
 def made_with(score: Score) -> dict[str, str]:

@@ -1,0 +1,28 @@
+"""What two cells were made with differently: which tasks are named, and when there are more."""
+
+from __future__ import annotations
+
+import pytest
+from cells_support import make_score
+
+from harness.comparison.making import unlike_making
+
+
+@pytest.mark.parametrize(
+    ("unlike", "of", "where"),
+    [
+        (7, 7, "(all tasks)"),
+        (7, 9, "(7 task(s): t0, t1, t2, t3, t4, ...)"),
+        (5, 9, "(5 task(s): t0, t1, t2, t3, t4)"),
+        (2, 3, "(2 task(s): t0, t1)"),
+    ],
+)
+def test_tasks_are_named_as_far_as_they_are_few(unlike: int, of: int, where: str) -> None:
+    """All tasks are "all tasks" and nothing more; of many some are named, with dots where there are more."""
+    pairs = {}
+    for number in range(of):
+        other = 2 if number < unlike else 1
+        made = [make_score(provenance={"encoder": {"batch_tokens": batch}}) for batch in (1, other)]
+        pairs[f"t{number}"] = tuple(made)
+    (line,) = unlike_making("a", "b", pairs)
+    assert line == f"batch, in padded tokens: 1 for a, 2 for b {where}"
