@@ -34,7 +34,7 @@ from harness.statistics.paired import (
 )
 from harness.statistics.resampling import averaged
 
-COMPARISON_VERSION = 5
+COMPARISON_VERSION = 6
 """Raised when the way a difference is computed changes."""
 FOLDER = "comparisons"
 SAME = 1e-12

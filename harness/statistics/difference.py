@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 
 from harness.statistics.conventions import NORMAL_QUANTILE
 
-Method = Literal["score interval, exact McNemar", "t", "bootstrap", "combined"]
+Method = Literal["score interval, exact McNemar", "t", "t held to a score interval", "bootstrap", "combined"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

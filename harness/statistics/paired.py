@@ -153,12 +153,13 @@ def of_spread(spread: Spread | None, scale: float) -> Estimate | None:
     p_value = 2 * float(student.sf(abs(value) / stderr, spread.freedom)) if stderr else 1.0
     low, high = value - reach, value + reach
     wins, losses = int((spread.apart > 0).sum()), int((spread.apart < 0).sum())
+    method: Method = "t"
     if few_differ(wins, losses, len(spread.apart)):
         limits = tango(wins, losses, len(spread.apart))
         largest = float(np.abs(spread.apart).max()) or scale
         low, high = min(low, largest * limits.low), max(high, largest * limits.high)
-        p_value = max(p_value, mcnemar(wins, losses))
-    return Estimate(stderr, low, high, p_value, "t")
+        p_value, method = max(p_value, mcnemar(wins, losses)), "t held to a score interval"
+    return Estimate(stderr, low, high, p_value, method)
 
 
 def of_statistics(parts: Sequence[tuple[int, Statistic]]) -> Estimate | None:

@@ -146,3 +146,15 @@ def test_q_values_are_those_of_scipy_over_the_tested_cells() -> None:
     many = adjusted({number: made(1.0, p_value=value) for number, value in enumerate(values)})
     assert [many[number].q_value for number in range(30)] == pytest.approx(false_discovery_control(values))
     assert adjusted({}) == {}
+
+
+def test_an_interval_that_few_changed_items_widen_is_named() -> None:
+    """Three of fifty items changed: wider than Student's, not symmetric, and not called t; with all changed it is t."""
+    few = np.zeros(50)
+    few[:3] = (0.9, 0.5, 0.4)
+    for apart, method in ((few, "t held to a score interval"), (np.linspace(-0.4, 0.6, 50), "t")):
+        spread = spread_of_means([Part(apart, np.zeros(50), 1.0)])
+        found = of_spread(spread, 1.0)
+        assert found.method == method
+        middle = (found.low + found.high) / 2
+        assert (middle == pytest.approx(spread.value)) == (method == "t")
