@@ -16,7 +16,7 @@ LEGEND = (
 
 def section(summary: Summary, axis: AxisSummary) -> str:
     """Return the table and its legend; empty where no task has a score from every model."""
-    rows = [_row(summary, place, one) for place, one in enumerate(axis.standings, 1)]
+    rows = [_row(summary, axis, place, one) for place, one in enumerate(axis.standings, 1)]
     if not rows:
         return ""
     to_base = f"to {summary.baseline}" if summary.baseline else "to the baseline"
@@ -24,12 +24,13 @@ def section(summary: Summary, axis: AxisSummary) -> str:
     return f"{table(header, rows)}\n\n{LEGEND}"
 
 
-def _row(summary: Summary, place: int, one: Standing) -> list[str]:
+def _row(summary: Summary, axis: AxisSummary, place: int, one: Standing) -> list[str]:
     is_baseline = one.model == summary.baseline
     tied = one.to_leader is not None and one.to_leader.low is not None and one.is_tied_with_leader
     base = "baseline" if is_baseline else interval_text(one.to_baseline)
     is_same = is_baseline or (one.to_baseline is not None and one.to_baseline.is_same_record)
     counts = "" if is_same else f"{one.ahead} / {one.behind} / {one.undecided}"
     lead = "leader" if one.to_leader is None else interval_text(one.to_leader)
-    within = NOT_THERE if one.best_rank is None else f"{one.best_rank} to {one.worst_rank}"
+    is_alone = len(axis.models) == 1  # one model has no rank among others
+    within = NOT_THERE if one.best_rank is None or is_alone else f"{one.best_rank} to {one.worst_rank}"
     return ["1=" if tied else str(place), within, one.model, points(one.mean), lead, base, counts]
