@@ -62,10 +62,16 @@ def render(name: str, make: Callable[[], Figure], *, dpi: int = DPI) -> dict[str
         return _files(name, make(), dpi)
 
 
-def markdown_section(names: Sequence[str]) -> str:
-    """Return the lines of `report.md` that show the pictures, by relative links."""
+def markdown_section(names: Sequence[str], *, has_ability_change: bool) -> str:
+    """Return the lines of `report.md` that show the pictures, by relative links.
+
+    Args:
+        names: files that were drawn.
+        has_ability_change: whether the trade-off shows what models lost, or their gain alone.
+    """
+    against = " against change in general ability" if has_ability_change else ""
     said = {
-        "trade-off.png": "Embedding gain against change in general ability, 95% intervals",
+        "trade-off.png": f"Embedding gain{against}, 95% intervals",
         "types.png": "Mean by type, 95% intervals",
     }
     links = [f"![{text}]({FOLDER}/{name})" for name, text in said.items() if name in names]

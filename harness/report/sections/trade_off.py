@@ -19,7 +19,7 @@ PICTURE_SIZES = {"wide": (1180, 440), "middle": (760, 420), "narrow": (340, 380)
 
 def markdown(report: Report) -> str:
     """Return the links to the pictures that were drawn."""
-    return files.markdown_section(report.pictures)
+    return files.markdown_section(report.pictures, has_ability_change=_has_ability_change(points_in(report.summary)))
 
 
 def page(report: Report) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def page(report: Report) -> dict[str, Any]:
     points = points_in(report.summary)
     return {
         "trade_off": _pictures(points, report.summary.baseline),
-        "has_ability_change": any(one.y is not None and not one.is_baseline for one in points),
+        "has_ability_change": _has_ability_change(points),
         "asks_ability": any(task.axis == "ability" for task in report.summary.tasks),
     }
 
@@ -35,6 +35,10 @@ def page(report: Report) -> dict[str, Any]:
 def points_in(summary: Summary) -> list[Point]:
     """Return the models between the two axes."""
     return points_of(cards(summary, {}))
+
+
+def _has_ability_change(points: list[Point]) -> bool:
+    return any(one.y is not None and not one.is_baseline for one in points)
 
 
 def _pictures(points: list[Point], baseline: str | None) -> dict[str, Markup]:

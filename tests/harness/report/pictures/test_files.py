@@ -53,8 +53,8 @@ def test_numbers_move_the_picture(files: dict[str, bytes]) -> None:
 def test_nothing_to_draw_gives_no_file() -> None:
     """No empty frames: a suite without results has no picture and no link to one."""
     assert pictures.draw([], [], None) == {}
-    assert pictures.markdown_section([]) == ""
-    assert pictures.markdown_section(["types.png", "types.svg"]) == (
+    assert pictures.markdown_section([], has_ability_change=True) == ""
+    assert pictures.markdown_section(["types.png", "types.svg"], has_ability_change=False) == (
         "## Pictures\n\n![Mean by type, 95% intervals](pictures/types.png)"
     )
 
