@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.report.sections.section import Link, Report
 from harness.summary.views import CellView
 
 LINK = Link("problems", "Problems")
 MOST_NAMED = 6
-"""Cells that report.md names for one reason; the page has all."""
+"""Cells that report.md names for one reason, and sources of one hub; the page has all."""
+_IN_HUB = re.compile(
+    r"(?P<what>.*?)(?::| from) (?P<hub>local hub .+?)/(?P<path>(?:datasets|models)/[^/]+/[^/]+) \((?P<why>[^()]*)\)"
+)
+"""A line of `Summary.unverified` about a repository in a local hub."""
 
 
 def markdown(report: Report) -> str:
@@ -19,7 +24,10 @@ def markdown(report: Report) -> str:
     found = {
         "Errors": [f"{v.cell}: {v.failure.error}: {_first_line(v.failure.message)}" for v in views if v.failure],
         "Missing": [f"{_some(cells)}: {reason}" for reason, cells in _missing(views).items()],
-        "Unverified sources": report.summary.unverified,
+        "Unverified sources": [
+            one.lines[0] if len(one.lines) == 1 else f"{one.hub}: {_some(one.lines)}"
+            for one in _by_hub(report.summary.unverified)
+        ],
         "Remarks": report.summary.warnings,
     }
     parts = [f"## {title}\n\n{_listed(lines)}{_hint(title)}" for title, lines in found.items() if lines]
@@ -32,9 +40,31 @@ def page(report: Report) -> dict[str, Any]:
     return {
         "errors": [view for view in views if view.failure is not None],
         "missing": list(_missing(views).items()),
-        "unverified": report.summary.unverified,
+        "unverified": _by_hub(report.summary.unverified),
         "warnings": report.summary.warnings,
     }
+
+
+class Hub(NamedTuple):
+    """What is not vouched for in one place."""
+
+    hub: str
+    """In words, with why it counts as unverified; of a line of no hub the line itself."""
+    lines: list[str]
+    """The line itself where it is alone, else what of the hub was used: names and paths."""
+
+
+def _by_hub(unverified: Sequence[str]) -> list[Hub]:
+    """Return the lines with those of one local hub together: a benchmark has a line a task."""
+    hubs: dict[str, list[tuple[str, str]]] = {}
+    for line in unverified:
+        found = _IN_HUB.fullmatch(line)
+        hub = f"{found['hub']} ({found['why']})" if found else line
+        hubs.setdefault(hub, []).append((line, f"{found['what']} from {found['path']}" if found else line))
+    return [
+        Hub(hub, [line for line, _ in lines] if len(lines) == 1 else [short for _, short in lines])
+        for hub, lines in hubs.items()
+    ]
 
 
 def _missing(views: Iterable[CellView]) -> dict[str, list[str]]:
