@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from grace.config.schema import Adapter, TrainConfig
 from grace.run.world import local_device
-from harness.encoders.language_model import LoadedCausal, load_causal
+from harness.encoders.language_model import load_causal
 from harness.encoders.weights import choose_device
 from harness.errors import EnvironmentGapError, InputError
 from harness.sources.locate import locate_model
@@ -115,7 +115,7 @@ def load_trainable(config: TrainConfig, weights: Located, *, keep_base: bool = F
     )
     # Full training saves the head with the rest: one that was drawn at random would pass for trained.
     uses_head = config.uses_rationales or config.retain_weight > 0 or config.candidate_kind == "rationale"
-    loaded = _loaded(spec, weights, needs_head=uses_head or config.adapter.kind != "lora")
+    loaded = load_causal(spec, weights, None, needs_head=uses_head or config.adapter.kind != "lora")
     model, peft, frozen = loaded.model, None, None
     if config.adapter.kind == "lora":
         model.requires_grad_(False)
@@ -143,19 +143,6 @@ def _as_loaded(weights: Located, model: Any) -> Located:
     if weights.identity is not None or commit is None:
         return weights
     return replace(weights, revision=commit, identity={"repo": weights.load_from, "commit": commit})
-
-
-def _loaded(spec: MeanPoolSpec, weights: Located, *, needs_head: bool) -> LoadedCausal:
-    """Load the base; raises EnvironmentGapError where transformers has no causal language model of it, or not so."""
-    try:
-        return load_causal(spec, weights, None, needs_head=needs_head)
-    except ValueError as error:  # how transformers says that a family cannot do what it is asked
-        line = str(error).splitlines()[0].split(". ")[0]
-        asked = spec.attn_implementation
-        hint = "; set attn_implementation: eager" if "attention implementation" in line and asked != "eager" else ""
-        raise EnvironmentGapError(
-            [f"{spec.model}: cannot be loaded as a causal language model: {line}{hint}"]
-        ) from error
 
 
 def attach_lora(model: Any, adapter: Adapter, seed: int, *, task: str | None = "CAUSAL_LM") -> Any:
