@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from grace.config.schema import Adapter, TrainConfig
 from grace.run.world import local_device
 from harness.encoders.language_model import load_causal
+from harness.encoders.probe import not_causal
 from harness.encoders.weights import choose_device
 from harness.errors import EnvironmentGapError, InputError
 from harness.sources.locate import locate_model
@@ -117,6 +118,8 @@ def load_trainable(config: TrainConfig, weights: Located, *, keep_base: bool = F
     uses_head = config.uses_rationales or config.retain_weight > 0 or config.candidate_kind == "rationale"
     loaded = load_causal(spec, weights, None, needs_head=uses_head or config.adapter.kind != "lora")
     model, peft, frozen = loaded.model, None, None
+    if not model.can_generate():  # an encoder without any head, which mean-pool could evaluate
+        raise EnvironmentGapError([not_causal(model, "`grace train`")])
     if config.adapter.kind == "lora":
         model.requires_grad_(False)
         peft = attach_lora(model, config.adapter, config.seed)

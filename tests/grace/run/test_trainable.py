@@ -58,6 +58,20 @@ def test_a_base_that_cannot_be_loaded_so_is_refused_in_words(folder: Path) -> No
         session_of(folder, folder / "t5", retain_weight=0.5)
 
 
+@pytest.mark.parametrize("family", ["T5EncoderModel", "DistilBertModel"])
+def test_an_encoder_without_a_head_is_no_base(family: str, folder: Path) -> None:
+    """Which mean-pool can evaluate, and nothing here can train: said before an adapter is attached."""
+    import transformers
+
+    small = {
+        "T5EncoderModel": transformers.T5Config(d_model=32, d_kv=8, d_ff=64, num_layers=1, num_heads=4, vocab_size=400),
+        "DistilBertModel": transformers.DistilBertConfig(dim=32, hidden_dim=64, n_layers=1, n_heads=4, vocab_size=400),
+    }[family]
+    getattr(transformers, family)(small).save_pretrained(folder / "model")
+    with pytest.raises(EnvironmentGapError, match=rf"{family} .* is not causal.*`grace train`"):
+        session_of(folder, folder / "run")
+
+
 def test_an_unpinned_hub_base_is_known_by_the_commit_that_was_loaded(folder: Path, monkeypatch: Any) -> None:
     """So that the candidate is evaluated on that one when the branch has moved on."""
     from transformers import LlamaConfig
