@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from grace.config.schema import Adapter, TrainConfig
 from grace.run.world import local_device
+from harness.candidates.weight_files import broken
 from harness.encoders.language_model import load_causal
 from harness.encoders.probe import not_causal
 from harness.encoders.weights import choose_device
@@ -89,8 +90,9 @@ class Trainable:
 def locate_base(config: TrainConfig, sources: Sources) -> Located:
     """Find the base model's weights; raises EnvironmentGapError."""
     found = locate_model(sources, config.model, config.revision, config.sha256)
-    if isinstance(found, Gap):
-        raise EnvironmentGapError([str(found)])
+    gap = found if isinstance(found, Gap) else broken(found, sources, as_adapter=False)
+    if gap is not None or isinstance(found, Gap):
+        raise EnvironmentGapError([str(gap)])
     return found
 
 

@@ -15,7 +15,7 @@ from harness import yaml_source
 from harness.candidates.base import IDENTITY, AdaptersBase, adapters_base, another_base, cannot_be_compared
 from harness.candidates.candidate import Candidate, MissingCandidate
 from harness.candidates.candidate_file import CandidateFile, complaints, read_candidate_file
-from harness.candidates.weight_files import incomplete, is_adapter_alone, on_disk
+from harness.candidates.weight_files import broken, on_disk
 from harness.errors import InputError
 from harness.sources.locate import locate_model
 from harness.sources.places import Gap, Located, Sources
@@ -48,9 +48,9 @@ def _identify_loaded(
         can_answer = has_language_model(spec.encoder)
         return MissingCandidate(name=spec.name, gaps=gaps, has_language_model=can_answer, note=spec.note)
     places = [place for place in found if isinstance(place, Located)]
-    if broken := tuple(gap for n, place in enumerate(places) if (gap := _broken(place, sources, as_adapter=n > 0))):
+    if faults := tuple(gap for n, place in enumerate(places) if (gap := broken(place, sources, as_adapter=n > 0))):
         return MissingCandidate(
-            name=spec.name, gaps=broken, has_language_model=has_language_model(spec.encoder), note=spec.note
+            name=spec.name, gaps=faults, has_language_model=has_language_model(spec.encoder), note=spec.note
         )
     remarks = [spec.note]
     if about is not None and about.weights is None and directory is not None:
@@ -135,20 +135,6 @@ def _other_base(directory: Path, how: str) -> Gap:
         why=how,
         command=f"put back the base that {directory / 'candidate.yaml'} names, or train on this one",
     )
-
-
-def _broken(place: Located, sources: Sources, *, as_adapter: bool) -> Gap | None:
-    """Return the gap of weights of which a file is missing; the hub's client gets what its cache lacks."""
-    path = on_disk(place)
-    if path is not None and is_adapter_alone(path) and not as_adapter:
-        why = f"{path} is an adapter alone: the base that it names would be in no key"
-        return Gap(
-            what=f"weights of {place.source}", why=why, command=f"say `model: BASE` and `adapter: {place.load_from}`"
-        )
-    if path is None or (place.kind == "cache" and not sources.offline):
-        return None
-    why = incomplete(path)
-    return Gap(what=f"weights of {place.source}", why=why, command="get its files anew, all of them") if why else None
 
 
 def _not_trusted(directory: Path) -> Gap:

@@ -7,7 +7,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from harness.sources.places import Located, hub_cache
+from harness.sources.places import Gap, Located, Sources, hub_cache
 
 INDEX = ".index.json"
 NAMES = ("model.safetensors", f"model.safetensors{INDEX}", "pytorch_model.bin", f"pytorch_model.bin{INDEX}")
@@ -64,6 +64,28 @@ def incomplete(path: Path) -> str | None:
         if file.suffix == ".safetensors" and (length := _header(file)) is not None and length[1] > file.stat().st_size:
             return f"{file} has {file.stat().st_size} bytes, its header says {length[1]}"
     return None
+
+
+def broken(place: Located, sources: Sources, *, as_adapter: bool) -> Gap | None:
+    """Return the gap of weights of which a file is missing, or that are no model's; None where nothing is to be seen.
+
+    Args:
+        place: where they were found.
+        sources: not offline, the hub's client gets what its cache lacks.
+        as_adapter: whether an adapter is wanted.
+    """
+    path = on_disk(place)
+    if path is not None and is_adapter_alone(path) and not as_adapter:
+        why = f"{path} is an adapter alone: the base that it names would be in no key"
+        return Gap(
+            what=f"weights of {place.source}", why=why, command=f"say `model: BASE` and `adapter: {place.load_from}`"
+        )
+    if path is None or (place.kind == "cache" and not sources.offline):
+        return None
+    lacking = incomplete(path)
+    if lacking is None:
+        return None
+    return Gap(what=f"weights of {place.source}", why=lacking, command="get its files anew, all of them")
 
 
 def check_safetensors(file: Path) -> None:

@@ -34,6 +34,8 @@ COMPUTED = re.compile(r"(^|\.)(position_ids|inv_freq|masked_bias)$")
 """Tensors of old checkpoints that models work out for themselves."""
 POOLER = "pooler"
 """The layer over the first token that BERT's kind has for classification; no pooling of ours reads it."""
+CANNOT_READ = "Unable to load weights"
+"""How transformers begins what it says of a pickled file that is broken."""
 MOST_NAMED = 4
 """So many tensors are named; the rest are counted."""
 _WATCHING: list[list[Loading]] = []
@@ -81,6 +83,8 @@ class Fit:
 @contextmanager
 def watched() -> Iterator[list[Loading]]:
     """Give the list of what transformers says of every checkpoint loaded inside the block, for `refuse_misfits`."""
+    from safetensors import SafetensorError
+
     seen: list[Loading] = []
 
     def note(*, model: Any, loading_info: Any, **_: Any) -> None:
@@ -94,6 +98,10 @@ def watched() -> Iterator[list[Loading]]:
         for module, name in places:
             setattr(module, name, note)
         yield seen
+    except (SafetensorError, OSError) as error:
+        if isinstance(error, OSError) and CANNOT_READ not in str(error):
+            raise
+        raise WeightsDoNotFitError(f"a file of the weights is damaged or cut short: {error}") from error
     finally:
         _WATCHING.pop()
         for (module, name), function in zip(places, before, strict=True):
@@ -148,7 +156,9 @@ def message(what: str, model: Any, faults: Iterable[str]) -> str:
 def fit_of(loading: Loading) -> Fit:
     """Sort what transformers says into faults of the body, faults of the head, and what takes no part."""
     names = _Names(loading.model)
-    missing, head_missing, unused = [], [], set()
+    missing: list[str] = []
+    head_missing: list[str] = []
+    unused: set[str] = set()
     for name in sorted(loading.missing):
         if names.is_pooler(name):
             unused.add(name)

@@ -36,7 +36,7 @@ def misfit_of(candidate: Candidate, *, needs_head: bool) -> str | None:
     return problem or next((one for one in found if one), None)
 
 
-def problem_with(action: Callable[[], None]) -> str | None:
+def problem_with(action: Callable[[], object]) -> str | None:
     """Return in one line what went wrong, or None.
 
     A damaged file makes libraries raise what they like (the tokenizers library a bare Exception); here that is the

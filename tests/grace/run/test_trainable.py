@@ -82,3 +82,26 @@ def test_an_unpinned_hub_base_is_known_by_the_commit_that_was_loaded(folder: Pat
     found = load_trainable(whole.config, plain).weights
     assert found.identity == {"repo": plain.load_from, "commit": found.revision}
     assert whole.trained.weights.identity.keys() == {"files_sha256"}
+
+
+def test_a_base_of_which_a_file_is_missing_or_cut_is_refused(folder: Path) -> None:
+    """Before it is loaded where that is plain, and by name where only loading shows it."""
+    from transformers import AutoModelForCausalLM
+
+    model = folder / "model"
+    whole = (model / "model.safetensors").read_bytes()
+    (model / "model.safetensors").write_bytes(whole[:40])
+    with pytest.raises(WeightsDoNotFitError, match="damaged or cut short"):
+        session_of(folder, folder / "cut")
+    (model / "model.safetensors").write_bytes(whole[:-40])
+    with pytest.raises(EnvironmentGapError, match="its header says"):
+        session_of(folder, folder / "short")
+    (model / "model.safetensors").write_bytes(whole)
+    AutoModelForCausalLM.from_pretrained(model).save_pretrained(folder / "shards", max_shard_size="60KB")
+    (model / "model.safetensors").unlink()
+    for file in (folder / "shards").glob("model*"):
+        file.rename(model / file.name)
+    session_of(folder, folder / "whole")
+    min(model.glob("model-*")).unlink()
+    with pytest.raises(EnvironmentGapError, match="lacks 1 of "):
+        session_of(folder, folder / "lacking")
