@@ -51,6 +51,7 @@ def summarise(
         retention=retention_of(matrix, ability, plan.suite.retention, weigh, decide=decide),
         unverified=remarks.unverified(matrix.views.values()),
         warnings=remarks.warnings(plan, matrix.views.values()),
+        off_count=remarks.off_count(matrix.views.values()),
     )
 
 

@@ -33,6 +33,12 @@ def _is_local(place: PlaceFacts) -> bool:
     return place.get("kind", place["source"]).startswith(("folder", "local hub"))
 
 
+def off_count(views: Iterable[CellView]) -> tuple[str, ...]:
+    """Return the tasks whose data have another number of items than the benchmark's own."""
+    found = {view.cell.task.name: None for view in views if view.score is not None and facts_of(view.score).off_count}
+    return tuple(found)
+
+
 def warnings(plan: Plan, views: Iterable[CellView]) -> tuple[str, ...]:
     """Return a line for all that must be known of a task's data, and of every cell what was cut, halved or left out."""
     lines: dict[str, None] = {}

@@ -117,6 +117,18 @@ class Summary:
     unverified: tuple[str, ...] = ()
     """Sources that nothing vouches for."""
     warnings: tuple[str, ...] = field(default=())
+    off_count: tuple[str, ...] = ()
+    """Tasks whose data have another number of items than the benchmark's own."""
+
+    @property
+    def off_count_said(self) -> str | None:
+        """What stands beside the title where some tasks are not over the benchmark's own data; None where all are."""
+        if not self.off_count:
+            return None
+        return (
+            f"{len(self.off_count)} of {len(self.tasks)} task(s) are over other numbers of items than the benchmark's "
+            "own data (see the remarks): not comparable with published figures"
+        )
 
 
 def ordered_types(tasks: Sequence[PlannedTask]) -> list[str]:

@@ -18,6 +18,8 @@ def _head(summary: Summary) -> str:
     lines = [f"# {summary.title}{limited}"]
     if summary.description:
         lines += ["", summary.description]
+    if summary.off_count_said:
+        lines += ["", f"**{summary.off_count_said}.**"]
     if summary.limits:
         lines += ["", "Limited scores are comparable with each other only, never with full or published ones."]
     if summary.baseline:

@@ -131,6 +131,8 @@ def test_a_copy_of_another_size_is_said_to_be_one(hub, name):
     summary = summarise(plan, {f"m/{name}": score})
     here, known = OFF[name]
     assert f"{name}: {here:,} of {known:,} items: not the data that published figures are over" in summary.warnings
+    assert summary.off_count == (name,)
+    assert summary.off_count_said.startswith("1 of 1 task(s) are over other numbers of items")
 
 
 def test_a_copy_of_the_known_size_is_not_remarked(hub):
@@ -140,6 +142,8 @@ def test_a_copy_of_the_known_size_is_not_remarked(hub):
     score = result(hub, "BIOSSES")
     assert isinstance(score, Score)
     assert facts_of(score).off_count == {}
+    plan = planned(hub.parent, SUITE.replace("NAMES", "BIOSSES").partition("name: s\n")[2], hub=hub)
+    assert summarise(plan, {"m/BIOSSES": score}).off_count_said is None
 
 
 @pytest.mark.parametrize("name", OFF)
