@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 SAMPLING_VERSION = 1
@@ -86,13 +86,10 @@ class ReadWith:
     """The one that holds the texts."""
     max_text_tokens: int
     """Of each text, the tokens that are scored."""
-    also: Mapping[str, Any] = field(default_factory=dict)
-    """What a model's own entry says besides: it changes the key and nothing else."""
 
     def plain(self) -> dict[str, Any]:
         """Return plain data: what goes into the key and into provenance."""
-        own = {"kind": "lm_nll", "column": self.column, "max_text_tokens": self.max_text_tokens}
-        return own | dict(self.also) | _drawn(self.also.get("generation"))
+        return {"kind": "lm_nll", "column": self.column, "max_text_tokens": self.max_text_tokens}
 
 
 def _drawn(generation: Mapping[str, Any] | None) -> dict[str, int]:

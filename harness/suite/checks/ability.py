@@ -18,6 +18,7 @@ def check_ability(tree: Node) -> Iterator[Problem]:
     tasks = tree.get("tasks")
     entries = tasks.get("ability") if tasks else None
     seen: dict[str, Node] = {}
+    entry_of: dict[str, Node] = {}
     for entry in entries.items() if entries else []:
         name = entry if isinstance(entry.value, str) else entry.get("name")
         if name is None or not isinstance(name.value, str):
@@ -25,10 +26,11 @@ def check_ability(tree: Node) -> Iterator[Problem]:
         if name.value in seen:
             yield problem(name, f"task {name.value!r} is named twice; the first is at {seen[name.value].position}")
         seen.setdefault(name.value, name)
+        entry_of.setdefault(name.value, entry)
         yield from _check_entry(entry, name)
     models = tree.get("models")
     for model in models.items() if models else []:
-        yield from _check_model(model, seen)
+        yield from _check_model(model, entry_of)
 
 
 def _check_entry(entry: Node, name: Node) -> Iterator[Problem]:
@@ -109,3 +111,10 @@ def _check_model(model: Node, tasks: dict[str, Node]) -> Iterator[Problem]:
             yield problem(node, f"no ability task {name!r} in the suite; it has: {listing(tasks)}{near}", at_key=True)
         elif name in known:
             yield from _check_settings(node, known[name])
+        elif name in tasks and ability_kind(tasks[name].plain()) == "nll":
+            yield problem(
+                node,
+                f"task {name!r} is lm_nll, whose texts every model reads as they are: nothing of it can be set for one "
+                "model; say `column` and `max_text_tokens` in the task's own entry, and take this out",
+                at_key=True,
+            )

@@ -72,12 +72,12 @@ def test_settings_are_plain_in_the_key(entry, plain):
 
 
 def test_a_models_own_settings_win(tmp_path):
-    """Also where nothing of them is used: the key has always told them apart."""
-    model = "{name: m, encoder: mean-pool, model: weights, ability: {gsm8k: {num_fewshot: 1, until: [x]}%s}}"
+    """Over the task's own, and they leave texts that are read alone."""
+    model = "{name: m, encoder: mean-pool, model: weights, ability: {gsm8k: {num_fewshot: 1, until: [x]}}}"
     entries = "gsm8k, {name: lm_nll, file: texts.jsonl, column: text}"
-    plan = planned(tmp_path, f"models: [{model % ', lm_nll: {num_fewshot: 2}'}]\ntasks: {{ability: [{entries}]}}\n")
+    plan = planned(tmp_path, f"models: [{model}]\ntasks: {{ability: [{entries}]}}\n")
     asked, read = (cell.task for cell in plan.cells)
     assert (asked.asked.num_fewshot, asked.asked.until) == (1, ["x"])
-    assert read.plain_settings() == {"kind": "lm_nll", "column": "text", "max_text_tokens": 1024, "num_fewshot": 2}
+    assert read.plain_settings() == {"kind": "lm_nll", "column": "text", "max_text_tokens": 1024}
     with pytest.raises(TypeError, match="'lm_nll' asks no questions"):
         _ = read.asked

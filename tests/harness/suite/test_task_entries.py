@@ -92,3 +92,14 @@ def test_of_an_unknown_task_its_name_alone_is_said():
     assert "unknown ability task 'humanevl'" in found
     assert "did you mean 'humaneval'" in found
     assert len(problems({"name": "humanevl", "repetitions": 3})) == 2
+
+
+@pytest.mark.parametrize("name", ["lm_nll", "news"])
+def test_a_models_own_settings_of_texts_that_are_read_are_refused(name):
+    """Shots or a template of one model change nothing of how it reads texts: its key would differ and nothing else."""
+    entry = {"name": name, "task": "lm_nll", "file": "own.jsonl", "column": "text"}
+    model = {"name": "m", "encoder": "mean-pool", "model": "weights/m", "ability": {name: {"num_fewshot": 2}}}
+    with pytest.raises(InputError) as caught:
+        loaded(Path.cwd(), f"models: [{json.dumps(model)}]\ntasks: {{ability: [{json.dumps(entry)}]}}\n")
+    (problem,) = caught.value.problems
+    assert f"task {name!r} is lm_nll, whose texts every model reads as they are" in problem
