@@ -223,7 +223,8 @@ def _are_ranks_exact(group: NDArray[np.int64]) -> bool:
     They are halves of at most n. Of m items in a group, more than m + 8 sqrt(m) + 32 are drawn once in 1e14 samples.
     """
     largest = int(np.bincount(group).max())
-    return (largest + 8 * largest**0.5 + 32) * 2 * len(group) <= EXACT
+    drawn: float = largest + 8 * largest**0.5 + 32
+    return drawn * 2 * len(group) <= EXACT
 
 
 def _mean_ranks(drawn: Any) -> Any:
