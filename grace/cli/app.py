@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sys
+from harness.cli.interrupted import leave, leaving_quietly
 
-from harness.cli.shell import application, run_app
+with leaving_quietly():
+    from harness.cli.shell import application, run_app
 
 ABOUT = "Train the candidates that `harness` judges, look into them, and take them elsewhere."
 COMMANDS = (
@@ -13,9 +14,11 @@ COMMANDS = (
     "grace.cli.encode:encode",
     "grace.cli.export:export",
 )
-app = application("grace", ABOUT, COMMANDS)
+with leaving_quietly():
+    app = application("grace", ABOUT, COMMANDS)
 
 
 def main() -> None:
     """Run the command line; a user's mistake ends with its exit code and no traceback."""
-    sys.exit(run_app(app))
+    with leaving_quietly():
+        leave(run_app(app))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sys
+from harness.cli.interrupted import leave, leaving_quietly
 
-from harness.cli.shell import application, run_app
+with leaving_quietly():
+    from harness.cli.shell import application, run_app
 
 ABOUT = "Is it a better text encoder, and what did it forget? Evaluate encoders on MTEB and general ability."
 COMMANDS = (
@@ -20,9 +21,11 @@ COMMANDS = (
     "harness.cli.compare:compare",
     "harness.cli.gate:gate",
 )
-app = application("harness", ABOUT, COMMANDS)
+with leaving_quietly():
+    app = application("harness", ABOUT, COMMANDS)
 
 
 def main() -> None:
     """Run the command line; a user's mistake ends with its exit code and no traceback."""
-    sys.exit(run_app(app))
+    with leaving_quietly():
+        leave(run_app(app))
