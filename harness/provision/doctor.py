@@ -38,7 +38,7 @@ from harness.tasks import humaneval
 from harness.tasks.catalogue import catalogue
 from harness.wording import first_few, listing
 
-Status = Literal["ok", "missing", "changed", "unreadable"]
+Status = Literal["ok", "missing", "changed", "unreadable", "unwritable"]
 GGUF_MAGIC = b"GGUF"
 MOST_NAMED = 3
 """So many differing files are named; the rest are counted."""
