@@ -6,9 +6,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from harness.errors import EnvironmentGapError
 
 if TYPE_CHECKING:
     import torch
@@ -92,6 +96,30 @@ def join(device: str) -> World:
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     return World(rank=torch.distributed.get_rank(), size=size)
+
+
+@contextmanager
+def all_there(world: World, out: Path) -> Iterator[None]:
+    """Turn what a process meets when another one is gone into EnvironmentGapError.
+
+    Args:
+        world: the processes.
+        out: the run's directory, which has the checkpoints.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if world.size == 1 or not _is_of_the_connection(error):
+            raise
+        lost = f"process {world.rank} of {world.size}: another process of this run has ended, or cannot be reached"
+        kept = f"the checkpoints in {out} are kept; start all processes again with --resume"
+        raise EnvironmentGapError([f"{lost}; {kept}"]) from error
+
+
+def _is_of_the_connection(error: RuntimeError) -> bool:
+    import torch
+
+    return isinstance(error, torch.distributed.DistError) or "gloo/transport" in str(error)  # gloo has no class for it
 
 
 def local_device(device: str) -> str:

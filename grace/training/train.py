@@ -20,7 +20,7 @@ from grace.run.progress import Progress
 from grace.run.session import Finished, Session
 from grace.run.tracking import trackio
 from grace.run.trainable import load_trainable, locate_base
-from grace.run.world import World, join
+from grace.run.world import World, all_there, join
 from grace.training import probe
 from grace.training.candidate import write_candidate
 from grace.training.contrastive.checks import check_contrastive
@@ -48,7 +48,8 @@ class Objective(NamedTuple):
     def train(self, session: Session, *, resume: bool) -> Finished:
         """Run the loop."""
         module, _, name = self.loop.partition(":")
-        finished: Finished = getattr(import_module(module), name)(session, resume=resume)
+        with all_there(session.world, session.run.path):
+            finished: Finished = getattr(import_module(module), name)(session, resume=resume)
         return finished
 
 
@@ -92,8 +93,8 @@ def train(
     Raises:
         InputError: configuration, data or directory are wrong, or a resumed run is made of other data, base, prompt or
             packages than it began with; all that can be is checked before the model is loaded.
-        EnvironmentGapError: data, weights or a package are not there, the disk is full, or the base is of a family that
-            grace would train as another model than it is.
+        EnvironmentGapError: data, weights or a package are not there, the disk is full, another process of the run is
+            gone, or the base is of a family that grace would train as another model than it is.
         TrainingFailedError: the loss is no number any more.
     """
     config = _checked(config)
@@ -141,7 +142,8 @@ def _prepare(run: RunDir, config: TrainConfig, world: World, *, resume: bool) ->
             run.prepare(config, resume=resume)
     except (InputError, EnvironmentGapError) as error:
         problem = error
-    failed = world.total([problem is not None], "cpu" if world.size == 1 else choose_device(config.device))[0]
+    with all_there(world, run.path):
+        failed = world.total([problem is not None], "cpu" if world.size == 1 else choose_device(config.device))[0]
     if problem is not None:
         raise problem
     if failed:

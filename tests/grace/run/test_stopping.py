@@ -7,6 +7,7 @@ import math
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -24,8 +25,9 @@ from grace.cli.app import app
 from grace.config.load import config_of, to_yaml
 from grace.config.schema import Optimiser
 from grace.run.stopping import learning_rate
+from grace.run.world import World, all_there
 from grace.training import train as training
-from harness.errors import EnvironmentGapError
+from harness.errors import EnvironmentGapError, InputError
 
 
 @pytest.fixture(scope="module")
@@ -170,11 +172,60 @@ def test_two_processes_have_the_loss_of_one(folder, tmp_path):
     assert "processes: 2" in (tmp_path / "two" / "candidate.yaml").read_text()
 
 
+@pytest.mark.parametrize("killed", [0, 1])
+def test_a_killed_process_of_several_is_said_and_costs_nothing_saved(folder, tmp_path, killed):
+    """The one that is left ends with 4 and a sentence; --resume, here with one process, ends as an undisturbed run."""
+    changes = {"steps": 400, "checkpoint_every": 2}
+    file, out = config_file(folder, tmp_path / "c.yaml", **changes), tmp_path / "out"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    command = [sys.executable, "-m", "grace", "train", str(file), "--out", str(out)]
+    both = [
+        subprocess.Popen(
+            command, env=environment() | world | {"RANK": rank, "LOCAL_RANK": rank}, stderr=subprocess.PIPE, text=True
+        )
+        for rank in ("0", "1")
+    ]
+    metrics, deadline = out / "metrics.jsonl", time.monotonic() + 120
+    while not metrics.exists() or metrics.read_text().count("\n") < 3:
+        assert [one.poll() for one in both] == [None, None], "they ended before one could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    both[killed].kill()
+    errors = [one.communicate(timeout=60)[1] for one in both]
+    left = 1 - killed
+    assert both[left].returncode == 4, errors[left]
+    assert f"error: process {left} of 2: another process of this run has ended" in errors[left]
+    assert "start all processes again with --resume" in errors[left]
+    assert "Traceback" not in errors[left]
+    changes["steps"] = metrics.read_text().count("\n") + 1
+    training.train(plain_config(folder, **changes), out, resume=True, progress=Quiet())
+    whole = training.train(plain_config(folder, **changes), tmp_path / "whole", progress=Quiet())
+    assert_same(out, whole.path, atol=2e-4, rtol=1e-2)
+
+
+def test_errors_that_are_not_of_the_connection_are_left_as_they_are(tmp_path):
+    """A bug keeps its traceback, in one process and in several."""
+    for size in (1, 2):
+        with pytest.raises(RuntimeError, match="of another kind"), all_there(World(size=size), tmp_path):
+            raise RuntimeError("of another kind")
+
+
+def test_an_out_that_cannot_be_written_is_refused_before_anything_is_loaded(folder, tmp_path):
+    """Before data and base are even looked for, which are not there."""
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    file = config_file(folder, tmp_path / "c.yaml")
+    for place in ("file", "file/below"):
+        nothing = ("-o", "data.path=none.jsonl", "-o", "model=none/none")
+        done = CliRunner().invoke(app, ["train", str(file), "--out", str(tmp_path / place), *nothing])
+        assert isinstance(done.exception, InputError)
+        assert str(done.exception) == f"--out {tmp_path / place}: cannot be written (not a folder); give another"
+
+
 def test_mistakes_end_with_their_exit_code_and_no_traceback(folder, tmp_path):
     """Through the command: an unknown key, a full directory, missing data."""
     runner = CliRunner()
-    from harness.errors import InputError
-
     cases = [("-o", "optimiser.lrr=1", "did you mean 'lr'"), ("-o", "data.path=no.jsonl", "no such file")]
     file = config_file(folder, tmp_path / "c.yaml")
     for flag, value, message in cases:
