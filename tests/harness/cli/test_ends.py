@@ -114,14 +114,23 @@ def test_a_stream_that_is_closed_is_done_without(tmp_path: Path, closed: str) ->
     ],
 )
 def test_what_a_terminal_cannot_show_is_escaped(tmp_path: Path, environment: dict[str, str]) -> None:
-    """Names of users' own, in what is said and in errors; files are UTF-8 whatever the terminal is."""
+    """Names of users' own, in what is said and in errors."""
+    suite_file(tmp_path, WORDS).rename(tmp_path / "日本.yaml")
+    done = raw("validate", "日本.yaml", cwd=tmp_path, **environment)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert rb"\u" in done.stdout  # of the character, or of its bytes where names are ASCII
+    done = raw("run", "日.yaml", cwd=tmp_path, **environment)
+    assert done.returncode == 2
+    assert rb"\u" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_files_are_utf8_whatever_the_terminal(tmp_path: Path) -> None:
+    """Their names, too."""
     suite_file(tmp_path, WORDS.replace("tf-idf", "tf-idf, note: wörter"))
-    done = raw("report", "mine.yaml", "--offline", "--out", "bücher", cwd=tmp_path, **environment)
+    done = raw("report", "mine.yaml", "--offline", "--out", "bücher", cwd=tmp_path, PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stderr) == (0, b"")
     assert "wörter" in (tmp_path / "bücher" / "report.md").read_text(encoding="utf-8")
-    done = raw("run", "日本.yaml", cwd=tmp_path, **environment)
-    assert done.returncode == 2
-    assert b"Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])

@@ -22,7 +22,12 @@ from harness.plan.cells import Plan
 from harness.results.records import Failure, Score
 from harness.results.store import Store
 
-PAIRS = "".join(f'{{"sentence1": "text {n}", "sentence2": "a text {n % 3}", "score": {n % 5}}}\n' for n in range(8))
+WORDS = ["rain falls on the hill", "a road over the hill", "the lamp and the moon", "rain on the road", "a lamp"]
+PAIRS = "".join(
+    f'{{"sentence1": "{WORDS[n % 5]}", "sentence2": "{WORDS[n * n % 5]} {WORDS[n % 3]}", "score": {n % 4}}}\n'
+    for n in range(12)
+)
+"""Of unlike similarity, so that they have a score."""
 
 
 class Told:
@@ -140,7 +145,7 @@ def test_processes_that_cannot_be_started_are_said(tmp_path: Path, monkeypatch: 
 
 
 def test_workers_killed_in_a_real_run_end_it_with_3(tmp_path: Path) -> None:
-    """As the kernel does it for want of memory, while the engine is loaded."""
+    """As the kernel does it for want of memory, while the engine is loaded; the next run scores the cell."""
 
     def kill(event: Event) -> None:
         if isinstance(event, Started):
@@ -154,6 +159,9 @@ def test_workers_killed_in_a_real_run_end_it_with_3(tmp_path: Path) -> None:
     assert isinstance(failure, Failure)
     assert "was killed by SIGKILL, perhaps out of memory" in failure.message
     assert any("SIGKILL" in one for one in told.remarks())
+    again = run(plan.suite, RunOptions(results=tmp_path / "results"), Told())
+    assert again.exit_code == ExitCode.OK
+    assert [type(one) for one in again.results.values()] == [Score]
 
 
 def test_errors_of_ours_pass_between_processes_whole() -> None:
