@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from harness import environment
-from harness.backends.interface import Outcome
+from harness.backends.interface import NotRecomputedError, Outcome
 from harness.candidates.candidate import Candidate
 from harness.errors import CellLostError
 from harness.plan.cells import Cell, Plan
@@ -16,10 +16,18 @@ from harness.results.records import Failure, Result, Score
 from harness.results.store import Store
 from harness.sources.places import Located
 
+ROUNDING = 1e-6
+"""How far a score may lie from an interval without width."""
+
 
 def score_of(cell: Cell, outcome: Outcome, provenance: dict[str, Any]) -> Score:
-    """Return the score of a cell, without the items file that the store adds."""
+    """Return the score of a cell, without the items file that the store adds.
+
+    Raises:
+        NotRecomputedError: the score is not where its interval says that it is.
+    """
     interval = outcome.interval
+    _refuse_another_unit(outcome)
     return Score(
         key=str(cell.key),
         model=cell.model,
@@ -39,6 +47,19 @@ def score_of(cell: Cell, outcome: Outcome, provenance: dict[str, Any]) -> Score:
         items_missing=outcome.items_missing,
         provenance=provenance,
     )
+
+
+def _refuse_another_unit(outcome: Outcome) -> None:
+    """An interval as a fraction beside a score in points, or of another metric, lies farther off than it is wide."""
+    interval, score = outcome.interval, outcome.score
+    if interval is None:
+        return
+    off = max(interval.low - score, score - interval.high)
+    if not off <= interval.high - interval.low + ROUNDING:
+        raise NotRecomputedError(
+            f"{outcome.metric}: the score is {score!r} {outcome.score_unit} and its interval "
+            f"[{interval.low!r}, {interval.high!r}]: one of the two is in another unit or of another metric"
+        )
 
 
 def failure_of(cell: Cell, candidate: Candidate, error: BaseException, began: str) -> Failure:
