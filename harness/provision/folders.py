@@ -24,7 +24,10 @@ def folder_checks(sources: Sources, results: Path | None) -> list[Check]:
     An engine's cache that cannot be written ends no run, since one in the results folder takes its place: it is ok,
     with the variable as the next step.
     """
-    tried = [("cache", user_cache(), "HARNESS_CACHE"), ("temporary files", _temporary(), "TMPDIR")]
+    tried: list[tuple[str, Path, str | None]] = [
+        ("cache", user_cache(), "HARNESS_CACHE"),
+        ("temporary files", _temporary(), "TMPDIR"),
+    ]
     if sources.hub is None and not sources.offline:  # else nothing is downloaded
         tried.append(("hub cache", hub_cache(), "HF_HUB_CACHE or HF_HOME"))
     if results is not None:
