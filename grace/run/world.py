@@ -87,14 +87,24 @@ class World:
 
 
 def join(device: str) -> World:
-    """Join the other processes that the launcher started, where there are any."""
+    """Join the other processes that the launcher started, where there are any.
+
+    Raises:
+        EnvironmentGapError: they cannot be found.
+    """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return World()
     import torch
 
     if not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+        try:
+            torch.distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+        except (torch.distributed.DistError, ValueError) as error:  # ValueError: a variable of the launcher is not set
+            why = str(error).splitlines()[0]
+            raise EnvironmentGapError(
+                [f"WORLD_SIZE is {size}, and the other processes cannot be joined ({why}); start it with torchrun"]
+            ) from error
     return World(rank=torch.distributed.get_rank(), size=size)
 
 

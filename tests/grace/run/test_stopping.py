@@ -25,7 +25,7 @@ from grace.cli.app import app
 from grace.config.load import config_of, to_yaml
 from grace.config.schema import Optimiser
 from grace.run.stopping import learning_rate
-from grace.run.world import World, all_there
+from grace.run.world import World, all_there, join
 from grace.training import train as training
 from harness.errors import EnvironmentGapError, InputError
 
@@ -203,6 +203,15 @@ def test_a_killed_process_of_several_is_said_and_costs_nothing_saved(folder, tmp
     training.train(plain_config(folder, **changes), out, resume=True, progress=Quiet())
     whole = training.train(plain_config(folder, **changes), tmp_path / "whole", progress=Quiet())
     assert_same(out, whole.path, atol=2e-4, rtol=1e-2)
+
+
+def test_processes_that_cannot_be_joined_are_said(monkeypatch):
+    """WORLD_SIZE alone, as a batch system may leave it in the environment."""
+    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(EnvironmentGapError, match=r"WORLD_SIZE is 2, .*RANK.*; start it with torchrun"):
+        join("cpu")
 
 
 def test_errors_that_are_not_of_the_connection_are_left_as_they_are(tmp_path):
