@@ -28,5 +28,5 @@ def test_listing_commands_imports_none_of_them(package: str) -> None:
     done = python(f"{run}; print(*(name for name in sys.modules if name.startswith(('harness.', 'grace.'))))")
     assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.splitlines()[-1].split())
-    shell = {"harness.cli", "harness.cli.shell", "harness.cli.streams", "harness.errors", "harness.writing"}
-    assert loaded == shell | {f"{package}.cli", f"{package}.cli.app"}
+    shell = {"harness.cli", *(f"harness.cli.{name}" for name in ("interrupted", "shell", "streams"))}
+    assert loaded == shell | {"harness.errors", "harness.writing"} | {f"{package}.cli", f"{package}.cli.app"}
