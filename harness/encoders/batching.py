@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from harness.encoders.base import Counters
+from harness.encoders.rope import RopeLimit, apart
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,12 @@ def plan_batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
 
 
 def for_each_batch(
-    lengths: Sequence[int], budget: int, encode_batch: Callable[[list[int]], None], counters: Counters
+    lengths: Sequence[int],
+    budget: int,
+    encode_batch: Callable[[list[int]], None],
+    counters: Counters,
+    *,
+    rope: RopeLimit | None = None,
 ) -> int:
     """Call `encode_batch` with the indices of each batch; return the budget that held.
 
@@ -47,10 +53,11 @@ def for_each_batch(
         budget: padded tokens of a batch.
         encode_batch: is given indices into `lengths`.
         counters: where halvings are counted; its `on_batch` hears of each batch.
+        rope: of the model: texts on both sides of that length never share a batch.
     """
     import torch
 
-    pending = plan_batches(lengths, budget)
+    pending = _planned(range(len(lengths)), lengths, budget, rope)
     while pending:
         batch = pending.pop(0)
         try:
@@ -67,5 +74,14 @@ def for_each_batch(
             logger.warning("out of GPU memory at a batch of %d texts; going on with %d tokens", len(batch), budget)
             torch.cuda.empty_cache()
             rest = [*batch, *(index for later in pending for index in later)]
-            pending = [[rest[place] for place in one] for one in plan_batches([lengths[i] for i in rest], budget)]
+            pending = _planned(rest, lengths, budget, rope)
     return budget
+
+
+def _planned(members: Sequence[int], lengths: Sequence[int], budget: int, rope: RopeLimit | None) -> list[list[int]]:
+    """Return `members`, indices into `lengths`, in batches."""
+    own = [lengths[member] for member in members]
+    found = []
+    for group in apart(rope, own):
+        found += [[members[group[place]] for place in one] for one in plan_batches([own[i] for i in group], budget)]
+    return found

@@ -26,6 +26,7 @@ from harness.encoders.language_model import LanguageModelEncoder, load_causal
 from harness.encoders.pooling import mean_pool
 from harness.encoders.probe import is_causal, not_causal, reading_of
 from harness.encoders.reading import read
+from harness.encoders.rope import rope_limit
 from harness.encoders.weights import weights_of
 from harness.errors import EnvironmentGapError
 from harness.sources.places import Located
@@ -76,6 +77,7 @@ class MeanPoolEncoder(LanguageModelEncoder):
         super().__init__(spec, loaded, max_text_tokens=context, batch_tokens=budget)
         self.is_causal = is_causal(self.model, self.tokenizer)
         self.reading = reading_of(self.model, self.tokenizer, is_causal=self.is_causal)
+        self._rope = rope_limit(self.model)
         self.behind = () if self.is_causal else frame_ids(self.tokenizer).behind
 
     @classmethod
@@ -109,9 +111,9 @@ class MeanPoolEncoder(LanguageModelEncoder):
 
         lengths = [len(prefix) + len(one) + len(self.behind) for one in ids]
         if self.reading == "alone":
-            for_each_batch(lengths, 1, encode_batch, self.counters)
+            for_each_batch(lengths, 1, encode_batch, self.counters, rope=self._rope)
         else:
-            self._budget = for_each_batch(lengths, self._budget, encode_batch, self.counters)
+            self._budget = for_each_batch(lengths, self._budget, encode_batch, self.counters, rope=self._rope)
         self.counters.tokens += sum(lengths)
         return vectors
 

@@ -13,6 +13,7 @@ from harness.encoders.base import CausalLM, Counters
 from harness.encoders.fit import message, refuse_misfits, watched
 from harness.encoders.own_code import refused_by_name
 from harness.encoders.positions import usable_positions
+from harness.encoders.rope import forget_longer_texts
 from harness.encoders.weights import choose_device, loadable
 from harness.errors import AdapterHasNoEffectError, EnvironmentGapError, InputError, WeightsDoNotFitError
 from harness.sources.places import Located
@@ -71,6 +72,7 @@ def load_causal(
         )
     head_faults = refuse_misfits(seen, repr(source), needs_head=needs_head)
     model.to(device).eval()
+    forget_longer_texts(model)
     if adapter is not None:
         model = _with_adapter(model, tokenizer, adapter, device)
     context = context_length(model, tokenizer)

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.encoders.reading import Reading, read
+from harness.encoders.rope import rope_limit
 from harness.errors import EnvironmentGapError
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def reading_of(model: Any, tokenizer: Any, is_causal: bool) -> Reading:
         tokenizer: of the model.
         is_causal: from `is_causal`; a causal model needs no mask where padding stands on the right.
     """
-    rows = rows_of(model, tokenizer, (longest_row(model), *LENGTHS[1:]))
+    rows = rows_of(model, tokenizer, row_lengths(model))
     truth = [states_of(model, row) for row in rows]
     ways: list[Reading] = ["padded", "masked"] if is_causal else ["masked"]
     for way in ways:
@@ -156,8 +157,16 @@ def compared(model: Any, found: Sequence[Tensor], truth: Sequence[Tensor]) -> Co
     return Comparison(worst, TOLERANCE[name])
 
 
+def row_lengths(model: Any, *, beside: int = 0) -> tuple[int, ...]:
+    """Return how many tokens each row of a probe of unlike rows has, the longest first; `longest_row`."""
+    longest = longest_row(model, beside=beside)
+    return (longest, *(min(length, longest) for length in LENGTHS[1:]))
+
+
 def longest_row(model: Any, *, beside: int = 0) -> int:
     """Return how many tokens a row of the probe has: a dozen, or more where the model's window is within reach.
+
+    Never so many that the model turns its positions another way: such rows are kept apart, whatever a probe says.
 
     Args:
         model: whose configuration names its window.
@@ -166,10 +175,12 @@ def longest_row(model: Any, *, beside: int = 0) -> int:
     config = model.config.get_text_config()
     windows = [size for name in WINDOWS if isinstance(size := getattr(config, name, None), int) and size > 0]
     said = getattr(config, "max_position_embeddings", None) or 0
-    context = said if said > 0 else 1 << 30
+    rope = rope_limit(model)
+    context = min(said if said > 0 else 1 << 30, rope.tokens if rope else 1 << 30)
     weights = sum(one.numel() for one in model.parameters())
     rows = [size + max(size // 2, 4) for size in windows]
-    return max([LENGTHS[0], *(row for row in rows if row + beside <= context and row * weights <= MOST_WORK)])
+    longest = max([LENGTHS[0], *(row for row in rows if row + beside <= context and row * weights <= MOST_WORK)])
+    return longest if rope is None else max(min(longest, rope.tokens - beside), CHANGED + 1)
 
 
 def rows_of(model: Any, tokenizer: Any, lengths: Sequence[int] = LENGTHS) -> list[list[int]]:

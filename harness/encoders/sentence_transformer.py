@@ -24,6 +24,7 @@ from harness.encoders.input_modules import (
     settle_limits,
 )
 from harness.encoders.own_code import refused_by_name
+from harness.encoders.rope import apart, forget_longer_texts, rope_limit
 from harness.encoders.weights import choose_device, loadable, weights_of
 from harness.errors import EncoderOutputError, InputError
 from harness.sources.places import Located
@@ -44,6 +45,10 @@ PAST_THE_END = ("out of range", "out of bounds", "must match the existing size",
 """What torch says where a text is longer than a model's table of positions."""
 PROBE_TEXT = "The quick brown fox jumps over the lazy dog."
 """Encoded once for each role before anything is scored."""
+
+
+class _NotTogetherError(Exception):
+    """Texts of a batch would be read otherwise than each alone."""
 
 
 class SentenceTransformerEncoder:
@@ -83,6 +88,8 @@ class SentenceTransformerEncoder:
         if seen or any(isinstance(module, PreTrainedModel) for module in self.model.modules()):
             refuse_misfits(seen, repr(source), needs_head=False)
         self.model.eval()
+        forget_longer_texts(self.model)
+        self._rope = rope_limit(self.model)
         self.max_text_tokens = settle_limits(self.model, spec.max_text_tokens)
         """Longer texts are cut; None: a module reads texts whole."""
         self._budget = spec.batch_tokens or default_budget(self.device)
@@ -173,6 +180,12 @@ class SentenceTransformerEncoder:
         return methods[role] if role else self.model.encode
 
     def _encode_batch(self, texts: list[str], role: Role | None, prompt: str | None) -> Any:
+        try:
+            return self._encode_together(texts, role, prompt)
+        except _NotTogetherError:
+            return np.concatenate([self._encode_together([text], role, prompt) for text in texts])
+
+    def _encode_together(self, texts: list[str], role: Role | None, prompt: str | None) -> Any:
         self._read.clear()  # what a batch left that ran out of memory
         try:
             encoded = self._own_method(role)(
@@ -189,7 +202,10 @@ class SentenceTransformerEncoder:
         return encoded
 
     def _take_features(self, _module: Any, arguments: tuple[Any, ...]) -> None:
-        """Keep what the model is given; refuse a text that leaves it nothing to read."""
+        """Keep what the model is given; refuse a text that leaves it nothing to read.
+
+        Only here are lengths in tokens known: of texts that its rotary positions keep apart, none is read yet.
+        """
         features = arguments[0] if arguments else None
         if not isinstance(features, Mapping):
             return
@@ -200,6 +216,8 @@ class SentenceTransformerEncoder:
                 f"{nothing} text(s) have no token, and the model's tokenizer puts none around a text: there is nothing "
                 f"to read. Leave empty texts out, or give the model a prompt"
             )
+        if sum(map(bool, apart(self._rope, lengths))) > 1:
+            raise _NotTogetherError
         self._read.append((lengths, cut_in(features)))
 
     def _count(self, texts: list[str], role: Role | None, prompt: str | None) -> None:

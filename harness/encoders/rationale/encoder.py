@@ -23,9 +23,10 @@ from harness.encoders.rationale.plain import PlainPrefix
 from harness.encoders.rationale.prefix_attention import SharedPrefix
 from harness.encoders.rationale.probe import check_plain, check_shared_prefix
 from harness.encoders.rationale.template import Template, end_tokens, render_template, tokenise
+from harness.encoders.rope import rope_limit
 from harness.encoders.weights import weights_of
 from harness.environment import versions
-from harness.errors import HarnessError
+from harness.errors import EncoderOutputError, HarnessError
 from harness.sources.places import Located
 from harness.suite.model_entries import RationaleSpec
 from harness.tasks.types import Role
@@ -223,6 +224,7 @@ class RationaleEncoder(LanguageModelEncoder):
         self.counters.truncated_texts += sum(len(one) > most for one in ids)
         self.counters.empty_texts += sum(not one for one in ids)
         ids = [one[:most] for one in ids]
+        self._refuse_to_cross(max(map(len, ids), default=0), new)
         settings = self.spec.generation
         sampling = Sampling(max_new_tokens=new, temperature=settings.temperature, seed=self._seed)
         made: dict[int, Entry] = {}
@@ -241,6 +243,15 @@ class RationaleEncoder(LanguageModelEncoder):
         with forward_on(self.model, self.spec.forward):
             self._budget = for_each_batch(lengths, self._budget, encode_batch, self.counters)
         return [made[index] for index in range(len(texts))]
+
+    def _refuse_to_cross(self, text: int, new: int) -> None:
+        """Raise EncoderOutputError where a text of so many tokens and its rationale outgrow what one prefix serves."""
+        rope = rope_limit(self.model) if self.spec.forward == "shared-prefix" else None
+        around = len(self.template.prefix) + len(self.template.suffix) + new
+        if rope is not None and around + text > rope.tokens:
+            room = rope.tokens - around
+            shorter = f"set `max_text_tokens: {room}`" if room > 0 else "set a smaller `max_new_tokens`"
+            raise EncoderOutputError(rope.message(around + text, f"{shorter}, or say `forward: plain` (slower)"))
 
     def _rollouts(self, rows: list[tuple[str, list[int]]], sampling: Sampling) -> list[Rollout]:
         """Write about one batch of (text, its ids) and pool, inside `forward_on`."""

@@ -26,6 +26,8 @@ from harness.encoders.rationale.draws import Draws, pick
 from harness.encoders.rationale.plain import Drawing, PlainPrefix, make_plain_prefix, pooled, write
 from harness.encoders.rationale.prefix_attention import RowCache, SharedPrefix, make_prefix, prefix_attention_on
 from harness.encoders.rationale.template import Template
+from harness.encoders.rope import rope_limit
+from harness.errors import EncoderOutputError
 from harness.suite.model_entries import Forward
 
 PREFILL_TOKENS = {"cpu": 512, "gpu": 16384}
@@ -171,7 +173,7 @@ def _generate_plainly(
                 Drawing(temperature=heat, draws=draws),
                 limit=sampling.max_new_tokens,
                 ends=prompted.ends,
-                uses_cache=prefix.uses_cache,
+                uses_cache=prefix.can_cache(len(own), sampling.max_new_tokens),
             )
         vector = pooled(model, prefix, [*own, *new])
         found.append(Rollout(new, end is None and sampling.max_new_tokens > 0, vector, end))
@@ -206,6 +208,7 @@ class WritingBatch:
         self._device = next(model.parameters()).device
         self._texts, self._owner = _distinct(ids)
         longest = max(len(row) for row in ids)
+        _refuse_to_cross(model, len(prefix) + longest + max_new_tokens)
         self._cache = RowCache(prefix, rows=len(self._texts), slots=longest + max_new_tokens)
         self._lengths = torch.tensor([len(row) for row in self._texts], device=self._device)
         self.places = np.arange(len(ids))
@@ -310,6 +313,14 @@ class WritingBatch:
             use_cache=True,
             row_cache=self._cache,
         ).last_hidden_state
+
+
+def _refuse_to_cross(model: Any, tokens: int) -> None:
+    """Raise EncoderOutputError where a row of `tokens` tokens outgrows the length that its prefix serves."""
+    rope = rope_limit(model)
+    if rope is not None and tokens > rope.tokens:
+        lower = f"set `max_text_tokens` or `max_new_tokens` {tokens - rope.tokens} lower"
+        raise EncoderOutputError(rope.message(tokens, f"{lower}, or say `forward: plain` (slower)"))
 
 
 def _distinct(rows: list[list[int]]) -> tuple[list[list[int]], list[int]]:

@@ -20,6 +20,7 @@ from harness.encoders.head import logits_of
 from harness.encoders.probe import compared
 from harness.encoders.rationale.draws import Draws, pick
 from harness.encoders.reading import read
+from harness.encoders.rope import RopeLimit, apart, rope_limit
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,9 +39,21 @@ class PlainPrefix:
     """May be empty."""
     uses_cache: bool
     """Whether the model writes through its own cache."""
+    rope: RopeLimit | None = None
+    """From which length on the model turns positions another way, those in its cache too."""
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def can_cache(self, own: int, new: int) -> bool:
+        """Return whether the cache holds for a row of `own` tokens behind the prefix and `new` ones that are written.
+
+        Raises:
+            EncoderOutputError: it would be longer than the model's own code can be trusted to read.
+        """
+        start, end = len(self) + own, len(self) + own + new
+        apart(self.rope, [end])
+        return self.uses_cache and not (self.rope and self.rope.crosses(start, end))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +73,8 @@ class Drawing:
 def make_plain_prefix(model: Any, ids: Sequence[int], suffix: Sequence[int]) -> PlainPrefix:
     """Return the prefix, and whether the model's cache holds over a few tokens behind a row of usual length."""
     start = [*ids, *ids[:TEXT_TOKENS], *suffix]
-    return PlainPrefix(ids=tuple(ids), uses_cache=bool(start) and _cache_holds(model, start))
+    holds = bool(start) and _cache_holds(model, start)
+    return PlainPrefix(ids=tuple(ids), uses_cache=holds, rope=rope_limit(model))
 
 
 def _cache_holds(model: Any, ids: list[int]) -> bool:

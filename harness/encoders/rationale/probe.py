@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.encoders.head import logits_of
-from harness.encoders.probe import Comparison, compared, family, longest_row, rows_of, states_of
+from harness.encoders.probe import Comparison, compared, family, row_lengths, rows_of, states_of
 from harness.encoders.rationale.generate import WritingBatch
 from harness.encoders.rationale.prefix_attention import LAYERS, make_prefix, prefix_attention_on
 from harness.errors import EnvironmentGapError
@@ -73,7 +73,7 @@ def shared_prefix_fault(model: Any, tokenizer: Any) -> str | None:
     kinds = set(getattr(model.config.get_text_config(), "layer_types", None) or ()) - LAYERS
     if kinds:
         return f"it has layers of the kind {', '.join(sorted(kinds))}"
-    lengths = (longest_row(model, beside=PREFIX_TOKENS + WRITTEN), 5, 9)
+    lengths = row_lengths(model, beside=PREFIX_TOKENS + WRITTEN)
     rows = rows_of(model, tokenizer, (PREFIX_TOKENS, *(length + WRITTEN for length in lengths)))
     try:
         found = _compared(model, rows[0], rows[1:])
