@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from grace.config.load import load_config
+from grace.run.directory import CHECKPOINTS
 from grace.training.train import train as run
 from harness.cli.options import HubOption, OfflineOption, sources_of, without_bars
 from harness.errors import ExitCode
@@ -56,9 +57,10 @@ def train(
 
 
 def _say_how_to_go_on(out: Path) -> None:
-    print(
-        f"interrupted: a checkpoint is kept in {out}; the same command with --resume goes on from it", file=sys.stderr
-    )
+    has_one = any((out / CHECKPOINTS).glob("*-[0-9]*"))  # `step-N`, or trl's `checkpoint-N`
+    kept = f"a checkpoint is kept in {out}" if has_one else f"there is no checkpoint in {out} yet"
+    then = "goes on from it" if has_one else "begins again"
+    print(f"interrupted: {kept}; the same command with --resume {then}", file=sys.stderr)
 
 
 def _quiet() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from candidates_support import GraceCommand
 from grace_support import Quiet, chat_model, jsonl, plain_config, triplets
 from places import REPOSITORY
 from safetensors.torch import load_file
@@ -110,6 +111,24 @@ def test_control_c_leaves_a_checkpoint_and_exits_130(folder, tmp_path, monkeypat
     assert done.exit_code == 0, done.output
     whole = training.train(plain_config(folder, steps=5), tmp_path / "whole", progress=Quiet())
     assert_same(out, whole.path, atol=1e-6, rtol=1e-5)
+
+
+def test_control_c_before_the_first_step_promises_no_checkpoint(folder, tmp_path, monkeypatch, capsys):
+    """While the model is being loaded; the same command with --resume begins the run."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    command = GraceCommand(monkeypatch, capsys)
+    arguments = ("train", config_file(folder, tmp_path / "c.yaml", steps=1), "--out", tmp_path / "out", "--resume")
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "load_trainable", interrupted)
+        done = command(*arguments)
+    said = (
+        f"interrupted: there is no checkpoint in {tmp_path / 'out'} yet; the same command with --resume begins again\n"
+    )
+    assert (done.code, done.err) == (130, said)
+    assert command(*arguments).code == 0
 
 
 class FillsTheDisk(Quiet):
