@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +71,7 @@ def _generate_alike(lm: SharedPrefixScorer, requests: list[Any]) -> list[str]:
     for ids in whole:
         lm.check_start(ids)
     prompts = [ids[-room:] for ids in whole]  # lm-eval cuts on the left as well
+    _refuse_to_cross(lm, prompts, decoding.max_gen_toks)
     golds = [_gold_ids(lm, request, ids, room) for request, ids in zip(requests, whole, strict=True)]
     lm.work.prompt_tokens += sum(map(len, prompts))
     sampled = _sampled(requests, decoding)
@@ -93,6 +95,18 @@ def _generate_alike(lm: SharedPrefixScorer, requests: list[Any]) -> list[str]:
 
         lm.in_batches(family.rows, [len(prompts[row]) + decoding.max_gen_toks for row in family.rows], run)
     return texts
+
+
+def _refuse_to_cross(lm: SharedPrefixScorer, prompts: Sequence[Sequence[int]], new: int) -> None:
+    """Raise HarnessError where an answer may outgrow the length that its prompt's keys were turned for."""
+    if lm.rope is None:
+        return
+    for length in map(len, prompts):
+        # One less: the last token of a prompt is read with the answer.
+        if lm.rope.crosses(length - 1, length + new):
+            room = lm.rope.tokens - length
+            shorter = f"set `max_gen_toks: {room}` at most" if room > 0 else "take fewer examples (`num_fewshot`)"
+            raise HarnessError(lm.rope.message(length + new, f"{shorter} for this task"))
 
 
 def _decoding(lm: SharedPrefixScorer, arguments: dict[str, Any]) -> Decoding:
@@ -219,7 +233,7 @@ def score_golds(lm: SharedPrefixScorer, batch: Batch, past: Past | None, mask: t
     wanted = zip(batch.golds, batch.traces, strict=True)
     if not any(gold and trace.gold_nll is None for gold, trace in wanted):  # none, or the same again for repeats
         return
-    if past is None:
+    if past is None or _outgrows(lm, batch):
         _score_golds_apart(lm, batch)
         return
     rows = [[prompt[-1], *gold[:-1]] for prompt, gold in zip(batch.prompts, batch.golds, strict=True)]
@@ -233,8 +247,14 @@ def score_golds(lm: SharedPrefixScorer, batch: Batch, past: Past | None, mask: t
             lm.work.computed_tokens += len(gold)
 
 
+def _outgrows(lm: SharedPrefixScorer, batch: Batch) -> bool:
+    """Return whether the padded prompts and answers reach beyond the length that the prompts' keys were turned for."""
+    start, end = min(map(len, batch.prompts)) - 1, max(map(len, batch.prompts)) + max(map(len, batch.golds))
+    return lm.rope is not None and lm.rope.crosses(start, end)
+
+
 def _score_golds_apart(lm: SharedPrefixScorer, batch: Batch) -> None:
-    """The same for models whose cache cannot be shared: prompt and answer are read once more."""
+    """The same for caches that cannot be shared, or not so far: prompt and answer are read once more."""
     told = [row for row, gold in enumerate(batch.golds) if gold]
     rows = [[*batch.prompts[row], *batch.golds[row]][:-1] for row in told]
 

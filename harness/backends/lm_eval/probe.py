@@ -12,7 +12,7 @@ from transformers import GenerationConfig  # noqa: TID253
 from harness.backends.lm_eval.generation import Batch, Decoding, continued, laid_out, read_prompts, score_golds
 from harness.backends.lm_eval.past import Trace, Work
 from harness.backends.lm_eval.scoring import SharedPrefixScorer
-from harness.encoders.probe import check_causal, compared, family, longest_row, rows_of
+from harness.encoders.probe import check_causal, compared, family, row_lengths, rows_of
 from harness.encoders.rationale.plain import configured
 from harness.errors import EnvironmentGapError
 
@@ -74,7 +74,7 @@ def _ways_to_try(lm: SharedPrefixScorer) -> Iterator[Way]:
 @torch.inference_mode()
 def _fault(lm: SharedPrefixScorer) -> str | None:
     """Return what differs from the model's own forward pass over each row alone; None where nothing does."""
-    lengths = (longest_row(lm.model, beside=SHARED_TOKENS + GENERATED_TOKENS), 5, 9)
+    lengths = row_lengths(lm.model, beside=SHARED_TOKENS + GENERATED_TOKENS)
     start, *rests = rows_of(lm.model, lm.tokenizer, (SHARED_TOKENS, *lengths))
     rows = [[*start, *rest] for rest in rests]
     try:

@@ -18,6 +18,7 @@ from harness.encoders.base import Counters
 from harness.encoders.batching import for_each_batch
 from harness.encoders.frame import frame_ids
 from harness.encoders.rationale.template import PINNED_TEMPLATE_VARIABLES, with_pinned_date
+from harness.encoders.rope import apart, forget_longer_texts, rope_limit
 from harness.errors import HarnessError
 
 GoldOf = Callable[[Any], str | None]
@@ -61,6 +62,9 @@ class SharedPrefixScorer(HFLM):  # type: ignore[misc]
         self.pads = True
         """Whether rows of unlike length can be read together; a probe may say that they cannot."""
         self._keeps_logits = base._supports_logits_to_keep()
+        forget_longer_texts(base)
+        self.rope = rope_limit(base)
+        """From which length on the model turns positions another way; longer rows share nothing with others."""
         self.gold_of = gold_of
         self.questions = Questions(on_done)
         self.on_done = self.questions.done
@@ -144,8 +148,16 @@ class SharedPrefixScorer(HFLM):  # type: ignore[misc]
             self.in_batches(family.rows, [len(rows[row]) for row in family.rows], run)
 
     def families(self, rows: Sequence[Sequence[int]]) -> list[Family]:
-        """Return which rows share a prefix; all are one family without, where the model's cache cannot be shared."""
-        return families(rows) if self.shares else [Family(0, list(range(len(rows))))]
+        """Return which rows share a prefix; all are one family without, where the model's cache cannot be shared.
+
+        Nor can it with rows that are so long that the model turns the prefix's positions another way.
+        """
+        if not self.shares:
+            return [Family(0, list(range(len(rows))))]
+        *longer, within = apart(self.rope, list(map(len, rows)))
+        found = families([rows[index] for index in within])
+        sharing = [Family(one.prefix_tokens, [within[place] for place in one.rows]) for one in found]
+        return [*sharing, *(Family(0, group) for group in longer)]
 
     def in_batches(self, members: list[int], lengths: list[int], run: Callable[[list[int]], None]) -> None:
         """Call `run` with `members` in batches by length, fewer at a time once a GPU ran out of memory."""
@@ -154,9 +166,9 @@ class SharedPrefixScorer(HFLM):  # type: ignore[misc]
             run([members[place] for place in batch])
 
         if self.pads:
-            self.batch_tokens = for_each_batch(lengths, self.batch_tokens, run_batch, self._counters)
+            self.batch_tokens = for_each_batch(lengths, self.batch_tokens, run_batch, self._counters, rope=self.rope)
         else:
-            for_each_batch(lengths, 1, run_batch, self._counters)  # a row at a time
+            for_each_batch(lengths, 1, run_batch, self._counters, rope=self.rope)  # a row at a time
 
     @torch.inference_mode()
     def tails(self, rows: list[list[int]], tails: list[int], past: Past | None) -> list[torch.Tensor]:
