@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from grace.config.schema import Adapter, TrainConfig
 from grace.run.world import local_device
 from harness.candidates.weight_files import broken
-from harness.encoders.language_model import load_causal
+from harness.encoders.language_model import LoadedCausal, load_causal
 from harness.encoders.probe import not_causal
+from harness.encoders.rope import rope_limit
 from harness.encoders.weights import choose_device
 from harness.errors import EnvironmentGapError, InputError
 from harness.sources.locate import locate_model
@@ -48,7 +49,7 @@ class Trainable:
     dtype: Dtype
     """Of the base weights, as training and the candidate use them."""
     context_length: int
-    """Tokens that the model can take in."""
+    """Tokens of a row: that the model can take in, and up to which it turns positions in one way."""
     weights: Located
     """Where the base's weights were found."""
     writing: Forward = "shared-prefix"
@@ -119,6 +120,7 @@ def load_trainable(config: TrainConfig, weights: Located, *, keep_base: bool = F
     # Full training saves the head with the rest: one that was drawn at random would pass for trained.
     uses_head = config.uses_rationales or config.retain_weight > 0 or config.candidate_kind == "rationale"
     loaded = load_causal(spec, weights, None, needs_head=uses_head or config.adapter.kind != "lora")
+    context = _context(config, loaded)
     model, peft, frozen = loaded.model, None, None
     if not model.can_generate():  # an encoder without any head, which mean-pool could evaluate
         raise EnvironmentGapError([not_causal(model, "`grace train`")])
@@ -137,9 +139,25 @@ def load_trainable(config: TrainConfig, weights: Located, *, keep_base: bool = F
         tokenizer=loaded.tokenizer,
         device=device,
         dtype=dtype,
-        context_length=loaded.context_length,
+        context_length=context,
         weights=_as_loaded(weights, loaded.model),
     )
+
+
+def _context(config: TrainConfig, loaded: LoadedCausal) -> int:
+    """Return how many tokens a row may have; raises InputError where texts may be so long that positions change.
+
+    Rows of unlike length are run at once, and the longest would turn the positions of all of them.
+    """
+    rope = rope_limit(loaded.model)
+    if rope is None or rope.tokens >= loaded.context_length:
+        return loaded.context_length
+    if config.max_text_tokens > rope.tokens:
+        why = f"beyond {rope.tokens} tokens the model turns all positions of a batch another way"
+        raise InputError(
+            [f"max_text_tokens: {config.max_text_tokens}: {why} (rope_type {rope.kind!r}); say {rope.tokens} at most"]
+        )
+    return rope.tokens
 
 
 def _as_loaded(weights: Located, model: Any) -> Located:

@@ -22,6 +22,7 @@ from harness.encoders.head import body_of, logits_of
 from harness.encoders.probe import Comparison, check_causal, compared, family, rows_of, states_of
 from harness.encoders.rationale.prefix_attention import LAYERS
 from harness.encoders.rationale.probe import shared_prefix_fault
+from harness.encoders.rope import rope_limit
 from harness.errors import EnvironmentGapError
 from harness.suite.model_entries import Forward
 
@@ -199,9 +200,12 @@ def _tokens(model: Any, tokenizer: Any) -> tuple[list[int], list[list[int]]]:
     """Return a prefix and rows of ids, one of them longer than the model's window, where that is short enough."""
     config = model.config.get_text_config()
     windows = [size for name in WINDOWS if isinstance(size := getattr(config, name, None), int) and size > 0]
-    room = getattr(config, "max_position_embeddings", None) or LONGEST_WINDOW
-    beyond = [size + 3 for size in windows if size + 3 + sum(LENGTHS) <= min(room, LONGEST_WINDOW)]
-    prefix, *rows = rows_of(model, tokenizer, (PREFIX, *LENGTHS, *beyond))
+    rope = rope_limit(model)
+    room = min(getattr(config, "max_position_embeddings", None) or LONGEST_WINDOW, LONGEST_WINDOW)
+    room = min(room, rope.tokens) if rope else room  # longer rows are not trained on
+    beyond = [size + 3 for size in windows if size + 3 + sum(LENGTHS) <= room]
+    most = max(room - PREFIX - LENGTHS[0] - 1, 3) if rope else max(LENGTHS)
+    prefix, *rows = rows_of(model, tokenizer, (PREFIX, *(min(length, most) for length in LENGTHS), *beyond))
     return prefix, rows
 
 

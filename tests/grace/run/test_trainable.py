@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from families import tiny
 from grace_support import chat_model, jsonl, session_of, triplets
+from rope_support import dynamic_rope, long_rope
 from weights_support import renamed, rewrite, without
 
 from grace.run.trainable import load_trainable
-from harness.errors import EnvironmentGapError, WeightsDoNotFitError
+from harness.errors import EnvironmentGapError, InputError, WeightsDoNotFitError
 
 
 @pytest.fixture
@@ -105,3 +106,13 @@ def test_a_base_of_which_a_file_is_missing_or_cut_is_refused(folder: Path) -> No
     min(model.glob("model-*")).unlink()
     with pytest.raises(EnvironmentGapError, match="lacks 1 of "):
         session_of(folder, folder / "lacking")
+
+
+def test_no_row_is_so_long_that_the_positions_of_its_neighbours_change(folder: Path) -> None:
+    """Frequencies for long texts would turn a whole batch: texts are cut before, or their limit is refused."""
+    long_rope(original=40, longest=256).save_pretrained(folder / "model")
+    with pytest.raises(InputError, match=r"max_text_tokens: 41: beyond 40 tokens .*'longrope'\); say 40 at most"):
+        session_of(folder, folder / "long", max_text_tokens=41)
+    assert session_of(folder, folder / "fits", max_text_tokens=40).trained.context_length == 40
+    dynamic_rope(most=40).save_pretrained(folder / "model")
+    assert session_of(folder, folder / "cut", max_text_tokens=64).trained.context_length == 40

@@ -12,6 +12,7 @@ import torch
 from cells_support import tiny_tokenizer
 from families import tiny
 from grace_support import CHAT_TEMPLATE, Quiet, chat_model, jsonl, plain_config, triplets
+from rope_support import dynamic_rope, long_rope
 
 import harness
 from grace.training import probe
@@ -55,6 +56,13 @@ def test_every_forward_pass_is_the_models_own(family: str) -> None:
         assert compare(model, TOKENIZER).distance < 1e-4
     assert model.config._attn_implementation in ("sdpa", "eager")
     assert "forward" not in vars(model)
+
+
+@pytest.mark.parametrize("model", [long_rope(), dynamic_rope()], ids=["longrope", "dynamic"])
+def test_rows_of_the_probe_are_no_longer_than_those_of_training(model: Any) -> None:
+    """Beyond 16 tokens these models turn the positions of a whole batch another way, and no such row is trained on."""
+    for compare in (probe.compare_packed, probe.compare_padded, probe.compare_staged, probe.compare_left):
+        assert compare(model, TOKENIZER).distance < 1e-4
 
 
 @pytest.mark.parametrize("family", RECURRENT)
