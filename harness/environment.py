@@ -37,13 +37,15 @@ PACKAGES = (
 @cache
 def versions() -> dict[str, str]:
     """Return the installed version of every package that can move a number; "absent" where it is not installed."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "absent"
-    return found
+    return {"python": platform.python_version(), **{name: version_of(name) for name in PACKAGES}}
+
+
+def version_of(name: str) -> str:
+    """Return the installed version of a package; "absent" where it is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "absent"
 
 
 @cache

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from harness.encoders.rationale.probe import check_plain, check_shared_prefix
 from harness.encoders.rationale.template import Template, end_tokens, render_template, tokenise
 from harness.encoders.rope import rope_limit
 from harness.encoders.weights import weights_of
-from harness.environment import versions
+from harness.environment import version_of, versions
 from harness.errors import EncoderOutputError, HarnessError
 from harness.sources.places import Located
 from harness.suite.model_entries import RationaleSpec
@@ -264,7 +263,7 @@ def _made_with(spec: RationaleSpec) -> str:
     """Return the versions that can change a rationale or its vector: a cell records those that made what it scores."""
     names = ["torch", "transformers", "tokenizers", "peft"]
     own = [f"{name} {versions()[name]}" for name in names]
-    return " ".join([*own, f"vllm {version('vllm')}"] if spec.generation.engine == "vllm" else own)
+    return " ".join([*own, f"vllm {version_of('vllm')}"] if spec.generation.engine == "vllm" else own)
 
 
 def _entry(one: Rollout) -> Entry:
