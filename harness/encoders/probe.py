@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.encoders.reading import Reading, read
 from harness.encoders.rope import rope_limit
-from harness.errors import EnvironmentGapError
+from harness.errors import EnvironmentGapError, HarnessError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -191,4 +191,10 @@ def rows_of(model: Any, tokenizer: Any, lengths: Sequence[int] = LENGTHS) -> lis
     if len(set(ids)) < max(lengths):  # a tokenizer that knows none of the words
         ids = [one for one in range(vocabulary) if one not in special]
     ids = [one for one in ids if one < vocabulary]
+    if not ids:
+        known = len(tokenizer)
+        raise HarnessError(
+            f"the tokenizer knows {known} tokens and the model has embeddings for {vocabulary}, none of them of an "
+            "ordinary token: one of the two is another model's; put the model's own tokenizer beside its weights"
+        )
     return [[ids[(7 * start + place) % len(ids)] for place in range(length)] for start, length in enumerate(lengths)]

@@ -27,9 +27,13 @@ from harness.results.records import Score
 PUBLIC = {
     "harness": "CheckedEncoder Comparison Reporter RunOptions RunOutcome Sources Suite compare load run",
     "grace": "Progress TrainConfig Trained train",
-    "harness.encoders.base": "CausalLM Counters DetailedEncoder Encoder FittedEncoder Vectors",
-    "harness.evaluation.events": "Event Finished Phase Progress Reporter RunBegins RunEnds SilentReporter Started told",
-    "harness.results.facts": "AbilityFacts Facts HardwareFacts KEYS PlaceFacts facts_of name_of",
+    "harness.encoders.base": "CausalLM Counters DetailedEncoder Encoder FittedEncoder RoleEncoder Vectors",
+    "harness.evaluation.events": (
+        "Event Finished Phase Progress Remark Reporter RunBegins RunEnds SilentReporter Started told"
+    ),
+    "harness.results.facts": (
+        "AbilityFacts Facts HardwareFacts KEYS LeftOut PlaceFacts facts_of left_out_said name_of off_count_said"
+    ),
     "harness.results.records": (
         "Failure ItemsFile Metric RECORD_VERSION Result Score SeededScore Unit from_json to_json"
     ),

@@ -103,7 +103,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     save_tiny_lm(root / "works")
     save_tiny_lm(root / "fails")
     model = AutoModelForCausalLM.from_pretrained(root / "fails")
-    model.resize_token_embeddings(8)
+    model.resize_token_embeddings(24)
     model.save_pretrained(root / "fails")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("datasets"))

@@ -429,7 +429,7 @@ def test_the_summary_and_the_junit_file(folder, command):
         ("floor: 1", ["--update"], "--update needs --baseline FILE: the file to write"),
         ("floor: 1", ["--models", "nwe"], "--models nwe: no such model in the suite; there are: base, new, words; did"),
         ("floor: 1, models: new", ["--models", "base"], "--models base: no gate of mine.yaml is for these models"),
-        ("floor: 1", ["--junit", "a.jsonl/x.xml"], "a.jsonl/x.xml: cannot be written: "),
+        ("floor: 1", ["--junit", "a.jsonl/x.xml"], "--junit a.jsonl/x.xml: cannot be written (not a folder)"),
     ],
 )
 def test_a_mistake_on_the_command_line_ends_with_2(folder, command, gates, arguments, message):

@@ -18,6 +18,7 @@ NAME_TYPES = {
     "harness/tasks/custom/assemble.py": "files of a custom task",
     "harness/tasks/custom/remarks.py": "what can be odd about the rows of a custom task",
     "harness/backends/mteb/loaded.py": "how mteb lays the rows of a type out",
+    "harness/provision/counting.py": "the same, of files that no engine has loaded",
     "harness/report/sections/published.py": "columns of a printed table",
     "harness/report/comparison_files.py": "words about cells of earlier versions",
 }

@@ -271,7 +271,7 @@ def test_fetch_wants_the_pages_for_the_evidence_variant_alone(tmp_path):
     def wanted(task: str):
         suite = load_suite(suite_file(tmp_path, f"tasks: {{ability: [{task}]}}\n", task)).suite
         (one,) = needs_of(make_plan(suite, Sources())).repositories
-        return one.subsets, one.reads
+        return one.subsets, tuple(read._replace(known=()) for read in one.reads)
 
     assert wanted("fever") == (("v1.0",), (Reads(("v1.0",), ("paper_dev",)),))
     assert wanted("fever_evidence") == (

@@ -53,7 +53,7 @@ def evaluated() -> dict[tuple[str, str], Any]:
         splits[split] = Dataset.from_dict({"sentences": sets, "labels": labels})
     task: Any = mteb.get_task("TwentyNewsgroupsClustering")
     task.dataset = DatasetDict(splits)
-    capture = Capture(task)
+    capture = Capture(task, str)
     scores = {}
     for split, subset in SHAPES:
         scores[split, subset] = task._evaluate_subset(
