@@ -15,6 +15,7 @@ from harness.results.outcome import stored_results
 from harness.results.records import Failure, Result, Score
 from harness.results.store import Store
 from harness.sources.places import Located
+from harness.statistics.resampling import BOOTSTRAP_SAMPLES
 
 ROUNDING = 1e-6
 """How far a score may lie from an interval without width."""
@@ -121,6 +122,7 @@ def provenance_of(cell: Cell, candidate: Candidate, began: str) -> dict[str, Any
         "official_split": cell.task.is_official_split,
         "limit": cell.task.limit,
         "data_remarks": list(cell.task.remarks),
+        "resamples": BOOTSTRAP_SAMPLES,
         "versions": environment.versions(),
         "git": environment.git_revision(),
         "began": began,

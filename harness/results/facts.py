@@ -133,6 +133,8 @@ class Facts:
     """Part, split and subset -> items of the data that were read, and of the benchmark's own, where the two differ."""
     left_out: dict[str, LeftOut] = field(default_factory=dict)
     """Part, split and subset -> items that the engine left out of the score because of what the model gave for them."""
+    resamples: int = 1000
+    """Samples that its own interval is of, where that is a bootstrap's; records that do not say are of 1,000."""
     versions: dict[str, str] = field(default_factory=dict)
     """Package -> version, or `absent`."""
     git: str | None = None

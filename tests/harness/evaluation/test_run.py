@@ -185,6 +185,7 @@ def test_provenance_holds_all_that_made_the_score(
     assert data["vouched"] is None
     assert str(hub) in data["source"]
     assert found["weights"]["identity"].keys() == {"files_sha256"}
+    assert found["resamples"] == 10_000
     assert found["versions"].keys() >= {"python", "mteb", "torch", "transformers", "datasets", "encoder-verdict"}
     assert found["git"] is None or re.fullmatch(r"[0-9a-f]{40}(-dirty)?", found["git"])
     assert (found["splits"], found["subsets"], found["limit"]) == (["test"], ["default"], None)
