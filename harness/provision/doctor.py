@@ -121,12 +121,15 @@ class _Patient:
         self._wanted = wanted
         self._sources = sources
         self._fetch = fetch_command
+        self._what = str(wanted)
 
     def examine(self) -> Check:
         """Return how it is: found, as locked, and opened, in this order."""
         found = self._locate()
         if isinstance(found, Gap):
             return self._check("missing", found.why, self._fetch if not self._wanted.is_own else found.command)
+        if self._wanted.is_humaneval and found.kind != "wheel":  # the same problems, as a dataset has them
+            self._what = f"dataset {humaneval.DATASET}"
         path = _on_disk(self._wanted, found)
         entry = self._entry(path)
         if entry is not None and self._sources.hub is not None:
@@ -192,8 +195,7 @@ class _Patient:
         )
 
     def _check(self, status: Status, detail: str, step: str | None) -> Check:
-        what = str(self._wanted)
-        return Check(what=what, status=status, detail=detail, step=step, wanted_by=self._wanted.wanted_by)
+        return Check(what=self._what, status=status, detail=detail, step=step, wanted_by=self._wanted.wanted_by)
 
 
 def _size_remark(wanted: Wanted, path: Path) -> str:

