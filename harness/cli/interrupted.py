@@ -24,5 +24,6 @@ def leaving_quietly() -> Iterator[None]:
 
 def leave(code: int) -> NoReturn:
     """End the process with `code`; Ctrl-C while libraries tidy up ends it at once, and in silence."""
-    signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as shells have it for what runs in the background
+        signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
     sys.exit(code)

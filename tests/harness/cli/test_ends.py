@@ -161,8 +161,10 @@ def test_a_name_that_is_no_utf8_is_no_traceback(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_a_command_without_a_traceback(tmp_path: Path, number: signal.Signals) -> None:
-    """With 130, wherever it was."""
+    """With 130, wherever it was; a signal that the caller had ignored is heard again for it."""
+    heard = "default_int_handler" if number == signal.SIGINT else "SIG_DFL"
     code = (
+        f"import signal; signal.signal({int(number)}, signal.{heard})\n"
         "import os, sys, typer\n"
         "from harness.cli import shell\n"
         "app = typer.Typer()\n"

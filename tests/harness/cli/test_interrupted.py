@@ -7,6 +7,11 @@ import signal
 import pytest
 from suites_support import python
 
+HEARD = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""
+"""Shells start what runs in the background with the signal ignored, and children inherit that."""
 AT_AN_IMPORT = """
 import os, sys
 class Finder:
@@ -41,13 +46,13 @@ main()
 def test_while_libraries_are_imported(program: str, name: str, arguments: list[str]) -> None:
     """What is first of all, what both programs share, what one command needs: 130, in silence."""
     code = AT_AN_IMPORT.format(program=program, name=name, arguments=arguments, number=int(signal.SIGINT))
-    done = python(code)
+    done = python(HEARD + code)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 @pytest.mark.parametrize("program", ["harness", "grace"])
 def test_while_libraries_tidy_up(program: str) -> None:
     """The command has said everything; no traceback follows."""
-    done = python(AT_THE_END.format(program=program, number=int(signal.SIGINT)))
+    done = python(HEARD + AT_THE_END.format(program=program, number=int(signal.SIGINT)))
     assert (done.returncode, done.stderr) == (130, "")
     assert done.stdout
