@@ -19,11 +19,11 @@ from grace.training.policy.tree import Row, pack
 from grace.training.policy.tree_attention import use_tree_attention
 from grace.training.policy.tree_forward import tree_forward
 from harness.encoders.head import body_of, logits_of
-from harness.encoders.probe import Comparison, check_causal, compared, family, rows_of, states_of
+from harness.encoders.probe import Comparison, check_causal, compared, family, fault_of, rows_of, states_of
 from harness.encoders.rationale.prefix_attention import LAYERS
 from harness.encoders.rationale.probe import shared_prefix_fault
 from harness.encoders.rope import rope_limit
-from harness.errors import EnvironmentGapError
+from harness.errors import EnvironmentGapError, HarnessError
 from harness.suite.model_entries import Forward
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ LONGEST_WINDOW = 1024
 """Windows up to this are probed by a row that is longer; the pass of a longer one would no longer be cheap."""
 WINDOWS = ("sliding_window", "attention_chunk_size", "sliding_window_size", "attention_window_size")
 """How configurations call the length beyond which a layer sees less."""
-FAULTS = (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError)
-"""What the code of a family raises that was not written for our pass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +60,8 @@ class Way:
             found = self.compare(model, tokenizer)
         except EnvironmentGapError as error:
             return str(error)
-        except FAULTS as error:
-            return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'without a word'}"
+        except Exception as error:  # noqa: BLE001 - whatever a family's code says to a pass that it was not written for
+            return fault_of(error)
         if found.holds:
             return None
         return f"the results are {found.distance:.2g} off the model's own forward pass ({found.tolerance:.0e} at most)"
@@ -85,8 +83,10 @@ def check(config: TrainConfig, trained: Trainable) -> Forward:
     model, tokenizer = trained.model, trained.tokenizer
     try:
         check_causal(model, tokenizer, wants="`grace train`")
-    except FAULTS as error:
-        raise EnvironmentGapError([f"{family(model)} cannot be run over plain token ids: {error}"]) from error
+    except HarnessError:
+        raise
+    except Exception as error:
+        raise EnvironmentGapError([f"{family(model)} cannot be run over plain token ids: {fault_of(error)}"]) from error
     way, others = _ways(config)
     if (why := way.fault(model, tokenizer)) is not None:
         outs = [one.option for one in others if one.fault(model, tokenizer) is None]

@@ -201,3 +201,33 @@ def tiny(model_type: str, **changes: Any) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(7)
         return AutoModelForCausalLM.from_config(config).eval()
+
+
+def forgetful(model: Any) -> Any:
+    """Return `model` with the first layer's keys wiped from its cache after every pass: what it writes is wrong."""
+    import torch
+
+    forward = model.forward
+
+    def wiping(*args: Any, **kwargs: Any) -> Any:
+        output = forward(*args, **kwargs)
+        if output.past_key_values is not None:
+            output.past_key_values.layers[0].keys = torch.zeros_like(output.past_key_values.layers[0].keys)
+        return output
+
+    model.forward = wiping
+    return model
+
+
+def without_memory(model: Any, error: Exception) -> Any:
+    """Return `model`, whose passes over several rows, or with a cache, raise `error`."""
+    body = model.base_model
+    forward = body.forward
+
+    def raising(input_ids: Any, **kwargs: Any) -> Any:
+        if len(input_ids) > 1 or kwargs.get("use_cache"):
+            raise error
+        return forward(input_ids=input_ids, **kwargs)
+
+    body.forward = raising
+    return model

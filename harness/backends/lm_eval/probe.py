@@ -12,7 +12,7 @@ from transformers import GenerationConfig  # noqa: TID253
 from harness.backends.lm_eval.generation import Batch, Decoding, continued, laid_out, read_prompts, score_golds
 from harness.backends.lm_eval.past import Trace, Work
 from harness.backends.lm_eval.scoring import SharedPrefixScorer
-from harness.encoders.probe import check_causal, compared, family, row_lengths, rows_of
+from harness.encoders.probe import check_causal, compared, family, fault_of, row_lengths, rows_of
 from harness.encoders.rationale.plain import configured
 from harness.errors import EnvironmentGapError
 
@@ -83,7 +83,7 @@ def _fault(lm: SharedPrefixScorer) -> str | None:
         if not _answers_hold(lm, rows):
             return "generated answers or the nats of gold answers differ"
     except Exception as error:  # noqa: BLE001 - whatever a family's code says to a cache, a mask or positions
-        return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        return fault_of(error)
     return None
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.encoders.head import logits_of
-from harness.encoders.probe import compared
+from harness.encoders.probe import compared, fault_of
 from harness.encoders.rationale.draws import Draws, pick
 from harness.encoders.reading import read
 from harness.encoders.rope import RopeLimit, apart, rope_limit
@@ -86,7 +86,8 @@ def _cache_holds(model: Any, ids: list[int]) -> bool:
         with torch.inference_mode():
             new, logits = _through_the_cache(model, ids, greedy, limit=PROBE_TOKENS, ends=frozenset())
             own = model(input_ids=torch.tensor([[*ids, *new[:-1]]], device=model.device)).logits[0, len(ids) - 1 :]
-    except Exception:  # noqa: BLE001 - whatever a family's code says: there is a way without
+    except Exception as error:  # noqa: BLE001 - whatever a family's code says: there is a way without
+        fault_of(error)
         return False
     return compared(model, [torch.stack(logits)], [own]).holds
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.encoders.head import logits_of
-from harness.encoders.probe import Comparison, compared, family, row_lengths, rows_of, states_of
+from harness.encoders.probe import Comparison, compared, family, fault_of, row_lengths, rows_of, states_of
 from harness.encoders.rationale.generate import WritingBatch
 from harness.encoders.rationale.prefix_attention import LAYERS, make_prefix, prefix_attention_on
 from harness.errors import EnvironmentGapError
@@ -58,7 +58,7 @@ def check_plain(model: Any, tokenizer: Any) -> None:
             found = compared(model, [logits_of(model, states_of(model, row))], [truth])
         why = None if found.holds else f"by {found.distance:.1g} of their length"
     except Exception as error:  # noqa: BLE001 - whatever a family's code says to states that it did not make itself
-        why = f"{type(error).__name__}: {error}"
+        why = fault_of(error)
     if why is not None:
         raise EnvironmentGapError(
             [
@@ -80,7 +80,7 @@ def shared_prefix_fault(model: Any, tokenizer: Any) -> str | None:
     except EnvironmentGapError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001 - whatever a family's code says to a cache that is not its own
-        return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        return fault_of(error)
     if found.holds:
         return None
     return f"its logits and states would differ from its own forward pass (by {found.distance:.1g} of their length)"

@@ -118,8 +118,9 @@ def test_what_does_not_fit_together_is_refused(changes, message):
 def test_what_vllm_can_keep_is_not_refused():
     """Anchors as hot as the rollouts; and with all texts paid there are no anchors at all."""
     plain = PLAIN | {"objective": "grace", "max_new_tokens": 4}
-    config_of(plain | {"grace": {"vllm": "colocate", "anchor_temperature": 0.7, "rollout_temperature": 0.7}})
-    config_of(plain | {"grace": {"vllm": "colocate", "credit": "symmetric"}})
+    equal = {"vllm": "colocate", "anchor_temperature": 0.7, "rollout_temperature": 0.7}
+    assert config_of(plain | {"grace": equal}).grace.anchor_temperature == 0.7
+    assert config_of(plain | {"grace": {"vllm": "colocate", "credit": "symmetric"}}).grace.credit == "symmetric"
 
 
 def test_the_saved_configuration_reads_back_equal(tmp_path):

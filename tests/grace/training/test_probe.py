@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from cells_support import tiny_tokenizer
-from families import tiny
+from families import tiny, without_memory
 from grace_support import CHAT_TEMPLATE, Quiet, chat_model, jsonl, plain_config, triplets
 from rope_support import dynamic_rope, long_rope
 
@@ -192,3 +192,9 @@ def test_bert_is_refused_by_name(tmp_path: Path) -> None:
     folder = saved(tmp_path, "bert")
     with pytest.raises(EnvironmentGapError, match=r"BertLMHeadModel .* is not causal"):
         training.train(plain_config(folder), tmp_path / "out", progress=Quiet())
+
+
+def test_memory_that_runs_out_is_no_fault_of_the_family() -> None:
+    """Else a sound base would be refused by name."""
+    with pytest.raises(torch.OutOfMemoryError):
+        probe.PADDED.fault(without_memory(tiny("llama"), torch.OutOfMemoryError("out")), TOKENIZER)

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import torch
 from cells_support import tiny_tokenizer
-from families import tiny
+from families import tiny, without_memory
 
 from harness.encoders.probe import check_causal, compared, is_causal, padded_states, reading_of, rows_of, states_of
+from harness.encoders.rationale.plain import make_plain_prefix
+from harness.encoders.rationale.probe import shared_prefix_fault
 from harness.errors import EnvironmentGapError
 
 CAUSAL = ("llama", "gemma3_text", "gpt_oss", "bloom", "lfm2", "qwen3_next", "falcon_h1", "rwkv")
@@ -72,3 +74,36 @@ def test_half_precision_is_no_reason_to_refuse(dtype: torch.dtype) -> None:
     assert is_causal(model, tokenizer)
     assert reading_of(model, tokenizer, is_causal=True) == "padded"
     assert not is_causal(tiny("bert").to(dtype), tokenizer)
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda model: reading_of(model, tiny_tokenizer(), is_causal=True),
+        lambda model: shared_prefix_fault(model, tiny_tokenizer()),
+        lambda model: make_plain_prefix(model, [5, 6, 7, 8], [9]),
+    ],
+    ids=["reading", "shared prefix", "cache"],
+)
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        MemoryError(),
+    ],
+    ids=["gpu", "processor", "python"],
+)
+def test_memory_that_runs_out_is_no_fault_of_the_family(look: Any, error: Exception) -> None:
+    """Else a sound model would be read another way in silence, or be refused by its family's name."""
+    with pytest.raises(type(error)) as raised:
+        look(without_memory(tiny("llama"), error))
+    assert raised.value is error
+
+
+def test_what_a_family_cannot_do_is_not_memory() -> None:
+    """Another way is taken, or the reason is said."""
+    model = without_memory(tiny("llama"), TypeError("no mask here"))
+    assert reading_of(model, tiny_tokenizer(), is_causal=True) == "alone"
+    assert shared_prefix_fault(model, tiny_tokenizer()) == "TypeError: no mask here"
+    assert not make_plain_prefix(model, [5, 6, 7, 8], [9]).uses_cache

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from cells_support import tiny_tokenizer
-from families import tiny
+from families import forgetful, tiny, without_memory
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
@@ -80,15 +80,12 @@ def test_a_model_that_sees_both_ways_is_refused_by_whatever_encoder_it_comes(fam
 
 def test_a_model_whose_cache_is_wrong_is_refused() -> None:
     """One row at a time would be right for likelihoods and wrong for answers."""
-    model = tiny("llama")
-    forward = model.forward
-
-    def forgetful(*args: Any, **kwargs: Any) -> Any:
-        output = forward(*args, **kwargs)
-        if output.past_key_values is not None:
-            output.past_key_values.layers[0].keys = torch.zeros_like(output.past_key_values.layers[0].keys)
-        return output
-
-    model.forward = forgetful
+    model = forgetful(tiny("llama"))
     with pytest.raises(EnvironmentGapError, match=r"LlamaForCausalLM .*generated answers"):
         wrapped(model, tiny_tokenizer())
+
+
+def test_memory_that_runs_out_is_no_fault_of_the_family() -> None:
+    """Else the axis would go a slower way in silence, or refuse a sound model."""
+    with pytest.raises(torch.OutOfMemoryError):
+        wrapped(without_memory(tiny("llama"), torch.OutOfMemoryError("out")), tiny_tokenizer())

@@ -10,7 +10,7 @@ import pytest
 import torch
 from candidates_support import CHATML
 from cells_support import SENTENCES, located, tiny_tokenizer
-from families import tiny
+from families import forgetful, tiny
 
 from harness.encoders.explain.states import token_states
 from harness.encoders.rationale.encoder import RationaleEncoder
@@ -103,19 +103,10 @@ def test_a_cache_that_is_wrong_is_not_used() -> None:
     tokenizer = tiny_tokenizer()
     tokenizer.chat_template = CHATML
     template, model = render_template(tokenizer), tiny("llama")
-    forward = model.forward
-
-    def forgetful(*args: Any, **kwargs: Any) -> Any:
-        output = forward(*args, **kwargs)
-        if output.past_key_values is not None:
-            output.past_key_values.layers[0].keys = torch.zeros_like(output.past_key_values.layers[0].keys)
-        return output
-
     rows = [("x", tokenise(tokenizer, ["x"])[0])]
     sampling = Sampling(max_new_tokens=6)
     right = generate(with_prompt(model, template, frozenset(), forward="plain"), rows, sampling)
-    model.forward = forgetful
-    prompted = with_prompt(model, template, frozenset(), forward="plain")
+    prompted = with_prompt(forgetful(model), template, frozenset(), forward="plain")
     assert isinstance(prompted.prefix, PlainPrefix)
     assert not prompted.prefix.uses_cache
     assert generate(prompted, rows, sampling)[0].ids == right[0].ids

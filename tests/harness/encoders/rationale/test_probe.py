@@ -36,7 +36,7 @@ NOT_SHARING = {
 @pytest.mark.parametrize("family", SHARING)
 def test_families_that_share_a_prefix(family: str) -> None:
     """Scaled logits, soft caps, windows and sinks among them."""
-    check_shared_prefix(tiny(family, **SHARING[family]), tiny_tokenizer())
+    assert shared_prefix_fault(tiny(family, **SHARING[family]), tiny_tokenizer()) is None
 
 
 @pytest.mark.parametrize("family", NOT_SHARING)
@@ -82,5 +82,5 @@ def test_a_window_beyond_the_first_tokens_is_reached() -> None:
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_sound_models_pass_in_half_precision(dtype: torch.dtype) -> None:
     """Twelve layers of rounding, and the scaled logits."""
-    check_shared_prefix(tiny("llama", num_hidden_layers=12).to(dtype), tiny_tokenizer())
-    check_shared_prefix(tiny("granite", logits_scaling=8.0).to(dtype), tiny_tokenizer())
+    assert shared_prefix_fault(tiny("llama", num_hidden_layers=12).to(dtype), tiny_tokenizer()) is None
+    assert shared_prefix_fault(tiny("granite", logits_scaling=8.0).to(dtype), tiny_tokenizer()) is None
