@@ -98,6 +98,13 @@ SENTENCES = (
 )
 HIDDEN = 32
 CONTEXT = 64
+SMALL = {
+    "hidden_size": HIDDEN,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+}
 
 
 def tiny_tokenizer(*, adds_bos: bool = False, pad_is_eos: bool = False) -> Any:
@@ -132,13 +139,8 @@ def tiny_model(family: str, vocabulary: int) -> Any:
     import torch
     from transformers import AutoModelForCausalLM, GemmaConfig, LlamaConfig, Qwen2Config
 
-    shape = {
+    shape = SMALL | {
         "vocab_size": vocabulary,
-        "hidden_size": HIDDEN,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
         "max_position_embeddings": CONTEXT,
         "bos_token_id": 1,
         "eos_token_id": 2,
@@ -157,13 +159,8 @@ def tiny_model(family: str, vocabulary: int) -> Any:
 
 def nested_model(vocabulary: int, *, cap: float, context: int = CONTEXT) -> Any:
     """Return a random Gemma 4, whose text configuration, soft cap of the logits and all, stands inside its own."""
-    text = {
+    text = SMALL | {
         "vocab_size": vocabulary,
-        "hidden_size": HIDDEN,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
         "head_dim": 8,
         "global_head_dim": 8,
         "layer_types": ["sliding_attention", "full_attention"],
