@@ -33,7 +33,7 @@ Modules = Literal["sentence-transformers", "this package"]
 MODULE_CLASS = "harness.encoders.st_module.CandidateModule"
 SETTINGS_FILE = "harness_module.json"
 """Both as `st_module.py` has them, which sentence-transformers alone imports; exports made before name them too."""
-HERE_ONLY = {"name", "note", "device", "batch_tokens", "ability"}
+HERE_ONLY = {"name", "note", "device", "batch_tokens", "ability", "store_dtype"}
 """What a suite's entry says that is no part of a candidate."""
 OF_THE_BASE = {"encoder", "model", "revision", "sha256", "adapter"}
 """What `candidate.yaml` says elsewhere."""

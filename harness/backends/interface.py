@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 
 from harness.encoders.checked import CheckedEncoder
 from harness.plan.cells import Cell
 from harness.results.records import Metric, Unit
+from harness.shards.cut import MAX_QUESTIONS, MAX_TEXTS, Shard
+from harness.shards.files import ShardFiles
 from harness.sources.places import Located
 from harness.statistics.resampling import Interval
 from harness.tasks.engines import ENGINES
@@ -28,6 +31,16 @@ class Job:
     """Of the candidate."""
     native_folder: Path
     """Where results in the engine's own format go."""
+    maker: Mapping[str, Any] = field(default_factory=dict)
+    """All of the candidate that can change a vector, library versions included; prompts apart."""
+    writes: int = 0
+    """Tokens that the model writes about a text, at most."""
+    files: ShardFiles | None = None
+    """Where shards are; None: the cell is run as one piece."""
+    max_texts: int = MAX_TEXTS
+    """A shard holds so many texts at most."""
+    max_questions: int = MAX_QUESTIONS
+    """And so many questions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +112,46 @@ class NotRecomputedError(RuntimeError):
 Backend = Callable[[Job, CheckedEncoder], Outcome]
 
 
+class Sharding(Protocol):
+    """How large cells of an engine are made in parts, on any machine: what a module of its folder has.
+
+    A cell is loaded and cut, its shards are made one by one, by whoever comes to it, and the backend then scores the
+    cell with what they hold. Nothing is kept between these steps but the files of shards.
+    """
+
+    def load(self, job: Job) -> Any:
+        """Return the cell's data, ready to be cut and made from; raises ChangedContentError as the backend does."""
+
+    def shards(self, job: Job, loaded: Any, encoder: CheckedEncoder) -> Sequence[Shard]:
+        """Return what the cell is cut into, the same on every machine; empty where it is run as one piece."""
+
+    def is_made(self, job: Job, shard: Shard, encoder: CheckedEncoder) -> bool:
+        """Whether a shard's file is there and whole."""
+
+    def make(self, job: Job, loaded: Any, shard: Shard, encoder: CheckedEncoder) -> None:
+        """Encode or answer what is in a shard, and commit its file.
+
+        Raises:
+            HarnessError: the data here are not those that the shard was cut from.
+            ResultsNotWrittenError: it cannot be committed.
+        """
+
+    def using(
+        self, job: Job, shards: Sequence[Shard], encoder: CheckedEncoder
+    ) -> AbstractContextManager[dict[str, Any]]:
+        """Have the backend find what the shards hold, as long as the context lasts; yields what to say of them.
+
+        What is in no shard is made as it is asked for, so that no hole is ever scored.
+        """
+
+
 def backend_of(engine: str) -> Backend:
     """Import and return the backend of `engine`; raises KeyError where there is none."""
     module, _, name = ENGINES[engine].backend.partition(":")
     backend: Backend = getattr(import_module(module), name)
     return backend
+
+
+def sharding_of(engine: str) -> Sharding:
+    """Import and return how large cells of `engine` are made in parts."""
+    return cast(Sharding, import_module(ENGINES[engine].sharding))

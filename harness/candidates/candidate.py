@@ -25,8 +25,9 @@ _NOT_IN_IDENTITY = {
     "adapter",
     "ability",
     "seeds",
+    "store_dtype",
 }
-"""What an entry says that changes no vector, or that stands beside the options."""
+"""What an entry says that changes no vector, or that stands beside the options (`store_dtype` where it rounds)."""
 _PER_TASK = {"prompts", "instruction"}
 """They go into the key of each cell."""
 _LANGUAGE_MODEL_OPTIONS = ("dtype", "attn_implementation", "trust_remote_code")
@@ -85,7 +86,10 @@ class Candidate:
     def identity(self) -> dict[str, Any] | None:
         """Return what changes its vectors, prompts apart (they go into each cell's key); None while unknown."""
         plain = self._identity()
-        return plain if plain is None or self.seed_index == 0 else plain | {"seed_index": self.seed_index}
+        if plain is None:
+            return None
+        rounded = {} if self.spec.store_dtype == "float32" else {"store_dtype": self.spec.store_dtype}
+        return plain | rounded | ({"seed_index": self.seed_index} if self.seed_index else {})
 
     def _identity(self) -> dict[str, Any] | None:
         if isinstance(self.spec, OtherEncoderSpec):

@@ -99,6 +99,7 @@ def _identify_directory(spec: CandidateSpec, sources: Sources) -> Candidate | Mi
         "device": spec.device,
         "batch_tokens": spec.batch_tokens,
         "seeds": spec.seeds,
+        "store_dtype": spec.store_dtype,
         TRUST: spec.trust_remote_code,
         "encoder": kind,
         "model": model,

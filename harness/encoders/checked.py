@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from harness.encoders.base import CausalLM, DetailedEncoder, Encoder, FittedEncoder, RoleEncoder, Vectors
+from harness.encoders.kept import KeepingEncoder, KeptVectors, text_key
 from harness.errors import EncoderOutputError
 from harness.suite.fields import Similarity
+from harness.suite.model_entries import StoreDtype
 from harness.tasks.types import Role
 
 Progress = Callable[[int], None]
@@ -23,10 +25,13 @@ Progress = Callable[[int], None]
 class CheckedEncoder:
     """An encoder whose output can be trusted to be a finite float32 matrix without zero rows, in input order."""
 
-    def __init__(self, inner: Encoder, *, name: str) -> None:
-        """Wrap `inner`; `name` is used in error messages."""
+    def __init__(self, inner: Encoder, *, name: str, store_dtype: StoreDtype = "float32") -> None:
+        """Wrap `inner`; `name` is used in error messages, and vectors are rounded to `store_dtype`."""
         self.inner = inner
         self.name = name
+        self.store_dtype = store_dtype
+        self.kept: KeptVectors | None = None
+        """Where vectors are looked up before any is made; None: all are made."""
         self.progress: Progress = _ignore
         """Called with the number of texts finished."""
         self._dimension: int | None = None
@@ -61,7 +66,8 @@ class CheckedEncoder:
 
     def describe(self) -> dict[str, Any]:
         """Return the encoder's facts for provenance."""
-        return self.inner.describe() | {"similarity": self.inner.similarity}
+        rounded = {} if self.store_dtype == "float32" else {"store_dtype": self.store_dtype}
+        return self.inner.describe() | {"similarity": self.inner.similarity} | rounded
 
     def take_counters(self) -> dict[str, float]:
         """Return what encoding took since the last call."""
@@ -98,7 +104,7 @@ class CheckedEncoder:
         Raises:
             EncoderOutputError: wrong type, shape or dtype, a value that is not finite, or a zero vector.
         """
-        return self.checked(texts, lambda unique: self.inner.encode(unique, role=role, prompt=prompt))
+        return self.checked(texts, lambda unique: self._found_or_made(unique, role, prompt))
 
     def checked(self, texts: Sequence[str], encode: Callable[[list[str]], Vectors]) -> Vectors:
         """Encode `texts` by `encode`, which gets each distinct one once; returns and raises as `encode` does."""
@@ -117,11 +123,38 @@ class CheckedEncoder:
         counters.on_batch = on_batch
         vectors = encode(unique)
         self._check(vectors, unique)
+        if self.store_dtype != "float32":
+            vectors = self._rounded(vectors, unique)
         counters.texts += len(texts)
         counters.unique_texts += len(unique)
         counters.encode_seconds += time.perf_counter() - started
         self.progress(len(texts) - shown)
         return vectors if len(unique) == len(texts) else vectors[rows]
+
+    def _found_or_made(self, texts: list[str], role: Role | None, prompt: str | None) -> Vectors:
+        """Return the vectors of distinct texts, those that are kept from there."""
+        if self.kept is None or isinstance(self.inner, KeepingEncoder):  # which looks its own up
+            return self.inner.encode(texts, role=role, prompt=prompt)
+        there, missing = self.kept.vectors([text_key(text, role, prompt) for text in texts])
+        if len(missing) == len(texts):
+            return self.inner.encode(texts, role=role, prompt=prompt)
+        if not len(missing):
+            return there
+        made = self.inner.encode([texts[place] for place in missing], role=role, prompt=prompt)
+        self._check(made, [texts[place] for place in missing])
+        vectors = np.empty((len(texts), made.shape[1]), dtype=np.float32)
+        vectors[missing] = made
+        vectors[np.setdiff1d(np.arange(len(texts)), missing)] = there
+        return vectors
+
+    def _rounded(self, vectors: Vectors, texts: list[str]) -> Vectors:
+        """Return vectors as they are kept; a warm run and a cold one use the same."""
+        with np.errstate(over="ignore"):
+            rounded = vectors.astype(self.store_dtype).astype(np.float32)
+        where = f"encoder of {self.name!r} with store_dtype: {self.store_dtype}"
+        _refuse(~np.isfinite(rounded).all(axis=1), texts, f"{where} has values that are too large for it")
+        _refuse(~rounded.any(axis=1), texts, f"{where} has vectors that round to zero")
+        return rounded
 
     def _check(self, vectors: Vectors, texts: list[str]) -> None:
         where = f"encoder of {self.name!r}"

@@ -38,7 +38,7 @@ def load(candidate: Candidate, *, seed: int = 0, use_cache: bool = True) -> Chec
         encoder = _registered(candidate.spec, seed)
     else:
         encoder = _class_of(candidate.kind).from_candidate(candidate, seed=seed, use_cache=use_cache)
-    return CheckedEncoder(encoder, name=candidate.name)
+    return CheckedEncoder(encoder, name=candidate.name, store_dtype=candidate.spec.store_dtype)
 
 
 def _class_of(kind: str) -> BuiltIn:

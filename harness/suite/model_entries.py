@@ -11,6 +11,7 @@ from harness.suite.task_entries import AbilitySettings
 
 Forward = Literal["shared-prefix", "plain"]
 """How a rationale is written and pooled: one prefix for all rows, or one text at a time by the model's own pass."""
+StoreDtype = Literal["float32", "float16"]
 Ablation = Literal["none", "text-only", "rationale-only", "shuffled-rationale"]
 
 
@@ -25,6 +26,8 @@ class EncoderOptions(Strict):
     """auto (cuda, then mps, then cpu), cpu, cuda, cuda:1, mps; recorded, not part of the key."""
     batch_tokens: Annotated[int, Field(gt=0)] | None = None
     """Padded tokens per batch; None takes the encoder's default for the device; not part of the key."""
+    store_dtype: StoreDtype = "float32"
+    """How vectors are kept; float16 takes half the room, and every task then uses the rounded ones: part of the key."""
     seeds: Annotated[int, Field(ge=2)] | None = None
     """Runs a model that draws random numbers so many times; reports show the mean and the spread between them."""
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from harness.shards.cut import MAX_QUESTIONS, MAX_TEXTS
 from harness.suite.fields import Name, Points, Strict, listed
 from harness.suite.model_entries import ModelSpec
 from harness.suite.task_entries import Tasks
@@ -59,6 +60,18 @@ class Retention(Strict):
     right answer that is 1 % higher."""
 
 
+class Shards(Strict):
+    """How large the parts are that large cells are made in; part of no cell's key.
+
+    Two machines that work on one run must say the same here.
+    """
+
+    max_texts: Annotated[int, Field(gt=0)] = MAX_TEXTS
+    """Texts to encode; what a process that dies loses, at most."""
+    max_questions: Annotated[int, Field(gt=0)] = MAX_QUESTIONS
+    """Questions of the ability axis."""
+
+
 class Suite(Strict):
     """One evaluation: models x tasks."""
 
@@ -81,6 +94,7 @@ class Suite(Strict):
     gates: list[Gate] = []
     """What `harness gate` holds the results against."""
     retention: Retention = Retention()
+    shards: Shards = Shards()
 
     def baseline_name(self) -> str | None:
         """Return the baseline's name: the one named, else the first model, else None."""

@@ -23,6 +23,8 @@ class Engine:
     """The task types it has; None: whatever type a task says it is of."""
     backend: str
     """`module:function` that scores a cell (`harness.backends.interface.Backend`)."""
+    sharding: str
+    """Module that makes large cells in parts (`harness.backends.interface.Sharding`)."""
     catalogue: str
     """`module:function` that describes the installed engine's tasks for `catalogue.json`."""
     scoring_version: int
@@ -41,6 +43,7 @@ ENGINES = {
             axis="embedding",
             types=tuple(EMBEDDING_TYPES),
             backend="harness.backends.mteb.evaluate:evaluate",
+            sharding="harness.backends.mteb.sharding",
             catalogue="harness.backends.mteb.catalogue:mteb_tasks",
             scoring_version=2,
         ),
@@ -49,6 +52,7 @@ ENGINES = {
             axis="ability",
             types=None,
             backend="harness.backends.lm_eval.evaluate:evaluate",
+            sharding="harness.backends.lm_eval.sharding",
             catalogue="harness.backends.lm_eval.catalogue:lm_eval_tasks",
             scoring_version=4,
         ),

@@ -13,6 +13,7 @@ from harness.digests import sha256_text
 from harness.encoders.base import Counters, Vectors
 from harness.encoders.batching import default_budget, for_each_batch
 from harness.encoders.cache import ContentCache, Entry
+from harness.encoders.kept import EntryStore
 from harness.encoders.language_model import LanguageModelEncoder, LoadedCausal, load_causal
 from harness.encoders.probe import check_causal
 from harness.encoders.rationale import vllm_writer
@@ -39,6 +40,8 @@ class RationaleEncoder(LanguageModelEncoder):
     """The stateless functions of `generate.py` behind the encoder protocol, with a cache by content."""
 
     spec: RationaleSpec
+    entries: EntryStore | None
+    """Rationales with their vectors, by content; None: everything is made anew."""
 
     def __init__(
         self,
@@ -73,7 +76,7 @@ class RationaleEncoder(LanguageModelEncoder):
         budget = CPU_BATCH_TOKENS if loaded.device == "cpu" else default_budget(loaded.device)
         super().__init__(spec, loaded, max_text_tokens=_room(loaded, self.template, spec), batch_tokens=budget)
         self._ends = end_tokens(self.model, self.tokenizer, self.template)
-        self._cache, self._seed = cache, seed
+        self.entries, self._seed = cache, seed
         self._name = f"{fingerprint}\0{seed}\0{self.template.sha256}\0{_made_with(spec)}"
         self._prompted = self._with_prompt()
         self._tally = Tally(opens_thinking=self.template.opens_thinking)
@@ -180,7 +183,7 @@ class RationaleEncoder(LanguageModelEncoder):
         """Return the entries of texts with rationales of at most `new` tokens, from the cache or made now."""
         name = self._name if new else f"{self._name}\0text-only"
         keys = [ContentCache.key(name, prompt, text) for text in texts]
-        entries: list[Entry | None] = self._cache.get(keys) if self._cache else [None] * len(texts)
+        entries: list[Entry | None] = self.entries.get(keys) if self.entries else [None] * len(texts)
         missing = [index for index, entry in enumerate(entries) if entry is None]
         wanted = [f"{prompt or ''}{texts[index]}" for index in missing]
         for index, entry in zip(missing, self._generate(wanted, [keys[index] for index in missing], new), strict=True):
@@ -232,8 +235,8 @@ class RationaleEncoder(LanguageModelEncoder):
             rows = [(texts[index], ids[index]) for index in batch]
             rollouts = self._rollouts(rows, sampling)
             fresh = {index: _entry(one) for index, one in zip(batch, rollouts, strict=True)}
-            if self._cache:
-                self._cache.put({keys[index]: entry for index, entry in fresh.items()})
+            if self.entries:
+                self.entries.put({keys[index]: entry for index, entry in fresh.items()})
             made.update(fresh)
             own = sum(len(ids[index]) + len(self.template.suffix) for index in batch)
             self.counters.tokens += own + sum(len(one.ids) for one in rollouts)
