@@ -95,6 +95,12 @@ def settle_caches(instead: Path) -> None:
         os.environ["USER"] = f"user-{os.getuid()}"
 
 
+def without_bars() -> None:
+    """Keep the progress bars of engines and hub clients off the terminal; ours show how far a run is."""
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+
 def hardware() -> dict[str, Any]:
     """Return processor, cores, threads torch uses, memory and GPUs; imports torch."""
     import torch

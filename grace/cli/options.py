@@ -12,9 +12,10 @@ import typer
 
 from harness.candidates.candidate import Candidate
 from harness.candidates.named import named_candidate
-from harness.cli.options import sources_of, without_bars
+from harness.cli.options import sources_of
 from harness.encoders.checked import CheckedEncoder
 from harness.encoders.loading import load
+from harness.environment import without_bars
 
 CandidateArgument = Annotated[
     str,

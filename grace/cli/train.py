@@ -14,7 +14,8 @@ import typer
 from grace.config.load import load_config
 from grace.run.directory import CHECKPOINTS
 from grace.training.train import train as run
-from harness.cli.options import HubOption, OfflineOption, sources_of, without_bars
+from harness.cli.options import HubOption, OfflineOption, sources_of
+from harness.environment import without_bars
 from harness.errors import ExitCode
 from harness.writing import refuse
 

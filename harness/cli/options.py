@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import os
-import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -75,38 +72,6 @@ def planned(loaded: LoadedSuite, sources: Sources, *, models: str = "", tasks: s
 def names_of(text: str) -> tuple[str, ...]:
     """Return the names of a comma-separated list."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def without_bars() -> None:
-    """Keep the progress bars of engines and hub clients off the terminal; ours show how far a run is."""
-    os.environ.setdefault("TQDM_DISABLE", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-
-
-def quiet(results: Path) -> None:
-    """Send the engines' chatter to a log file, so that the terminal shows progress alone."""
-    without_bars()
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    handler = _LogFile(results / "logs" / "harness.log", encoding="utf-8", errors="backslashreplace", delay=True)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    logging.captureWarnings(True)
-    warnings.simplefilter("default")
-
-
-class _LogFile(logging.FileHandler):
-    """A log that goes without what it cannot write: no run ends for its sake."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a line, in a folder that is made where it is not there."""
-        try:
-            Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
-            super().emit(record)
-        except OSError:
-            self.handleError(record)
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
-        """Show no traceback on the terminal."""
 
 
 def print_json(value: Any) -> None:

@@ -23,13 +23,13 @@ from harness.cli.options import (
     loaded_suite,
     planned,
     print_json,
-    quiet,
     sources_of,
 )
 from harness.cost import calibrate as calibration
 from harness.cost.estimate import CellCost, Totals, cost_of, estimated_tokens, most_expensive, totals, writes_of
 from harness.cost.pace import Pace
 from harness.errors import InputError
+from harness.evaluation.chatter import quiet
 from harness.evaluation.permission import withheld
 from harness.plan.cells import Cell, Plan
 from harness.plan.tasks import resolve_tasks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable
 from enum import StrEnum
@@ -26,11 +27,11 @@ from harness.cli.options import (
     names_of,
     planned,
     print_json,
-    quiet,
     sources_of,
 )
 from harness.environment import settle_caches, versions
-from harness.errors import ExitCode
+from harness.errors import ExitCode, InputError
+from harness.evaluation.chatter import quiet
 from harness.evaluation.executors.table import EXECUTORS
 from harness.evaluation.options import RunOptions
 from harness.evaluation.progress import reporter_for
@@ -62,7 +63,17 @@ def run(
     limit: LimitOption = None,
     available: AvailableOption = False,
     executor: Annotated[str, typer.Option("--executor", help=f"Where cells run: {listing(EXECUTORS)}.")] = "local",
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes on this machine.")] = 1,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, help="Processes on this machine, or Ray actors: one a GPU.")
+    ] = 1,
+    shard: Annotated[
+        str | None,
+        typer.Option("--shard", help="i/n: make the i-th of n shares of the work, from 1; start one run for each."),
+    ] = None,
+    cell_timeout: Annotated[
+        float | None,
+        typer.Option("--cell-timeout", min=1, help="Seconds for a cell, or a shard, before its worker is ended."),
+    ] = None,
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Write every rationale anew; neither read nor fill the cache.")
     ] = False,
@@ -85,6 +96,8 @@ def run(
         available=available,
         executor=executor,
         workers=workers,
+        part=part_of(shard),
+        cell_timeout=cell_timeout,
         use_cache=not no_cache,
     )
     try:
@@ -99,6 +112,20 @@ def run(
         )
     _show(written, as_json, outcome.exit_code)
     raise typer.Exit(outcome.exit_code)
+
+
+def part_of(shard: str | None) -> tuple[int, int] | None:
+    """Return (i, n) of `i/n`; raises InputError where it is no share."""
+    if shard is None:
+        return None
+    found = re.fullmatch(r"(\d+)/(\d+)", shard.strip())
+    number, parts = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not 1 <= number <= parts:
+        counted = f"; counted from 1, the first is 1/{parts}" if found and number == 0 and parts else ""
+        raise InputError(
+            [f"--shard {shard!r}: expected i/n with i from 1 to n, such as 1/8 for the first of eight{counted}"]
+        )
+    return number, parts
 
 
 def report(

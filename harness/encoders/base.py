@@ -43,6 +43,11 @@ class Counters:
             setattr(self, name, type(value)())
         return taken
 
+    def add(self, counts: Mapping[str, float]) -> None:
+        """Count what another process counted, under the same names."""
+        for name, value in counts.items():
+            setattr(self, name, type(getattr(self, name))(getattr(self, name) + value))
+
 
 class CausalLM(NamedTuple):
     """A language model in memory, for the ability axis."""

@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from harness.evaluation.events import Event, Finished, Progress, RunBegins, Started
+from harness.evaluation.events import Event, Finished, Progress, RunBegins, ShardMade, Started
 from harness.plan.cells import Cell
 from harness.results.records import Failure
 from harness.wording import duration
@@ -49,6 +49,8 @@ class Clock:
                 self.begin(event.cell)
             case Progress():
                 self.advance(event.cell, event.texts)
+            case ShardMade():
+                self.reach(event.cell, event.made / max(event.of, 1))
             case Finished(result=result):
                 self.finish(event.cell, failed=isinstance(result, Failure), elsewhere=result is None)
 
@@ -62,9 +64,9 @@ class Clock:
         self._models = {str(cell): cell.model for cell in cells}
 
     def begin(self, cell: Cell) -> None:
-        """Work on `cell` begins."""
-        self._started[str(cell)] = self._now()
-        self._shares[str(cell)] = 0.0
+        """Work on `cell` begins, or another step of it."""
+        self._started.setdefault(str(cell), self._now())
+        self._shares.setdefault(str(cell), 0.0)
 
     def advance(self, cell: Cell, texts: int) -> None:
         """So many more texts of `cell` are encoded."""
@@ -72,6 +74,12 @@ class Clock:
         counts = cell.task.counts()
         if counts and counts.encoded and str(cell) in self._shares:
             self._shares[str(cell)] = min(ALMOST, self._shares[str(cell)] + texts / counts.encoded)
+
+    def reach(self, cell: Cell, share: float) -> None:
+        """So much of `cell` is done, 0 to 1, whoever did it."""
+        name = str(cell)
+        if name in self._shares:
+            self._shares[name] = max(self._shares[name], min(ALMOST, share))
 
     def finish(self, cell: Cell, *, failed: bool, elsewhere: bool = False) -> None:
         """`cell` has its result, or another process has made it."""

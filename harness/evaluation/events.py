@@ -32,7 +32,7 @@ class Phase:
     """What is done for a cell now; its model is loaded for the first cell alone."""
 
     cell: Cell
-    name: Literal["loading", "evaluating"]
+    name: Literal["loading", "cutting", "evaluating"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +41,17 @@ class Progress:
 
     cell: Cell
     texts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardMade:
+    """A part of a cell is made, or was found made."""
+
+    cell: Cell
+    made: int
+    of: int
+    """So many of its shards are this run's."""
+    was_there: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +77,7 @@ class RunEnds:
     """Nothing more will come, whether or not all cells were run."""
 
 
-Event = RunBegins | Started | Phase | Progress | Finished | Remark | RunEnds
+Event = RunBegins | Started | Phase | Progress | ShardMade | Finished | Remark | RunEnds
 
 
 class Reporter(Protocol):

@@ -7,7 +7,18 @@ import time
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from harness.evaluation.clock import Clock
-from harness.evaluation.events import Event, Finished, Phase, Progress, Remark, Reporter, RunBegins, RunEnds, Started
+from harness.evaluation.events import (
+    Event,
+    Finished,
+    Phase,
+    Progress,
+    Remark,
+    Reporter,
+    RunBegins,
+    RunEnds,
+    ShardMade,
+    Started,
+)
 from harness.plan.cells import Cell
 from harness.results.records import Failure, Result, Score
 from harness.wording import duration
@@ -51,6 +62,8 @@ class PlainReporter:
             case Progress():
                 self._of_cell += event.texts
                 return self._sign_of_life(event.cell)
+            case ShardMade():
+                return self._shards(event)
             case Finished():
                 place, said = f"[{clock.finished}/{clock.total}]", describe(event.result)
                 return f"{place} {event.cell}: {said} in {duration(event.seconds)}, ETA {clock.eta()}"
@@ -59,6 +72,13 @@ class PlainReporter:
             case RunEnds():
                 return f"{clock.finished} cell(s) in {clock.elapsed()}, {clock.failed} failed, {clock.rate()}"
         return None
+
+    def _shards(self, event: ShardMade) -> str | None:
+        """Return how many shards a cell has, at the first and last of them and every half minute."""
+        if event.made not in (1, event.of) and time.monotonic() - self._last <= LINE_EVERY_SECONDS:
+            return None
+        self._last = time.monotonic()
+        return f"{event.cell}: {event.made} of {event.of} shards, {self._clock.rate()}, ETA {self._clock.eta()}"
 
     def _sign_of_life(self, cell: Cell) -> str | None:
         """Return how far a cell is, every half minute."""
@@ -98,12 +118,15 @@ class LiveReporter:
             case RunBegins():
                 self._begin_to_draw()
             case Started():
-                self._current[str(event.cell)] = _Current(began=time.monotonic())
+                self._current.setdefault(str(event.cell), _Current(began=time.monotonic()))
             case Phase():
                 self._current[str(event.cell)] = self._of(event.cell)._replace(phase=event.name)
             case Progress():
                 before = self._of(event.cell)
                 self._current[str(event.cell)] = before._replace(texts=before.texts + event.texts)
+            case ShardMade():
+                shards = f"{event.made} of {event.of} shards"
+                self._current[str(event.cell)] = self._of(event.cell)._replace(phase=shards)
             case Finished():
                 self._current.pop(str(event.cell), None)
                 self._rows.append((str(event.cell), describe(event.result), duration(event.seconds)))

@@ -10,7 +10,8 @@ from harness.evaluation.events import Remark, Reporter, SilentReporter, told
 from harness.evaluation.executors.table import executor_of
 from harness.evaluation.options import RunOptions
 from harness.evaluation.preflight import foreseen, ready, refuse_nothing
-from harness.evaluation.record import lost, note_all_names, note_run
+from harness.evaluation.record import lost as lost_record
+from harness.evaluation.record import note_all_names, note_run
 from harness.plan.cells import Cell, Plan
 from harness.plan.planner import make_plan
 from harness.results.damage import damage, is_finished
@@ -54,16 +55,30 @@ def run(suite: Suite | str | Path, options: RunOptions | None = None, reporter: 
             for name, why in damaged.items():
                 if why is not None:
                     reporter.report(Remark(text=f"{name} is run again, since its files are damaged: {why}"))
-            execute(plan, cells, options, reporter)
+            others = execute(plan, cells, options, reporter)
             left = [cell for cell in cells if store.stamp(cell.task.name, cell.key) == before[str(cell)]]
-            if left:
-                reporter.report(Remark(text=_record_lost(left, plan, store, began=began)))
+            lost = [cell for cell in left if str(cell) not in others]
+            if lost:
+                reporter.report(Remark(text=_record_lost(lost, plan, store, began=began)))
+            if options.part:
+                reporter.report(Remark(text=_left_to_others(options.part, len(left) - len(lost))))
     note_all_names(plan, store)
     return outcome_of(plan, store, ran=len(cells))
+
+
+def _left_to_others(part: tuple[int, int], left: int) -> str:
+    """Return what is not done when one part of a run has ended, and how it comes to be."""
+    said = f"part {part[0]} of {part[1]} is done"
+    if not left:
+        return f"{said}, and all cells are"
+    return (
+        f"{said}; {left} cell(s) wait for other parts. When all have ended, the same command without --shard scores "
+        "what is left (results in folders of their own: `harness merge` first)"
+    )
 
 
 def _record_lost(left: Sequence[Cell], plan: Plan, store: Store, *, began: str) -> str:
     """Make every cell that the executor left without a record of this run a failure; returns what to say of them."""
     for cell in left:
-        store.put_failure(lost(cell, plan, "the executor ended and left no record of this cell", began))
+        store.put_failure(lost_record(cell, plan, "the executor ended and left no record of this cell", began))
     return f"{len(left)} cell(s) were left without a record: {first_few(map(str, left))}; the next run tries them again"

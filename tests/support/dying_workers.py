@@ -5,16 +5,19 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from cells_support import make_score
 
 from harness.errors import EnvironmentGapError
-from harness.evaluation.attempts import Attempts
 from harness.evaluation.events import Finished, Started
+from harness.evaluation.executors.local import READY
 from harness.evaluation.options import RunOptions
-from harness.plan.cells import Cell, Plan
+from harness.evaluation.units import Done
+from harness.plan.cells import Plan
 from harness.results.store import Store
 
 
@@ -43,23 +46,22 @@ ENDINGS: dict[str, Callable[[], None]] = {
 """What is said of it -> how a process ends itself."""
 
 
-def work(
-    plan: Plan, cells: Sequence[Cell], options: RunOptions, events: Any, number: int, threads: int, attempts: Attempts
-) -> None:
+def work(plan: Plan, options: RunOptions, pipe: Any, number: int, threads: int) -> None:
     """Commit a score for each cell, but end at a task that is named after an ending, `die-SIGKILL`."""
     del plan, number, threads
     store = Store(options.results)
-    for cell in cells:
-        with store.claim(str(cell.key)) as claimed:
-            if not claimed or attempts.died(cell) or store.has_score(cell.task.name, cell.key):
-                continue
-            with attempts.at(cell):
-                events.send(Started(cell=cell))
-                name = cell.task.name.removeprefix("die-").replace("-", " ")
-                if name in ENDINGS:
-                    ENDINGS[name]()
-                score = store.put_score(make_score(task=cell.task.name, key=cell.key, items_missing="none"), None, "")
-                events.send(Finished(cell=cell, result=score, seconds=0.0))
+    pipe.send(READY)
+    with suppress(EOFError):
+        while True:
+            unit = pipe.recv()
+            cell = unit.cell
+            pipe.send(Started(cell=cell))
+            name = cell.task.name.removeprefix("die-").replace("-", " ")
+            if name in ENDINGS:
+                ENDINGS[name]()
+            score = store.put_score(make_score(task=cell.task.name, key=cell.key, items_missing="none"), None, "")
+            pipe.send(Finished(cell=cell, result=score, seconds=0.0))
+            pipe.send(Done(unit=unit, state="done"))
 
 
 def never_begins(*_: Any) -> None:
@@ -67,7 +69,16 @@ def never_begins(*_: Any) -> None:
     os._exit(1)
 
 
-def has_no_room(plan: Plan, cells: Any, options: RunOptions, events: Any, *_: Any) -> None:
+def has_no_room(plan: Plan, options: RunOptions, pipe: Any, *_: Any) -> None:
     """Find that nothing can be committed any more."""
-    events.send(EnvironmentGapError(["no room", "make some"]))
+    pipe.send(READY)
+    pipe.recv()
+    pipe.send(EnvironmentGapError(["no room", "make some"]))
     signal.pause()  # until it is ended
+
+
+def hangs(plan: Plan, options: RunOptions, pipe: Any, *rest: Any) -> None:
+    """Come to no end with a task named `hang`, and deaf to all but SIGKILL; score the others."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    ENDINGS["hang"] = lambda: time.sleep(600)
+    work(plan, options, pipe, *rest)

@@ -9,9 +9,9 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from harness.backends.mteb.items import Captured, ExampleMaker, SubsetItems
-from harness.backends.mteb.loaded import Loaded
+from harness.backends.mteb.loaded import Bulk, Loaded
 from harness.tasks.custom.assemble import CustomData
-from harness.tasks.types import EMBEDDING_TYPES
+from harness.tasks.types import EMBEDDING_TYPES, Role
 
 
 class TypeFile(Protocol):
@@ -25,6 +25,9 @@ class TypeFile(Protocol):
 
     def texts(self, loaded: Loaded) -> Iterator[str]:
         """Yield every text that will be encoded, training texts and repeats included."""
+
+    def bulk(self, loaded: Loaded, role: Role | None) -> Bulk:
+        """Return the texts that every evaluation encodes in a role, repeats included; drawn ones are not among them."""
 
     def count(self, task: Any, statistics: Mapping[str, Any]) -> list[int]:
         """Return the numbers of `harness.tasks.catalogue.Counts` from what mteb's wheel says of a split and subset.

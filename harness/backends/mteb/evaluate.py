@@ -13,20 +13,15 @@ from typing import Any
 
 from harness.backends.interface import Example, Job, Outcome
 from harness.backends.mteb.capture import Capture
-from harness.backends.mteb.custom import make_custom_task
 from harness.backends.mteb.examples import choose
 from harness.backends.mteb.items import SubsetItems
 from harness.backends.mteb.labels import read_labels_at_once
-from harness.backends.mteb.limit import apply_limit
-from harness.backends.mteb.loaded import load
 from harness.backends.mteb.model import MtebModel
-from harness.backends.mteb.remarks import off_count, remarks_of
+from harness.backends.mteb.prepared import names_of, prepared
 from harness.backends.mteb.texts import texts_of
 from harness.encoders.checked import CheckedEncoder
 from harness.plan.cells import PlannedTask
 from harness.results.records import Metric
-from harness.sources.places import Located
-from harness.sources.reading import read_as_keyed, unchanged
 from harness.statistics.conventions import POINTS
 from harness.statistics.intervals import interval_of
 from harness.statistics.resampling import Interval
@@ -67,8 +62,7 @@ def evaluate(job: Job, encoder: CheckedEncoder) -> Outcome:
     """
     task = job.cell.task
     model = MtebModel(job, encoder)
-    names = task.info.parts or (task.info.name,)
-    parts = [_evaluate_part(name, job, encoder, model) for name in names]
+    parts = [_evaluate_part(name, job, encoder, model) for name in names_of(job)]
     _write_native(job, parts)
     return _outcome(task, parts, model)
 
@@ -76,12 +70,8 @@ def evaluate(job: Job, encoder: CheckedEncoder) -> Outcome:
 def _evaluate_part(name: str, job: Job, encoder: CheckedEncoder, model: MtebModel) -> _Part:
     import mteb
 
-    planned = job.cell.task
-    task = _loaded_task(planned, name, job.data[name])
-    remarks = [] if planned.custom else remarks_of(task)
-    infos = {info.name: info for info in planned.parts}
-    off = {} if planned.custom else off_count(task, infos[name])
-    kept = apply_limit(task, planned.limit, job.seed) if planned.limit else {}
+    found = prepared(job, name)
+    task = found.task
     encoder.prepare(lambda: texts_of(task))
     read_labels_at_once(task)
     capture = Capture(task, encoder.cut_so_far)
@@ -100,31 +90,15 @@ def _evaluate_part(name: str, job: Job, encoder: CheckedEncoder, model: MtebMode
     ]
     examples = choose(task, items, seed=job.seed, prompts=model.prompts_used)
     task.unload_data()
-    return _Part(name=name, result=result, items=items, kept=kept, examples=examples, off_count=off, remarks=remarks)
-
-
-def _loaded_task(planned: PlannedTask, name: str, place: Located) -> Any:
-    """Return a fresh mteb task with the rows that the key was made of."""
-    with read_as_keyed(place) if planned.custom is None else unchanged(place, "datasets"):
-        task = _make_task(planned, name, place)
-        load(task, place)
-    return task
-
-
-def _make_task(planned: PlannedTask, name: str, place: Located) -> Any:
-    """Return a fresh mteb task that reads `place`."""
-    import mteb
-
-    if planned.custom is not None:
-        return make_custom_task(planned.custom)
-    subsets = list(planned.subsets) if not planned.info.parts else None
-    task = mteb.get_task(name, eval_splits=list(planned.splits), hf_subsets=subsets)
-    task.filter_eval_splits(list(planned.splits))  # get_task drops splits its metadata does not list
-    dataset = {**task.metadata.dataset, "path": place.load_from}
-    if place.revision:
-        dataset["revision"] = place.revision
-    task.metadata = task.metadata.model_copy(update={"dataset": dataset})
-    return task
+    return _Part(
+        name=name,
+        result=result,
+        items=items,
+        kept=found.kept,
+        examples=examples,
+        off_count=found.off_count,
+        remarks=found.remarks,
+    )
 
 
 def _outcome(task: PlannedTask, parts: list[_Part], model: MtebModel) -> Outcome:

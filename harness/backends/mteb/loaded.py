@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from harness.errors import HarnessError
 from harness.sources.places import Located
 from harness.tasks.types import EMBEDDING_TYPES
 from harness.wording import listing
+
+READ_ROWS = 8192
+"""At once, of a dataset that is larger than the memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +65,22 @@ class Loaded:
     def put(self, rows: Any) -> None:
         """Replace the data of this split."""
         self.splits[self.split] = rows
+
+
+Bulk = Callable[[int, int | None], Iterator[str]]
+"""Yields the texts of a list from one place to another, or to its end."""
+
+
+def listed(texts: Callable[[], Iterator[str]]) -> Bulk:
+    """Return a list of texts that can be read from its beginning alone."""
+    return lambda start, stop: islice(texts(), start, stop)
+
+
+def streamed(rows: Any, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """Yield the values of columns, row by row, from the dataset's memory-mapped file: so many rows are in memory."""
+    batches = rows.select_columns(list(columns)).with_format("arrow").iter(batch_size=READ_ROWS)
+    for batch in batches:
+        yield from zip(*(batch[name].to_pylist() for name in columns), strict=True)
 
 
 def load(task: Any, place: Located) -> None:

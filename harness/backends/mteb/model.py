@@ -58,7 +58,7 @@ class MtebModel:
             (n, d) float32.
         """
         role: Role | None = prompt_type.value if prompt_type else None
-        prompt = self._prompt(task_metadata.name, role)
+        prompt = self.prompt(task_metadata.name, role)
         texts = list(inputs.dataset["text"])  # not batch by batch: lengths are sorted over all of them
         return self._encoder.encode(texts, role=role, prompt=prompt)
 
@@ -75,7 +75,7 @@ class MtebModel:
         pairwise = pairwise_cos_sim if self._encoder.similarity == "cosine" else pairwise_dot_score
         return pairwise(embeddings1, embeddings2)
 
-    def _prompt(self, task_name: str, role: Role | None) -> str | None:
+    def prompt(self, task_name: str, role: Role | None) -> str | None:
         """Return the suite's prompt for a role; where it sets none the model's own, for the task or for the role."""
         prompt = self._cell.prompts.get(role or NO_ROLE)
         if prompt is None and not self._suite_sets_prompts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pkgutil import resolve_name
 
 from harness.errors import InputError
@@ -11,9 +11,9 @@ from harness.evaluation.options import RunOptions
 from harness.plan.cells import Cell, Plan
 from harness.wording import did_you_mean, listing
 
-Executor = Callable[[Plan, Sequence[Cell], RunOptions, Reporter], None]
+Executor = Callable[[Plan, Sequence[Cell], RunOptions, Reporter], Collection[str]]
 """Runs cells of a plan and commits each to the store; reports `Started` to `Finished` of each, or lets an interrupt
-through."""
+through. Returns the names of cells that other parts of the run are to finish."""
 
 EXECUTORS = {"local": "harness.evaluation.executors.local:run_cells"}
 """Name -> `module:function` of an `Executor`, imported when it is used."""

@@ -27,6 +27,7 @@ from harness.evaluation import preflight
 from harness.evaluation.events import Event, Finished, Remark, Started
 from harness.evaluation.options import RunOptions
 from harness.evaluation.run import run
+from harness.evaluation.units import Unit
 from harness.evaluation.worker import Worker
 from harness.report.formats.csv import scores_csv
 from harness.results.outcome import RunOutcome
@@ -342,9 +343,9 @@ def test_a_cell_another_process_finished_is_not_run_again(
     """A score that appears after planning is found once the cell is claimed, and the encoder is not even loaded."""
     results, outcome, _ = finished
     loaded, watching = use(monkeypatch, HashEncoder()), Watching()
-    (candidate,) = outcome.plan.candidates
     worker = Worker(plan=outcome.plan, store=Store(results), reporter=watching)
-    worker.run(candidate, outcome.plan.cells)  # type: ignore[arg-type]
+    for cell in outcome.plan.cells:
+        assert worker.do(Unit(step="whole", cell=cell)).was_there
     assert loaded == []
     assert (watching.begun, watching.ended) == ([], list(QUICK))
 

@@ -12,9 +12,10 @@ import numpy as np
 from harness.backends.mteb import counts
 from harness.backends.mteb.draw import stratified
 from harness.backends.mteb.items import Captured, SubsetItems
-from harness.backends.mteb.loaded import Loaded
+from harness.backends.mteb.loaded import Bulk, Loaded, listed
 from harness.tasks.custom.assemble import CustomData
 from harness.tasks.custom.remarks import SAMPLES_PER_LABEL
+from harness.tasks.types import Role
 
 
 def items(captured: Captured) -> SubsetItems:
@@ -61,6 +62,11 @@ def texts(loaded: Loaded) -> Iterator[str]:
     """Yield the training texts, then the test texts."""
     for split in dict.fromkeys((loaded.task.train_split, loaded.split)):
         yield from replace(loaded, split=split).texts(loaded.task.input_column_name)
+
+
+def bulk(loaded: Loaded, role: Role | None) -> Bulk:  # noqa: ARG001 - every type is given it
+    """Return the test texts: of the training texts a few are drawn."""
+    return listed(lambda: loaded.texts(loaded.task.input_column_name))
 
 
 def count(task: Any, statistics: Mapping[str, Any]) -> list[int]:

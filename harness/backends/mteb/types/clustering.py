@@ -11,11 +11,15 @@ import numpy as np
 from harness.backends.mteb import counts
 from harness.backends.mteb.draw import draw_rows, stratified
 from harness.backends.mteb.items import Captured, SubsetItems
-from harness.backends.mteb.loaded import Loaded
+from harness.backends.mteb.loaded import Bulk, Loaded, listed
 from harness.backends.mteb.pools import embedded_rows, pool_scores, rows_of_draws
 from harness.backends.mteb.seeds import SEED_COLUMNS
 from harness.tasks.custom.assemble import CustomData
 from harness.tasks.limits import TEXTS_PER_LABEL, TEXTS_PER_SET
+from harness.tasks.types import Role
+
+POOL_LIMITS = ("max_fraction_of_documents_to_embed", "max_document_to_embed")
+"""Of a task that draws the texts it encodes."""
 
 
 def items(captured: Captured) -> SubsetItems:
@@ -108,6 +112,12 @@ def _texts_of_some_labels(labels: list[str], limit: int, rng: np.random.Generato
 def texts(loaded: Loaded) -> Iterator[str]:
     """Yield the texts of all sets."""
     return loaded.texts(loaded.task.input_column_name)
+
+
+def bulk(loaded: Loaded, role: Role | None) -> Bulk:  # noqa: ARG001 - every type is given it
+    """Return the texts of given sets; of a pool that some thousands are drawn from, none."""
+    draws = any(getattr(loaded.task, name, None) is not None for name in POOL_LIMITS)
+    return listed(lambda: iter(()) if draws else texts(loaded))
 
 
 def count(task: Any, statistics: Mapping[str, Any]) -> list[int]:

@@ -11,8 +11,9 @@ from harness.backends.interface import Example
 from harness.backends.mteb import counts
 from harness.backends.mteb.draw import as_rows, stratified
 from harness.backends.mteb.items import Captured, ExampleMaker, SubsetItems
-from harness.backends.mteb.loaded import Loaded
+from harness.backends.mteb.loaded import Bulk, Loaded, listed
 from harness.tasks.custom.assemble import CustomData
+from harness.tasks.types import Role
 
 PAIR_SIMILARITIES = {
     "similarity": ("similarity_scores", 1.0),
@@ -67,6 +68,11 @@ def limit(loaded: Loaded, limit: int, rng: np.random.Generator) -> dict[str, int
 def texts(loaded: Loaded) -> Iterator[str]:
     """Yield the first text of every pair, then the second of every pair."""
     return loaded.texts(*_columns(loaded.task).texts)
+
+
+def bulk(loaded: Loaded, role: Role | None) -> Bulk:  # noqa: ARG001 - every type is given it
+    """Return all of them."""
+    return listed(lambda: texts(loaded))
 
 
 def count(task: Any, statistics: Mapping[str, Any]) -> list[int]:  # noqa: ARG001 - every type is given it

@@ -13,10 +13,11 @@ from harness.backends.interface import Document, Example
 from harness.backends.mteb import counts
 from harness.backends.mteb.draw import draw_rows
 from harness.backends.mteb.items import Captured, ExampleMaker, SubsetItems
-from harness.backends.mteb.loaded import Loaded
+from harness.backends.mteb.loaded import Bulk, Loaded, listed, streamed
 from harness.tasks.custom.assemble import CustomData
 from harness.tasks.custom.fields import document_text
 from harness.tasks.limits import DISTRACTORS_PER_QUERY
+from harness.tasks.types import Role
 
 TOP_DOCUMENTS = 10
 """Of each query's ranking so many are kept."""
@@ -139,6 +140,21 @@ def texts(loaded: Loaded) -> Iterator[str]:
     for title, text in zip(titles, corpus["text"], strict=True):
         yield document_text(title, text)
     yield from loaded.rows["queries"]["text"]
+
+
+def bulk(loaded: Loaded, role: Role | None) -> Bulk:
+    """Return the documents or the queries."""
+    if role == "query":
+        return listed(lambda: iter(loaded.rows["queries"]["text"]))
+    corpus = loaded.rows["corpus"]
+    titles = ("title",) if "title" in corpus.column_names else ()
+
+    def documents(start: int, stop: int | None) -> Iterator[str]:
+        rows = corpus.select(range(start, min(len(corpus), stop if stop is not None else len(corpus))))
+        for text, *title in streamed(rows, ("text", *titles)):
+            yield document_text(title[0] if title else None, text)
+
+    return documents
 
 
 def count(task: Any, statistics: Mapping[str, Any]) -> list[int]:  # noqa: ARG001 - every type is given it

@@ -10,10 +10,11 @@ import numpy as np
 from harness.backends.mteb import counts
 from harness.backends.mteb.draw import limit_rows
 from harness.backends.mteb.items import Captured, ExampleMaker, SubsetItems
-from harness.backends.mteb.loaded import Loaded
+from harness.backends.mteb.loaded import Bulk, Loaded, listed
 from harness.backends.mteb.types.pairs import COUNTED, SHOWN, PairColumns, pair_examples
 from harness.errors import HarnessError
 from harness.tasks.custom.assemble import CustomData
+from harness.tasks.types import Role
 
 FEWEST = 2
 """Pairs that can be ranked."""
@@ -44,6 +45,11 @@ def limit(loaded: Loaded, limit: int, rng: np.random.Generator) -> dict[str, int
 def texts(loaded: Loaded) -> Iterator[str]:
     """Yield the first text of every pair, then the second of every pair."""
     return loaded.texts(*loaded.task.column_names)
+
+
+def bulk(loaded: Loaded, role: Role | None) -> Bulk:  # noqa: ARG001 - every type is given it
+    """Return all of them."""
+    return listed(lambda: texts(loaded))
 
 
 def count(task: Any, statistics: Mapping[str, Any]) -> list[int]:  # noqa: ARG001 - every type is given it

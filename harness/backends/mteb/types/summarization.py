@@ -12,8 +12,9 @@ import numpy as np
 from harness.backends.mteb import counts
 from harness.backends.mteb.draw import limit_rows
 from harness.backends.mteb.items import Captured, SubsetItems
-from harness.backends.mteb.loaded import Loaded
+from harness.backends.mteb.loaded import Bulk, Loaded, listed
 from harness.tasks.custom.assemble import CustomData
+from harness.tasks.types import Role
 
 
 class KeptRatings:
@@ -91,6 +92,11 @@ def limit(loaded: Loaded, limit: int, rng: np.random.Generator) -> dict[str, int
 def texts(loaded: Loaded) -> Iterator[str]:
     """Yield the human summaries, then the machine summaries; the documents themselves are never encoded."""
     return loaded.texts(loaded.task.human_summaries_column_name, loaded.task.machine_summaries_column_name)
+
+
+def bulk(loaded: Loaded, role: Role | None) -> Bulk:  # noqa: ARG001 - every type is given it
+    """Return all of them."""
+    return listed(lambda: texts(loaded))
 
 
 def count(task: Any, statistics: Mapping[str, Any]) -> list[int]:  # noqa: ARG001 - every type is given it

@@ -14,6 +14,7 @@ from suites_support import planned
 
 from harness.errors import EnvironmentGapError, ExitCode, InputError
 from harness.evaluation import run as run_module
+from harness.evaluation.dispatch import Dispatch
 from harness.evaluation.events import Event, Finished, Remark, Started
 from harness.evaluation.executors.local import Crew, ending
 from harness.evaluation.options import RunOptions
@@ -54,14 +55,21 @@ def plan_of(folder: Path, *tasks: str) -> Plan:
     return planned(folder, f"models: [{{name: words, encoder: tf-idf}}]\ntasks: {{custom: [{custom}]}}\n")
 
 
-def watched(plan: Plan, results: Path, told: Told, *, workers: int, does: Callable[..., None] = work) -> None:
+def watched(
+    plan: Plan,
+    results: Path,
+    told: Told,
+    *,
+    workers: int,
+    does: Callable[..., None] = work,
+    cell_timeout: float | None = None,
+) -> None:
     """Have the cells of `plan` worked on by processes that do `does`."""
-    options = RunOptions(results=results, workers=workers)
-    crew = Crew(plan=plan, cells=list(plan.cells), options=options, reporter=told, work=does)
+    options = RunOptions(results=results, workers=workers, cell_timeout=cell_timeout)
+    dispatch = Dispatch.of(plan, plan.cells, options, told, longest_first=True)
+    crew = Crew(dispatch=dispatch, plan=plan, options=options, work=does)
     try:
-        for _ in range(workers):
-            crew.hire()
-        crew.watch()
+        crew.run()
     finally:
         crew.dismiss()
 
@@ -101,8 +109,8 @@ def test_workers_that_never_begin_leave_no_cell_behind_in_silence(
         run_module,
         "executor_of",
         lambda _: (
-            lambda plan, cells, options, told: watched(
-                plan, options.results, told, workers=options.workers, does=never_begins
+            lambda plan, cells, options, told: (
+                watched(plan, options.results, told, workers=options.workers, does=never_begins) or ()
             )
         ),
     )
@@ -117,7 +125,7 @@ def test_workers_that_never_begin_leave_no_cell_behind_in_silence(
 
 def test_an_executor_that_does_nothing_leaves_failures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that other code brings, too; an older failure is not taken for a new one."""
-    monkeypatch.setattr(run_module, "executor_of", lambda _: lambda *_: None)
+    monkeypatch.setattr(run_module, "executor_of", lambda _: lambda *_: ())
     plan = plan_of(tmp_path, "one")
     for _ in range(2):
         told = Told()
