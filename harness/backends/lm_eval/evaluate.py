@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.backends.interface import Job, Outcome
 from harness.backends.lm_eval import humaneval, items
+from harness.backends.lm_eval.answers import answers_for
 from harness.backends.lm_eval.ask import ask, language_model
 from harness.backends.lm_eval.nll import evaluate_nll
 from harness.backends.lm_eval.tasks import FEWSHOT_SEED, load_tasks, quiet
@@ -47,7 +48,7 @@ def evaluate(job: Job, encoder: CheckedEncoder) -> Outcome:
     with quiet():
         with read_as_keyed(job.data[planned.info.name]):
             tasks = load_tasks(job)
-        lm = language_model(encoder, tasks, chat_template=planned.asked.chat_template)
+        lm = language_model(encoder, tasks, chat_template=planned.asked.chat_template, kept=answers_for(job))
         loaded = time.perf_counter()
         answered = ask(lm, tasks, job)
     parts, code_facts = _score(answered, tasks, lm, planned.asked)

@@ -48,10 +48,12 @@ def take_the_way_that_holds(lm: SharedPrefixScorer) -> None:
 
 
 def _found(lm: SharedPrefixScorer) -> Way:
+    done = lm.work
     for way in _ways_to_try(lm):
         lm.shares, lm.pads = way
+        lm.work = Work()  # that of the probe is no cell's
         fault = _fault(lm)
-        lm.work = Work()
+        lm.work = done
         if fault is None:
             return way
     raise EnvironmentGapError(
