@@ -77,8 +77,8 @@ def shards(job: Job, loaded: Loaded | None, encoder: CheckedEncoder) -> list[Sha
     with quiet():
         questions = loaded.ask_for(job, encoder)
         keys = loaded.keys(questions)
-    written = (planned.asked.max_gen_toks or 0) * planned.asked.repeats
-    weights = [weight_of(_characters(requests), written) for requests in questions]
+    written = planned.asked.max_gen_toks or 0
+    weights = [weight_of(_characters(requests), written * requests[0].repeats) for requests in questions]
     return [
         Shard(
             part=planned.name,
@@ -115,7 +115,8 @@ def make(job: Job, loaded: Loaded | None, shard: Shard, encoder: CheckedEncoder)
             raise HarnessError(
                 f"{shard.name}: the questions here are not those that the shard was cut from: prompts and gold "
                 f"answers have the digest {found[:12]} here and had {shard.ids[:12]} there; give every machine the "
-                "same data, task files and lm-eval, and take tasks whose own functions draw no random numbers"
+                "same data, task files and lm-eval; a task whose own functions draw random numbers is asked in one "
+                "piece: set `shards: {max_questions: ...}` in the suite to as many as it has"
             )
         lm = language_model(encoder, loaded.tasks, chat_template=job.cell.task.asked.chat_template)
         rows = _answered(lm, questions, keys, job)

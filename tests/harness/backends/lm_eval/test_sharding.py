@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from ability_support import SUBJECTS, ability_hub, save_tiny_lm, suite_text
 
 from harness import sandbox
@@ -58,6 +59,24 @@ TASKS = {
     "own problems": (demo("word_problems", **SHORT), 5, 4),
 }
 """Entry of a suite, limit, and how many questions a shard holds at most."""
+
+
+OWN_TASK = {
+    "task": "odd", "dataset_path": "json", "dataset_kwargs": {"data_files": {"test": "rows.jsonl"}}, "num_fewshot": 1,
+    "test_split": "test", "fewshot_split": "test", "doc_to_text": "{{q}}", "doc_to_target": "{{a}}",
+}  # fmt: skip
+OWN_KINDS = {
+    "continuations": {"output_type": "loglikelihood", "metric_list": [{"metric": "perplexity"}, {"metric": "acc"}]},
+    "choices by themselves as well": {
+        "output_type": "multiple_choice", "doc_to_choice": ["pear", "plum"],
+        "metric_list": [{"metric": "acc"}, {"metric": "acc_mutual_info"}, {"metric": "f1", "aggregation": "f1"}],
+    },
+    "a vote of three sampled answers": {
+        "output_type": "generate_until", "repeats": 3, "metric_list": [{"metric": "exact_match"}],
+        "generation_kwargs": {"until": ["\n"], "max_gen_toks": 6, "do_sample": True, "temperature": 1.0},
+        "filter_list": [{"name": "vote", "filter": [{"function": "majority_vote"}, {"function": "take_first"}]}],
+    },
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -206,6 +225,19 @@ def test_a_cell_made_in_shards_is_the_cell_run_whole(root, tmp_path, entry, limi
     assert max(one.stop - one.start for one in shards) <= most
     assert (facts["count"], facts["remade"]) == (len(shards), [])
     assert facts["hardware"][0]["threads"] >= 1
+    assert_same(found, whole)
+
+
+@pytest.mark.parametrize("kind", OWN_KINDS.values(), ids=OWN_KINDS)
+def test_every_kind_of_own_task_is_the_same_in_shards(root, tmp_path, kind):
+    """Figures that are no mean over questions, repeats of a user's own, and questions that are there twice."""
+    rows = [{"q": f"So \U0001f600 what is {number}?", "a": "plum"} for number in (1, 2, 3, 1, 1, 7)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    (tmp_path / "odd.yaml").write_text(yaml.safe_dump(OWN_TASK | kind), encoding="utf-8")
+    plan = plan_of(root, {"name": "odd", "file": str(tmp_path / "odd.yaml")})
+    job = job_of(plan, tmp_path, most=2)
+    whole = evaluate(job, encoder_of(plan))
+    found, _ = looked_up(job, plan, made(job, plan))
     assert_same(found, whole)
 
 
