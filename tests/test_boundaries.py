@@ -34,7 +34,7 @@ SLOW = {
 FLOORS = {
     "harness": (
         ("errors", "wording", "digests", "environment", "yaml_scalars", "yaml_source", "row_files", "writing"),
-        ("statistics", "shards"),
+        ("statistics", "shards", "search"),
         ("tasks", "sources", "sandbox"),
         ("suite",),
         ("candidates",),

@@ -1,0 +1,86 @@
+"""The best k documents of every query while blocks of scores go by: a reservoir a query, all of them at once.
+
+What does not reach the k-th best so far is passed over in one comparison; what does is put behind the best ones, and a
+query's reservoir is cut down to k when it is full. Of n documents in no special order some k * ln(n / k) get that far,
+so that a block costs little more than its matrix product.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.search.keys import NOTHING, keys_of, scores_of
+
+ROWS_AT_ONCE = 512
+"""Reservoirs that are cut down in one go, so that their copy stays small."""
+
+
+class Best:
+    """The best `k` of everything that was added, for each of `queries`."""
+
+    def __init__(self, queries: int, k: int, room: int, device: str) -> None:
+        """Hold nothing yet.
+
+        Args:
+            queries: how many.
+            k: documents wanted of each.
+            room: at most so many documents are added at a time.
+            device: of the scores that will be added.
+        """
+        import torch
+
+        self._k = k
+        self._keys = torch.full((queries, k + room), NOTHING, dtype=torch.int64, device=device)
+        self._used = torch.zeros(queries, dtype=torch.int64, device=device)
+        self._least_score = torch.full((queries,), -torch.inf, device=device)
+        self._least_key = torch.full((queries,), NOTHING, dtype=torch.int64, device=device)
+
+    def add(self, first: int, scores: Any, places: Any) -> None:
+        """Take what is good enough of a block.
+
+        Args:
+            first: the query of the block's first row.
+            scores: (q, n) float32 tensor, finite, n at most `room`.
+            places: (n,) int64 tensor: of the documents, in the order of ids.
+        """
+        import torch
+
+        of = slice(first, first + len(scores))
+        # Documents that tie with the k-th best come along: the keys decide between them.
+        rows, columns = torch.nonzero(scores >= self._least_score[of, None], as_tuple=True)
+        keys = keys_of(scores[rows, columns], places[columns])
+        rows = rows + first
+        better = keys > self._least_key[rows]
+        rows, keys = rows[better], keys[better]
+        counts = torch.bincount(rows, minlength=len(self._used))
+        self._cut(torch.nonzero(self._used + counts > self._keys.shape[1])[:, 0])
+        within = torch.arange(len(rows), device=rows.device) - (torch.cumsum(counts, 0) - counts)[rows]
+        self._keys[rows, self._used[rows] + within] = keys  # rows come in order, so `within` counts up in each
+        self._used += counts
+
+    def taken(self) -> NDArray[np.int64]:
+        """Return (queries, k) keys, the best first; `NOTHING` where a query has fewer documents."""
+        import torch
+
+        found = torch.empty((len(self._keys), self._k), dtype=torch.int64)
+        for start in range(0, len(found), ROWS_AT_ONCE):
+            rows = slice(start, start + ROWS_AT_ONCE)
+            found[rows] = torch.topk(self._keys[rows], self._k, dim=1).values.cpu()
+        keys: NDArray[np.int64] = found.numpy()
+        return keys
+
+    def _cut(self, full: Any) -> None:
+        """Keep the best k of the reservoirs `full`, which hold more."""
+        import torch
+
+        for start in range(0, len(full), ROWS_AT_ONCE):
+            rows = full[start : start + ROWS_AT_ONCE]
+            best = torch.topk(self._keys[rows], self._k, dim=1, sorted=False).values
+            self._keys[rows, self._k :] = NOTHING
+            self._keys[rows, : self._k] = best
+            self._used[rows] = self._k
+            self._least_key[rows] = best.amin(dim=1)
+            self._least_score[rows] = scores_of(self._least_key[rows])
