@@ -21,6 +21,7 @@ SLOW = {
     "harness.backends.lm_eval.probe",
     "harness.backends.lm_eval.sampling",
     "harness.backends.lm_eval.scoring",
+    "harness.backends.mteb.search",
     "harness.encoders.st_module",
     "grace.training.policy.build",
     "grace.training.policy.callbacks",

@@ -26,6 +26,7 @@ _NOT_IN_IDENTITY = {
     "ability",
     "seeds",
     "store_dtype",
+    "search_precision",
 }
 """What an entry says that changes no vector, or that stands beside the options (`store_dtype` where it rounds)."""
 _PER_TASK = {"prompts", "instruction"}

@@ -100,6 +100,7 @@ def _identify_directory(spec: CandidateSpec, sources: Sources) -> Candidate | Mi
         "batch_tokens": spec.batch_tokens,
         "seeds": spec.seeds,
         "store_dtype": spec.store_dtype,
+        "search_precision": spec.search_precision,
         TRUST: spec.trust_remote_code,
         "encoder": kind,
         "model": model,

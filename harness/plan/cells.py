@@ -9,6 +9,7 @@ from typing import Any, Literal
 from harness.candidates.candidate import Candidate, MissingCandidate
 from harness.plan.asked import AskedWith, ReadWith
 from harness.sources.places import Gap, Located
+from harness.suite.fields import SearchPrecision
 from harness.suite.schema import Suite
 from harness.suite.task_entries import AbilityRef, CustomRef, FileRef
 from harness.tasks.catalogue import Counts, TaskInfo
@@ -108,6 +109,8 @@ class Cell:
     """Role -> prefix."""
     dataset: dict[str, Any] = field(default_factory=dict)
     """Dataset -> commit or digest."""
+    search_precision: SearchPrecision = "float32"
+    """As what vectors are compared, where its task ranks documents."""
 
     def __str__(self) -> str:
         return f"{self.model}/{self.task.label}"

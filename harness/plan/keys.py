@@ -37,7 +37,10 @@ class KeyParts:
     scoring_version: int
     """Of our own backend code."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Ability tasks: shots, filters, generation arguments, system instruction, chat template, subtasks."""
+    """Ability tasks: shots, filters, generation arguments, system instruction, chat template, subtasks.
+
+    Tasks that rank documents: `search_precision`, where it is not float32.
+    """
 
 
 def key_of(parts: KeyParts) -> str:

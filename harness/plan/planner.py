@@ -16,11 +16,12 @@ from harness.plan.keys import KeyParts, key_of
 from harness.plan.seeds import expand
 from harness.plan.tasks import resolve_tasks
 from harness.sources.places import Gap, Located, Sources
+from harness.suite.fields import SearchPrecision
 from harness.suite.model_entries import LoadedModel
 from harness.suite.schema import Suite
 from harness.tasks.engines import ENGINES, installed_version
 from harness.tasks.prompts import resolve, roles_of
-from harness.tasks.types import NO_ROLE
+from harness.tasks.types import NO_ROLE, ranks_documents
 from harness.wording import did_you_mean, listing
 
 
@@ -105,10 +106,19 @@ def _cell(
     identity = candidate.language_model_identity() if task.axis == "ability" else candidate.identity()
     drawn = task.draws_random_numbers or (task.axis == "embedding" and candidate.draws_random_numbers)
     seed = seed if drawn else 0  # a seed that nothing draws from makes no other cell
-    key = None if identity is None else key_of(_key_parts(identity, task, prompts=prompts, dataset=dataset, seed=seed))
+    precision = candidate.spec.search_precision if ranks_documents(task.type) else "float32"
+    made = _key_parts(identity, task, prompts=prompts, dataset=dataset, seed=seed, precision=precision)
+    key = key_of(made) if made else None
     unknown = None if key else "a revision or a wheel's sha256 is not known before the network was asked"
     return Cell(
-        model=candidate.name, task=task, state="to run", key=key, reason=unknown, prompts=prompts, dataset=dataset
+        model=candidate.name,
+        task=task,
+        state="to run",
+        key=key,
+        reason=unknown,
+        prompts=prompts,
+        dataset=dataset,
+        search_precision=precision,
     )
 
 
@@ -125,13 +135,18 @@ def _prompts(candidate: Candidate, task: PlannedTask) -> dict[str, str | None]:
 
 
 def _key_parts(
-    identity: dict[str, Any],
+    identity: dict[str, Any] | None,
     task: PlannedTask,
     *,
     prompts: dict[str, str | None],
     dataset: dict[str, Any],
     seed: int,
-) -> KeyParts:
+    precision: SearchPrecision,
+) -> KeyParts | None:
+    """Return what the key is made of; None while the candidate's `identity` is unknown."""
+    if identity is None:
+        return None
+    searched = {} if precision == "float32" else {"search_precision": precision}
     return KeyParts(
         candidate=identity,
         task=task.name,
@@ -143,5 +158,5 @@ def _key_parts(
         limit=task.limit,
         engine=f"{task.engine}=={installed_version(task.engine)}",
         scoring_version=ENGINES[task.engine].scoring_version,
-        settings=task.plain_settings(),
+        settings=task.plain_settings() | searched,
     )

@@ -39,6 +39,19 @@ class LeftOut(TypedDict, total=False):
     why: str
 
 
+class SearchFacts(TypedDict, total=False):
+    """How documents were ranked; every one of them was compared."""
+
+    precision: str
+    """As what vectors were compared: float32, int8 or binary."""
+    ties: str
+    """Which of equal scores come first, in words."""
+    k: int
+    """Documents that each query was given, at most."""
+    block: int
+    """Documents that were held at a time; it changes no score."""
+
+
 class HardwareFacts(TypedDict, total=False):
     """What the cell ran on."""
 
@@ -147,6 +160,8 @@ class Facts:
     """Task or part -> where its data came from."""
     prompts: dict[str, str | None] = field(default_factory=dict)
     """Role -> prefix before its texts; None: nothing was put before them. Embedding cells alone."""
+    search: SearchFacts = field(default_factory=SearchFacts)
+    """Tasks that rank documents alone; records of early versions, which mteb searched, have none."""
     ability: AbilityFacts = field(default_factory=AbilityFacts)
     """Ability cells alone."""
     phases: dict[str, float] = field(default_factory=dict)

@@ -11,6 +11,8 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 Attention = Literal["sdpa", "eager", "flash_attention_2"]
 Similarity = Literal["cosine", "dot"]
 """How two vectors are compared."""
+SearchPrecision = Literal["float32", "int8", "binary"]
+"""As what vectors are compared where documents are ranked."""
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.+@=-]*$"
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=80)]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Discriminator, Field, SerializerFunctionWrapHandler, Tag, model_serializer
 
-from harness.suite.fields import Attention, Dtype, Name, Sha256, Similarity, Strict
+from harness.suite.fields import Attention, Dtype, Name, SearchPrecision, Sha256, Similarity, Strict
 from harness.suite.task_entries import AbilitySettings
 
 Forward = Literal["shared-prefix", "plain"]
@@ -28,6 +28,8 @@ class EncoderOptions(Strict):
     """Padded tokens per batch; None takes the encoder's default for the device; not part of the key."""
     store_dtype: StoreDtype = "float32"
     """How vectors are kept; float16 takes half the room, and every task then uses the rounded ones: part of the key."""
+    search_precision: SearchPrecision = "float32"
+    """As what vectors are compared where documents are ranked; part of the key of those tasks, where not float32."""
     seeds: Annotated[int, Field(ge=2)] | None = None
     """Runs a model that draws random numbers so many times; reports show the mean and the spread between them."""
 

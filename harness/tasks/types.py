@@ -78,6 +78,12 @@ EMBEDDING_TYPES = {
 UNITS = {name: row.unit for name, row in EMBEDDING_TYPES.items()}
 """What is resampled in each type."""
 
+
+def ranks_documents(kind: str) -> bool:
+    """Whether queries of a task type, of either axis, rank documents."""
+    return kind in EMBEDDING_TYPES and EMBEDDING_TYPES[kind].ranks is not None
+
+
 OWN_TYPE = "Own"
 """Ability tasks of the user's that name no type."""
 LIKELIHOOD_TYPE = "Likelihood"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.backends.interface import Example, Job, Outcome
 from harness.backends.mteb.capture import Capture
@@ -25,6 +25,10 @@ from harness.results.records import Metric
 from harness.statistics.conventions import POINTS
 from harness.statistics.intervals import interval_of
 from harness.statistics.resampling import Interval
+from harness.tasks.types import ranks_documents
+
+if TYPE_CHECKING:
+    from harness.backends.mteb.search import ExactSearch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,8 @@ class _Part:
     """`split/subset` -> items here and in MTEB's own data, where they differ."""
     remarks: list[str]
     """What must be known of the data; of own files it was said when they were read."""
+    search: dict[str, Any]
+    """How documents were ranked; empty where none are."""
 
 
 def evaluate(job: Job, encoder: CheckedEncoder) -> Outcome:
@@ -75,8 +81,9 @@ def _evaluate_part(name: str, job: Job, encoder: CheckedEncoder, model: MtebMode
     encoder.prepare(lambda: texts_of(task))
     read_labels_at_once(task)
     capture = Capture(task, encoder.cut_so_far)
+    searching = _searching(job, encoder, model)
     result = mteb.evaluate(
-        model,
+        searching or model,
         task,
         cache=None,
         overwrite_strategy="always",
@@ -98,7 +105,17 @@ def _evaluate_part(name: str, job: Job, encoder: CheckedEncoder, model: MtebMode
         examples=examples,
         off_count=found.off_count,
         remarks=found.remarks,
+        search=searching.facts if searching else {},
     )
+
+
+def _searching(job: Job, encoder: CheckedEncoder, model: MtebModel) -> ExactSearch | None:
+    """Return what ranks documents with the vectors of `model`; None where the task ranks none."""
+    if not ranks_documents(job.cell.task.type):
+        return None
+    from harness.backends.mteb.search import ExactSearch
+
+    return ExactSearch(model, job.cell.search_precision, str(encoder.describe().get("device", "cpu")))
 
 
 def _outcome(task: PlannedTask, parts: list[_Part], model: MtebModel) -> Outcome:
@@ -121,6 +138,7 @@ def _outcome(task: PlannedTask, parts: list[_Part], model: MtebModel) -> Outcome
         facts={
             "prompts": model.prompts_used,
             "phases": _phases(parts),
+            "search": parts[-1].search,
             "limited_to": {part.name: part.kept for part in parts if part.kept},
             "left_out": {
                 f"{part.name} {one.split}/{one.subset}": dict(one.left_out) for part, one in subsets if one.left_out
@@ -173,8 +191,10 @@ def _phases(parts: list[_Part]) -> dict[str, float]:
 
 def _write_native(job: Job, parts: list[_Part]) -> None:
     """Write mteb's own JSON, so that mteb's tools can read a run; limited results go to a folder of their own."""
-    limit = job.cell.task.limit
-    folder = job.native_folder / (f"limit-{limit}" if limit else "full") / _org_and_name(job.cell.model)
+    limit, precision = job.cell.task.limit, job.cell.search_precision
+    kept = f"limit-{limit}" if limit else "full"
+    folder = job.native_folder / (kept if precision == "float32" else f"{kept}-{precision}")
+    folder = folder / _org_and_name(job.cell.model)
     folder = folder / job.fingerprint[:16]
     folder.mkdir(parents=True, exist_ok=True)
     for part in parts:

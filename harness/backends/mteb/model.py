@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.backends.interface import Job
+from harness.encoders.base import Vectors
 from harness.encoders.checked import CheckedEncoder
+from harness.suite.fields import Similarity
 from harness.tasks.catalogue import catalogue
 from harness.tasks.prompts import roles_of, selector
 from harness.tasks.types import NO_ROLE, Role
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 class MtebModel:
@@ -45,7 +44,7 @@ class MtebModel:
         hf_subset: str,  # noqa: ARG002
         prompt_type: Any = None,
         **_: Any,
-    ) -> np.ndarray[Any, Any]:
+    ) -> Vectors:
         """Encode a DataLoader's texts, in its order.
 
         Args:
@@ -57,10 +56,17 @@ class MtebModel:
         Returns:
             (n, d) float32.
         """
-        role: Role | None = prompt_type.value if prompt_type else None
-        prompt = self.prompt(task_metadata.name, role)
         texts = list(inputs.dataset["text"])  # not batch by batch: lengths are sorted over all of them
-        return self._encoder.encode(texts, role=role, prompt=prompt)
+        return self.vectors(texts, task_metadata.name, prompt_type.value if prompt_type else None)
+
+    def vectors(self, texts: list[str], task_name: str, role: Role | None) -> Vectors:
+        """Return (n, d) float32: `texts` encoded with the prompt that texts of `role` have in a task (or a part)."""
+        return self._encoder.encode(texts, role=role, prompt=self.prompt(task_name, role))
+
+    @property
+    def similarity_name(self) -> Similarity:
+        """How the encoder's vectors are compared."""
+        return self._encoder.similarity
 
     def similarity(self, embeddings1: Any, embeddings2: Any) -> Any:
         """Return the (n, m) similarities by the encoder's own measure."""

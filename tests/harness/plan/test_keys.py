@@ -182,10 +182,17 @@ CHANGES: dict[str, dict[str, list[tuple[dict[str, Any], dict[str, Any]]]]] = {
     },
     "sentence-transformers": {**OF_LOADED, "encoder": [({}, {"encoder": "mean-pool"})]},
 }
-SAME: dict[str, Any] = {"name": "renamed", "note": "a remark", "device": "cpu", "batch_tokens": 64}
-"""Fields that must not change a key: they can change no score beyond its last digit."""
+SAME: dict[str, Any] = {
+    "name": "renamed",
+    "note": "a remark",
+    "device": "cpu",
+    "batch_tokens": 64,
+    "search_precision": "int8",
+}
+"""Fields that must not change a key of STS: they can change no score of it beyond its last digit."""
 ABILITY_ONLY: dict[str, Any] = {"ability": {"gsm8k": {"num_fewshot": 3}}}
 """Fields that change keys of the ability axis alone."""
+PRECISIONS = ("float32", "int8", "binary")
 BASES = {"mean-pool": MEAN_POOL, "sentence-transformers": SENTENCE_TRANSFORMERS}
 
 
@@ -209,6 +216,17 @@ def test_every_field_of_a_model_that_can_change_a_score_changes_the_key(folder, 
 def test_fields_that_change_no_score_leave_the_key(folder, kind, name):
     """A result is found again under another name, on another device, with other batches."""
     assert key(folder, BASES[kind]) == key(folder, BASES[kind] | {name: SAME[name]})
+
+
+@pytest.mark.parametrize("kind", list(BASES))
+@pytest.mark.parametrize("task", ["SciFact", "AskUbuntuDupQuestions"])
+def test_the_precision_of_the_search_is_in_the_keys_of_ranking_tasks_alone(folder, kind, task):
+    """float32, said or not, leaves the key; int8 and binary have one each."""
+    found = [key(folder, BASES[kind] | more, task) for more in ({}, *({"search_precision": one} for one in PRECISIONS))]
+    assert found[0] == found[1]
+    assert len(set(found)) == len(PRECISIONS)
+    assert cell_of(folder, BASES[kind] | {"search_precision": "int8"}, task).search_precision == "int8"
+    assert cell_of(folder, BASES[kind] | {"search_precision": "int8"}).search_precision == "float32"
 
 
 def test_settings_of_ability_tasks_leave_the_keys_of_embedding_tasks(folder):

@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -584,6 +585,56 @@ def test_limited_results_go_to_a_folder_of_their_own(hub: Path, tmp_path: Path) 
     assert outcome.facts["limited_to"] == {"BIOSSES": {"test/default": {"of": 40, "kept": 9}}}
     (file,) = tmp_path.rglob("*.json")
     assert file.relative_to(tmp_path).parts[0] == "limit-9"
+
+
+@pytest.mark.parametrize("name", RANKED)
+def test_how_documents_were_ranked_is_recorded(case_of: Callable[[str], Case], name: str) -> None:
+    """The policy of ties with the rest, and the seconds of each step."""
+    facts = case_of(name).outcome.facts
+    assert facts["search"] == {
+        "ties": "by falling document id, as trec_eval ranks them",
+        "precision": "float32",
+        "k": 1000,
+        "block": 32768,
+    }
+    assert {"Encoding queries", "Encoding corpus", "Searching corpus", "Scoring"} <= set(facts["phases"])
+    assert case_of("BIOSSES").outcome.facts["search"] == {}
+
+
+@pytest.mark.parametrize("precision", ["int8", "binary"])
+def test_a_cell_is_searched_with_the_precision_that_it_says(hub: Path, tmp_path: Path, precision: str) -> None:
+    """By pytrec_eval over sentence-transformers' own integers; mteb's JSON goes to a folder of its own."""
+    import pytrec_eval
+    from sentence_transformers.util import quantize_embeddings
+
+    (task,) = official_tasks(hub, "SciFact")
+    task.load_data()
+    task.convert_v1_dataset_format_to_v2(num_proc=None)
+    data = task.dataset["default"]["test"]
+    texts = [f"{row.get('title') or ''} {row['text']}".strip() for row in data["corpus"]]
+    queries, documents = (np.stack([hashed(text, 24) for text in some]) for some in (data["queries"]["text"], texts))
+    if precision == "int8":
+        one, two = (
+            quantize_embeddings(side, "int8", calibration_embeddings=documents).astype(np.float64)
+            for side in (queries, documents)
+        )
+        scores = one @ two.T / np.linalg.norm(one, axis=1)[:, None] / np.linalg.norm(two, axis=1)
+    else:
+        scores = np.where(queries > 0, 1, -1) @ np.where(documents > 0, 1, -1).T
+    run = {
+        query: dict(zip(data["corpus"]["id"], map(float, row), strict=True))
+        for query, row in zip(data["queries"]["id"], scores, strict=True)
+    }
+    judged = {query: data["relevant_docs"][query] for query in run}
+    expected = pytrec_eval.RelevanceEvaluator(judged, {"ndcg_cut.10"}).evaluate(run)
+
+    job = make_job(hub, tmp_path, "SciFact")
+    job = replace(job, cell=replace(job.cell, search_precision=precision))
+    outcome = evaluate(job, CheckedEncoder(HashEncoder(), name="hash"))
+    assert outcome.facts["search"]["precision"] == precision
+    rows = dict(zip(outcome.items["query"].to_pylist(), outcome.items["score"].to_pylist(), strict=True))
+    assert rows == {query: pytest.approx(value["ndcg_cut_10"]) for query, value in expected.items()}
+    assert {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*.json")} == {f"full-{precision}"}
 
 
 def test_prompts_are_resolved_per_role_and_recorded(hub: Path, tmp_path: Path) -> None:
