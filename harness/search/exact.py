@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.search.best import Best
+from harness.search.best import Best, finite
 from harness.search.comparison import Comparison, Prepared
 from harness.search.keys import NOTHING, keys_of, places_of, scores_of
 from harness.search.ranks import Ranks
@@ -31,10 +31,6 @@ RESERVOIRS = 96 << 20
 """Bytes that reservoirs may take together beyond the k of each query, which must be held."""
 PAIR_VALUES = 1 << 23
 """Values of vectors that are multiplied in one go where each query has documents of its own."""
-
-
-class ScoreNotFiniteError(ValueError):
-    """A similarity is NaN or infinite: nothing can be ranked by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +69,7 @@ def search(
         device: `cpu`, or a CUDA device.
 
     Raises:
-        ScoreNotFiniteError: a similarity is NaN or infinite.
+        ScoreNotFiniteError: a similarity is NaN, or one that would be found is infinite.
         ValueError: the blocks leave documents out, repeat some or hold more than there are ids.
     """
     k = min(k, len(ranks.of))
@@ -88,7 +84,7 @@ def search(
             held = comparison.prepared(_tensor(_filled(tile, width), device))
             for row in range(0, len(queries), height):
                 scores = comparison.matrix(_rows(asked, slice(row, row + height)), held)[:, : len(tile)]
-                best.add(row, _finite(scores), places)
+                best.add(row, scores, places)
     return _found(best.taken().reshape(-1), ranks, np.arange(1, len(queries) + 1) * k)
 
 
@@ -121,7 +117,7 @@ def rerank(
             positions = pairs.documents[here]
             held = comparison.prepared(_tensor(block[positions - start], device))
             rows = _tensor(pairs.queries[here], device)
-            scores = _finite(comparison.pairs(_rows(asked, rows), held))
+            scores = finite(comparison.pairs(_rows(asked, rows), held))
             keys[here] = keys_of(scores, _tensor(ranks.of[positions].astype(np.int64), device)).cpu().numpy()
     order = np.lexsort((~keys, pairs.queries))  # ~ turns the order of integers over
     counts = np.bincount(pairs.queries, minlength=len(queries))
@@ -145,16 +141,6 @@ def _filled(tile: Vectors, width: int) -> Vectors:
     """Return a tile with rows of zeros behind it: products of one shape sum in one order, so equal vectors tie."""
     missing = width - len(tile)
     return np.pad(tile, ((0, missing), (0, 0))) if missing else tile
-
-
-def _finite(scores: Any) -> Any:
-    import torch
-
-    # The sum is finite unless a score is not (or all together are too great): then each is looked at.
-    if not torch.isfinite(scores.sum()) and not torch.isfinite(scores).all():
-        bad = int((~torch.isfinite(scores)).sum())
-        raise ScoreNotFiniteError(f"{bad} of {scores.numel()} similarities are NaN or infinite")
-    return scores
 
 
 def _rows(prepared: Prepared, rows: Any) -> Prepared:

@@ -27,8 +27,9 @@ from harness.backends.mteb.documents import Documents, Spooled, ids_of
 from harness.backends.mteb.model import MtebModel
 from harness.encoders.base import Vectors
 from harness.errors import HarnessError
+from harness.search.best import ScoreNotFiniteError
 from harness.search.comparison import Comparison
-from harness.search.exact import Blocks, Found, Pairs, ScoreNotFiniteError, rerank, search
+from harness.search.exact import Blocks, Found, Pairs, rerank, search
 from harness.search.ranks import ranks_of
 from harness.suite.fields import SearchPrecision
 

@@ -8,8 +8,9 @@ import pytest
 from sentence_transformers.util import quantize_embeddings
 
 from harness.search import exact
+from harness.search.best import ScoreNotFiniteError
 from harness.search.comparison import Comparison, ranges_of
-from harness.search.exact import Found, Pairs, ScoreNotFiniteError, rerank, search
+from harness.search.exact import Found, Pairs, rerank, search
 from harness.search.ranks import ranks_of
 
 
@@ -138,17 +139,19 @@ def test_a_score_that_is_no_number_is_an_error(bad):
         )
 
 
-def test_large_scores_are_scores():
-    """Their sum is no float32, each of them is."""
-    documents = np.full((40, 1), 3e38, dtype=np.float32)
-    found = search(
-        np.ones((1, 1), dtype=np.float32),
-        blocks(documents, 40),
-        ranks_of(pa.array(ids_of(40))),
-        1,
-        comparison=Comparison(similarity="dot"),
-    )
-    assert found.scores.tolist() == [np.float32(3e38)]
+@pytest.mark.parametrize("place", [0, 17, 39])
+def test_nan_is_seen_wherever_it_stands(place):
+    """Behind documents that are all better than any number could be bad, too: nothing is above NaN, or below."""
+    documents = np.arange(40, 0, -1, dtype=np.float32)[:, None]
+    documents[place] = np.nan
+    with pytest.raises(ScoreNotFiniteError, match="NaN or infinite"):
+        search(
+            np.ones((1, 1), dtype=np.float32),
+            blocks(documents, 40),
+            ranks_of(pa.array(ids_of(40))),
+            1,
+            comparison=Comparison(similarity="dot"),
+        )
 
 
 @pytest.mark.parametrize(

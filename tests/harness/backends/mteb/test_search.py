@@ -292,7 +292,9 @@ def test_a_similarity_that_is_no_number_is_no_score():
             return super().encode(texts, role=role, prompt=prompt) * np.float32(1e30)
 
     for own in (None, {"q0": ["d1"], "q1": ["d2"]}):
-        with pytest.raises(HarnessError, match=r"SciFact test/default: .* similarities are NaN or infinite"):
+        with pytest.raises(
+            HarnessError, match=r"SciFact test/default: .* similarities that rank documents are NaN or infinite"
+        ):
             searched(
                 ExactSearch(model_of(Huge(DIMENSION, similarity="dot")), "float32", "cpu"),
                 corpus_of(9),
