@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from harness.results.facts import facts_of
 from harness.results.records import Score
+from harness.tasks.types import ranks_documents
 
 
 def unlike_making(a: str, b: str, pairs: Mapping[str, tuple[Score, Score]]) -> Iterable[str]:
@@ -29,6 +30,7 @@ def made_with(score: Score) -> dict[str, str]:
     found = {
         "device": encoder.get("device"),
         "dtype": encoder.get("dtype"),
+        "documents compared as": facts.search.get("precision", "float32") if ranks_documents(score.type) else None,
         "batch, in padded tokens": encoder.get("batch_tokens"),
         "threads": hardware.get("threads"),
         "processor": hardware.get("processor"),

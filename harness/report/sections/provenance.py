@@ -10,7 +10,7 @@ from harness.candidates.candidate import Candidate
 from harness.report.numbers import NOT_THERE
 from harness.report.sections.section import Link, Report
 from harness.report.tables import table
-from harness.results.facts import facts_of
+from harness.results.facts import SearchFacts, facts_of
 from harness.summary.views import Summary
 
 LINK = Link("provenance", "Provenance")
@@ -38,7 +38,12 @@ def _row(name: str, candidate: Candidate | None) -> list[str]:
     fingerprint = candidate.fingerprint()
     selected = candidate.selected_on or ("nothing: stock" if not candidate.directory else "not said")
     note = candidate.note or ""
-    return [name, candidate.kind, source, (fingerprint or "unknown")[:12], f"{selected}; {note}".strip("; ")]
+    return [name, _kind(candidate), source, (fingerprint or "unknown")[:12], f"{selected}; {note}".strip("; ")]
+
+
+def _kind(candidate: Candidate) -> str:
+    precision = candidate.spec.search_precision
+    return candidate.kind if precision == "float32" else f"{candidate.kind}, documents ranked as {precision}"
 
 
 def _made_with(summary: Summary) -> str:
@@ -51,8 +56,10 @@ def _made_with(summary: Summary) -> str:
         ("Source", {one.git or "installed wheel" for one in made}),
         ("Dtype", {str(one.encoder.get("dtype", "its own")) for one in made}),
         ("Prompts", {_prompts(one.prompts) for one in made}),
+        ("Search", {_searched(one.search) for one in made if one.search}),
     ):
-        lines.append(f"- {title}: {'; or '.join(sorted(values))}")
+        if values:
+            lines.append(f"- {title}: {'; or '.join(sorted(values))}")
     return "## What the scores were made with\n\n" + "\n".join(lines)
 
 
@@ -65,6 +72,10 @@ def _prompts(prompts: Mapping[str, str | None]) -> str:
     return ", ".join(said) or "none"
 
 
+def _searched(search: SearchFacts) -> str:
+    return f"every document compared, as {search['precision']}, the best {search['k']}; ties {search['ties']}"
+
+
 def _of_model(summary: Summary, model: str) -> dict[str, Any]:
     scores = [view.score for (name, _), view in summary.cells.items() if name == model and view.score]
     made = [facts_of(score) for score in scores]
@@ -73,6 +84,7 @@ def _of_model(summary: Summary, model: str) -> dict[str, Any]:
         "versions": _distinct(one.versions for one in made),
         "git": _distinct(one.git for one in made),
         "encoder": _distinct(one.encoder for one in made),
+        "search": _distinct(one.search for one in made),
         "weights": _distinct(one.weights for one in made),
         "adapter": _distinct(one.adapter for one in made),
         "hardware": _distinct(one.hardware for one in made),
@@ -81,7 +93,7 @@ def _of_model(summary: Summary, model: str) -> dict[str, Any]:
     return {
         "model": model,
         "cells": len(scores),
-        "kind": candidate.kind if candidate else None,
+        "kind": _kind(candidate) if candidate else None,
         "fingerprint": candidate.fingerprint() if candidate else None,
         "spec": candidate.spec.model_dump(mode="json", exclude_defaults=True) if candidate else None,
         "facts": {name: values for name, values in facts.items() if values},

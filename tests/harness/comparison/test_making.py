@@ -26,3 +26,14 @@ def test_tasks_are_named_as_far_as_they_are_few(unlike: int, of: int, where: str
         pairs[f"t{number}"] = tuple(made)
     (line,) = unlike_making("a", "b", pairs)
     assert line == f"batch, in padded tokens: 1 for a, 2 for b {where}"
+
+
+def test_documents_that_were_compared_otherwise_are_named() -> None:
+    """Records of before there was a choice are of float32; tasks that rank nothing say nothing."""
+    said = {"precision": "int8"}
+    old, new = (make_score(type="Retrieval", task="t", provenance=one) for one in ({}, {"search": said}))
+    assert list(unlike_making("a", "b", {"t": (old, new)})) == [
+        "documents compared as: float32 for a, int8 for b (all tasks)"
+    ]
+    same = make_score(type="Retrieval", task="t", provenance={"search": {"precision": "float32"}})
+    assert list(unlike_making("a", "b", {"t": (old, same)})) == []
