@@ -13,6 +13,7 @@ import io
 import json
 import logging
 import os
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -32,7 +33,8 @@ logger = logging.getLogger(__name__)
 FORMAT = 1
 NAME_CHARACTERS = 32
 """Of a digest in a name; the JSON holds the whole."""
-READ_BYTES = 1 << 22
+NOTED_SECONDS = 3600
+"""That a shard was read is noted so often at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +79,9 @@ class ShardFiles:
         """Return a shard; None where it is not there, or was damaged and has been taken away."""
         path = self.place(maker, ids)
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            return _read(path.parent, record, maker, ids)
+            found = read_shard(path.parent, read_record(path), maker, ids)
+            _note_use(path)
+            return found
         except FileNotFoundError as error:
             if error.filename is not None and Path(error.filename) == path:
                 return None
@@ -162,11 +165,24 @@ class ShardFiles:
             lock.release()
 
 
-def _read(folder: Path, record: dict[str, Any], maker: Mapping[str, Any], ids: str) -> StoredShard:
-    """Return a record's shard; raises ValueError where anything is not as it should be."""
+def read_record(path: Path) -> dict[str, Any]:
+    """Return a shard's record; raises ValueError (or what JSON of another shape leads to) where it is none."""
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     said = record.pop("digest", None)
     if record.get("format") != FORMAT or said != digest(record):
         raise ValueError("the record is not what was written")
+    return record
+
+
+def read_shard(folder: Path, record: Mapping[str, Any], maker: Mapping[str, Any], ids: str) -> StoredShard:
+    """Return a record's shard, every byte of it read; raises ValueError where anything is not as it should be.
+
+    Args:
+        folder: where it lies.
+        record: of `read_record`.
+        maker: what must have made it.
+        ids: what it must be made of.
+    """
     if record["maker"] != json.loads(json.dumps(dict(maker))):
         raise ValueError("it was made by another model, prompt or version")
     if record["ids"] != ids:
@@ -185,6 +201,13 @@ def _read(folder: Path, record: dict[str, Any], maker: Mapping[str, Any], ids: s
     return StoredShard(
         maker=record["maker"], ids=ids, rows=record["rows"], facts=record["facts"], arrays=arrays, texts=texts
     )
+
+
+def _note_use(path: Path) -> None:
+    """Have the record's time say when the shard was last read: many file systems are mounted so that none says it."""
+    with suppress(OSError):  # where it cannot be noted, a shard is as old as it is
+        if time.time() - path.stat().st_mtime > NOTED_SECONDS:
+            os.utime(path)
 
 
 def _written(record: Path, what: str, content: memoryview | bytes) -> dict[str, Any]:
