@@ -20,6 +20,7 @@ COMMANDS = (
     "harness.cli.doctor:doctor",
     "harness.cli.compare:compare",
     "harness.cli.gate:gate",
+    "harness.cli.merge:merge",
 )
 with leaving_quietly():
     app = application("harness", ABOUT, COMMANDS)

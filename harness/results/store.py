@@ -58,7 +58,7 @@ class Store:
             return None
         for path in (self._path(task, key, "json"), self._path(task, key, "failure.json")):
             try:
-                return _read(path)
+                return read_record(path)
             except FileNotFoundError:
                 continue
         return None
@@ -172,7 +172,7 @@ class Store:
             key = path.name.split(".")[0]
             if path.name.endswith(".failure.json") and self._path(path.parent.name, key, "json").exists():
                 continue
-            yield _read(path)
+            yield read_record(path)
 
     def note_name(self, result: Result, *, model: str, cell: str) -> None:
         """Remember that a stored record is also the cell `cell` of `model`, which has the same key."""
@@ -208,7 +208,7 @@ class Store:
             yield False
             return
         except OSError as error:
-            raise _not_written(path, error) from error
+            raise not_written(path, error) from error
         try:
             yield True
         finally:
@@ -251,7 +251,7 @@ class Store:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _not_written(folder, error) from error
+            raise not_written(folder, error) from error
         return folder
 
     def _path(self, task: str, key: str, suffix: str) -> Path:
@@ -263,16 +263,23 @@ def _commit(path: Path, content: bytes) -> None:
     try:
         write_atomically(path, content)
     except OSError as error:
-        raise _not_written(path, error) from error
+        raise not_written(path, error) from error
 
 
-def _not_written(path: Path, error: OSError) -> ResultsNotWrittenError:
+def not_written(path: Path, error: OSError) -> ResultsNotWrittenError:
+    """Return the error that ends a run whose results cannot be kept."""
     return ResultsNotWrittenError(
         [f"{path}: cannot be written ({in_words(error)}); what is committed is kept, and the same command goes on"]
     )
 
 
-def _read(path: Path) -> Result:
+def read_record(path: Path) -> Result:
+    """Return the record in a file below `cells/`.
+
+    Raises:
+        FileNotFoundError: there is none.
+        InputError: it cannot be read, or is that of another cell.
+    """
     try:
         result = from_json(path.read_text(encoding="utf-8"))
         if (result.task, result.key) != (path.parent.name, path.name.split(".")[0]):
