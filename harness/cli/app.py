@@ -21,6 +21,7 @@ COMMANDS = (
     "harness.cli.compare:compare",
     "harness.cli.gate:gate",
     "harness.cli.merge:merge",
+    "harness.cli.cache:cache",
 )
 with leaving_quietly():
     app = application("harness", ABOUT, COMMANDS)

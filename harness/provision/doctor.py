@@ -25,6 +25,7 @@ from harness.encoders.own_code import refused_by_name
 from harness.environment import versions
 from harness.errors import WeightsDoNotFitError
 from harness.plan.humaneval import locate_problems
+from harness.provision.caches import size_of
 from harness.provision.counting import off_count
 from harness.provision.fitting import problem_with
 from harness.provision.wanted import Needs, Reads, Wanted
@@ -110,7 +111,7 @@ def surroundings(sources: Sources) -> dict[str, Any]:
         "device": _device(),
         "free_disk_bytes": {str(path): shutil.disk_usage(path).free for path in {where, _existing(user_cache())}},
         "network": network,
-        "caches_bytes": {str(path): _size(path) for path in (user_cache(), hub_cache(), _rows_cache())},
+        "caches_bytes": {str(path): size_of(path) for path in (user_cache(), hub_cache(), _rows_cache())},
     }
 
 
@@ -336,7 +337,3 @@ def _rows_cache() -> Path:
     import datasets
 
     return Path(datasets.config.HF_DATASETS_CACHE) / CACHE_NAME
-
-
-def _size(path: Path) -> int:
-    return sum(one.lstat().st_size for one in path.rglob("*") if one.is_file() and not one.is_symlink())

@@ -28,6 +28,8 @@ class FoundShard:
     """The record."""
     maker: Mapping[str, Any] = field(default_factory=dict)
     """Empty where the record cannot be read."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What it took; empty where the record cannot be read."""
     payload: Mapping[str, str] = field(default_factory=dict)
     """Name of a file beside the record -> its sha256; empty where the record cannot be read."""
     bytes: int = 0
@@ -46,6 +48,29 @@ class FoundShard:
     def files(self) -> tuple[Path, ...]:
         """Record and payload."""
         return (self.path, *(self.path.parent / name for name in self.payload))
+
+
+@dataclass(slots=True, kw_only=True)
+class MakerShards:
+    """What there is of one maker."""
+
+    maker: Mapping[str, Any]
+    cells: set[str] = field(default_factory=set)
+    """That they were made for, where their facts say so."""
+    shards: int = 0
+    files: int = 0
+    bytes: int = 0
+    used: float = 0.0
+    """When the last of them was made or read, in seconds since 1970."""
+
+    def add(self, found: FoundShard) -> None:
+        """Count one more."""
+        self.shards += 1
+        self.files += len(found.files)
+        self.bytes += found.bytes
+        self.used = max(self.used, found.used)
+        if isinstance(cell := found.facts.get("cell"), str):
+            self.cells.add(cell)
 
 
 def found_shards(root: Path, *, contents: bool = True) -> Iterator[FoundShard]:
@@ -71,21 +96,20 @@ def examine(path: Path, *, contents: bool = True) -> FoundShard:
         path: its record, which must lie under the digests of its maker and ids.
         contents: read every byte; else the record alone, and how large the other files are.
     """
-    maker: Mapping[str, Any] = {}
-    payload: dict[str, str] = {}
-    size, used = 0, 0.0
+    about: dict[str, Any] = {"path": path}
+    why = None
     try:
         stat = path.stat()
-        size, used = stat.st_size, stat.st_mtime
+        about |= {"bytes": stat.st_size, "used": stat.st_mtime}
         record = read_record(path)
-        maker = dict(record["maker"])
+        about |= {"maker": dict(record["maker"]), "facts": dict(record["facts"])}
         _must_lie_there(path, record)
-        payload = {str(about["name"]): str(about["sha256"]) for about in record["files"].values()}
-        sizes = {str(about["name"]): (path.parent / about["name"]).stat().st_size for about in record["files"].values()}
-        size += sum(sizes.values())
-        for about in record["files"].values():
-            if sizes[about["name"]] != about["bytes"]:
-                raise ValueError(f"{about['name']} has {sizes[about['name']]} bytes, not {about['bytes']}")
+        about["payload"] = {one["name"]: one["sha256"] for one in record["files"].values()}
+        for one in record["files"].values():
+            size = (path.parent / one["name"]).stat().st_size
+            about["bytes"] += size
+            if size != one["bytes"]:
+                raise ValueError(f"{one['name']} has {size} bytes, not {one['bytes']}")
         if contents:
             _must_be_sound(read_shard(path.parent, record, record["maker"], record["ids"]))
     except FileNotFoundError as error:
@@ -94,9 +118,19 @@ def examine(path: Path, *, contents: bool = True) -> FoundShard:
         why = f"{Path(str(error.filename or path)).name} cannot be read ({error.strerror or error})"
     except (ValueError, LookupError, TypeError, AttributeError, EOFError, RecursionError) as error:
         why = str(error) or type(error).__name__
-    else:
-        return FoundShard(path=path, maker=maker, payload=payload, bytes=size, used=used)
-    return FoundShard(path=path, maker=maker, payload=payload, bytes=size, used=used, why=why)
+    return FoundShard(**about, why=why)
+
+
+def by_maker(root: Path) -> tuple[list[MakerShards], int]:
+    """Return the makers of the whole shards below `root`, largest first, and how many records are of none."""
+    makers: dict[str, MakerShards] = {}
+    harmed = 0
+    for found in found_shards(root, contents=False):
+        if found.why is None:
+            makers.setdefault(found.path.parent.name, MakerShards(maker=found.maker)).add(found)
+        else:
+            harmed += 1
+    return sorted(makers.values(), key=lambda one: (-one.bytes, -one.used)), harmed
 
 
 def _must_lie_there(path: Path, record: Mapping[str, Any]) -> None:
