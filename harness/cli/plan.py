@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,23 +25,21 @@ from harness.cli.options import (
     print_json,
     sources_of,
 )
+from harness.cli.plan_cost import print_cost, print_spread
 from harness.cost import calibrate as calibration
-from harness.cost.estimate import CellCost, Totals, cost_of, estimated_tokens, most_expensive, totals, writes_of
+from harness.cost.estimate import CellCost, cost_of, writes_of
 from harness.cost.pace import Pace
+from harness.cost.pieces import cuttings_of
+from harness.cost.totals import spreads, totals
 from harness.errors import InputError
 from harness.evaluation.chatter import quiet
 from harness.evaluation.permission import withheld
 from harness.plan.cells import Cell, Plan
-from harness.plan.tasks import resolve_tasks
 from harness.results.damage import read
 from harness.results.store import Store
-from harness.suite.load import LoadedSuite, load_suite
-from harness.suite.shipped import shipped_suites
-from harness.wording import duration, first_few
+from harness.suite.load import LoadedSuite
+from harness.wording import first_few
 
-LONG_RUN_SECONDS = 3600
-"""From here on, cheaper suites are named."""
-MILLION = 1e6
 NOT_OF_AXIS = {"embedding": ("requests",), "ability": ("texts", "unique_texts")}
 """Counts that an axis does not have."""
 
@@ -62,33 +60,59 @@ def plan(
     generated_per_second: Annotated[
         float | None, typer.Option("--generated-per-second", min=0.001, help="State that of writing as well.")
     ] = None,
+    dimension: Annotated[
+        int | None, typer.Option("--dimension", min=1, help="State the length of vectors, for the disk they take.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Say the time on so many devices, beside 1, 8 and 64.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the matrix, what is there, and what it will cost; needs no network."""
+    pacing = Pacing(
+        calibrate=calibrate,
+        tokens_per_second=tokens_per_second,
+        generated_per_second=generated_per_second,
+        dimension=dimension,
+    )
     loaded = loaded_suite(suite, override)
     made = planned(loaded, sources_of(hub, offline), models=models, tasks=tasks, limit=limit)
     if calibrate:
         quiet(results)
-    show(
-        loaded,
-        made,
-        Store(results),
-        calibrate=calibrate,
-        stated=tokens_per_second,
-        stated_generation=generated_per_second,
-        as_json=as_json,
-    )
+    show(loaded, made, Store(results), pacing=pacing, workers=workers, as_json=as_json)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pacing:
+    """Where the paces of the models are taken from; without anything, from what was measured here before.
+
+    Raises:
+        InputError: both a calibration and a stated pace are asked for, or a part of a stated pace without the pace.
+    """
+
+    calibrate: bool = False
+    """Measure them now."""
+    tokens_per_second: float | None = None
+    """Stated for all models instead."""
+    generated_per_second: float | None = None
+    """Tokens written a second; None where it is not stated."""
+    dimension: int | None = None
+    """Of vectors; None where it is not stated."""
+
+    def __post_init__(self) -> None:
+        """Refuse what does not go together."""
+        if self.calibrate and (self.tokens_per_second or self.generated_per_second or self.dimension):
+            raise InputError(["--calibrate measures and --tokens-per-second states the pace: give one of them"])
+        if self.generated_per_second and not self.tokens_per_second:
+            raise InputError(
+                ["--generated-per-second is the pace of writing: give --tokens-per-second, of reading, too"]
+            )
+        if self.dimension and not self.tokens_per_second:
+            raise InputError(["--dimension goes with a stated pace: give --tokens-per-second too"])
 
 
 def show(
-    loaded: LoadedSuite,
-    plan: Plan,
-    store: Store,
-    *,
-    calibrate: bool,
-    stated: float | None,
-    stated_generation: float | None,
-    as_json: bool,
+    loaded: LoadedSuite, plan: Plan, store: Store, *, pacing: Pacing, workers: int | None = None, as_json: bool
 ) -> None:
     """Print the plan.
 
@@ -96,54 +120,51 @@ def show(
         loaded: the suite, for how it is spelt.
         plan: of it.
         store: what has a score there is not to be run.
-        calibrate: measure each model's pace here.
-        stated, stated_generation: as in `paces_of`.
+        pacing: where the models' paces come from.
+        workers: devices whose time is wanted beside those that are always said.
         as_json: one JSON document instead of tables.
-
-    Raises:
-        InputError: both a calibration and a stated pace were asked for, or the pace of generation alone.
     """
-    if calibrate and (stated or stated_generation):
-        raise InputError(["--calibrate measures and --tokens-per-second states the pace: give one of them"])
-    if stated_generation and not stated:
-        raise InputError(["--generated-per-second is the pace of writing: give --tokens-per-second, of reading, too"])
-
-    paces = paces_of(plan, calibrate=calibrate, stated=stated, stated_generation=stated_generation)
-    writes = writes_of(plan)
-    costs = [cost_of(cell, paces.get(cell.model), writes=writes[cell.model]) for cell in plan.cells]
+    paces = paces_of(plan, pacing)
+    writes, cuttings = writes_of(plan), cuttings_of(plan)
+    costs = [
+        cost_of(cell, paces.get(cell.model), writes=writes[cell.model], cutting=cuttings[cell.model])
+        for cell in plan.cells
+    ]
     rows = [plan_row(cell, store, cost) for cell, cost in zip(plan.cells, costs, strict=True)]
     to_run = [(cell, cost) for cell, cost, row in zip(plan.cells, costs, rows, strict=True)
               if row["status"] in ("to run", "error", "missing")]  # fmt: skip
-    summed = totals(to_run, paces)
+    summed, spread = totals(to_run, paces), spreads(to_run, paces, workers=workers)
     if as_json:
-        sums = asdict(summed) | {"cells": len(rows), "by_status": tally(rows, "status"), "by_type": tally(rows, "type")}
-        pace = {name: asdict(one) if one else None for name, one in paces.items()}
-        print_json({"suite": plan.suite.name, "cells": rows, "totals": sums, "paces": pace, "gaps": gap_rows(plan)})
+        print_json(
+            {
+                "suite": plan.suite.name,
+                "cells": rows,
+                "totals": asdict(summed)
+                | {"cells": len(rows), "by_status": tally(rows, "status"), "by_type": tally(rows, "type")},
+                "spread": [asdict(one) for one in spread],
+                "paces": {name: asdict(one) if one else None for name, one in paces.items()},
+                "gaps": gap_rows(plan),
+            }
+        )
         return
     _print_plan(loaded, plan, store, rows)
-    _print_cost(plan, paces, to_run, summed)
+    print_cost(plan, paces, to_run, summed)
+    print_spread(summed, spread)
 
 
-def paces_of(
-    plan: Plan, *, calibrate: bool, stated: float | None, stated_generation: float | None = None
-) -> dict[str, Pace | None]:
-    """Return model -> pace, None where none is known.
-
-    Args:
-        plan: whose models.
-        calibrate: measure it now.
-        stated: tokens a second, stated for all models instead.
-        stated_generation: tokens written a second; None where it is not stated.
-    """
+def paces_of(plan: Plan, pacing: Pacing) -> dict[str, Pace | None]:
+    """Return model -> pace, None where none is known."""
     paces: dict[str, Pace | None] = {}
     for candidate in plan.candidates:
-        if stated:
-            paces[candidate.name] = calibration.stated(stated, stated_generation)
+        if pacing.tokens_per_second:
+            paces[candidate.name] = calibration.stated(
+                pacing.tokens_per_second, pacing.generated_per_second, pacing.dimension
+            )
         elif not isinstance(candidate, Candidate):
             paces[candidate.name] = None
         else:
-            known = None if calibrate else calibration.known_pace(candidate)
-            paces[candidate.name] = known or (calibration.measure(candidate) if calibrate else None)
+            known = None if pacing.calibrate else calibration.known_pace(candidate)
+            paces[candidate.name] = known or (calibration.measure(candidate) if pacing.calibrate else None)
     return paces
 
 
@@ -190,7 +211,7 @@ def _print_plan(loaded: LoadedSuite, plan: Plan, store: Store, rows: list[dict[s
     print("status: " + ", ".join(f"{count} {status}" for status, count in tally(rows, "status").items()))
     columns = {
         "items": ("items", 8), "requests": ("requests", 9), "texts": ("texts", 9), "unique": ("unique_texts", 9),
-        "tokens in": ("tokens_in", 11), "to write": ("tokens_to_generate", 11),
+        "tokens in": ("tokens_in", 11), "to write": ("tokens_to_generate", 11), "shards": ("shards", 6),
     }  # fmt: skip
     heads = " ".join(f"{head:>{width}}" for head, (_, width) in columns.items())
     print(f"\n  {'type':18} {'task':32} {heads}  status")
@@ -210,7 +231,9 @@ def _print_plan(loaded: LoadedSuite, plan: Plan, store: Store, rows: list[dict[s
 
 
 def _number(value: int | None, width: int, name: str, axis: str) -> str:
-    """Return a count, `-` where the axis has none, `?` where it is unknown."""
+    """Return a count, `-` where the axis has none or the cell is not cut, `?` where it is unknown."""
+    if name == "shards" and value == 0:
+        return f"{'-':>{width}}"
     unknown = "-" if name in NOT_OF_AXIS[axis] else "?"
     return f"{value if value is not None else unknown:>{width}}"
 
@@ -225,50 +248,3 @@ def _notes(rows: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
             if name not in found[row["note"]]:
                 found[row["note"]].append(name)
     return found
-
-
-def _print_cost(
-    plan: Plan, paces: dict[str, Pace | None], to_run: Sequence[tuple[Cell, CellCost]], summed: Totals
-) -> None:
-    print(f"\nto run: about {_millions(summed.tokens_in)} tokens through the models", end="")
-    if summed.tokens_to_generate_at_most:
-        most = _millions(summed.tokens_to_generate_at_most)
-        print(f", {_millions(summed.tokens_to_generate)} to generate (at most {most})", end="")
-    print(f", {summed.vector_bytes / MILLION:.0f} MB of vectors" if summed.vector_bytes else "")
-    if summed.unknown:
-        print(f"  {summed.unknown} cell(s) have no known cost and are not in these sums")
-    for name, pace in paces.items():
-        print(f"  pace of {name}: {pace.source if pace else 'not known: --calibrate measures it here'}")
-    if summed.seconds is not None:
-        without = f", {summed.untimed} cell(s) without a pace not in it" if summed.untimed else ""
-        print(f"  time: about {duration(summed.seconds)}{without}")
-    if len(plan.tasks) > 1:
-        ranked, unit = most_expensive(to_run)
-        dear = ", ".join(
-            f"{label} ({duration(cost) if unit == 'seconds' else _millions(cost) + ' tokens'})"
-            for label, cost in ranked
-        )
-        print(f"  most expensive, all models together: {dear}" if dear else "  nothing to run has a known cost")
-    if summed.seconds is None or summed.seconds > LONG_RUN_SECONDS:
-        _print_cheaper(plan)
-
-
-def _print_cheaper(plan: Plan) -> None:
-    own = estimated_tokens(plan.tasks)
-    cheaper = []
-    for name in shipped_suites():
-        tasks = resolve_tasks(load_suite(name).suite)
-        tokens = estimated_tokens(tasks)
-        if 0 < tokens < own / 2 and not any(task.custom for task in tasks):
-            cheaper.append((tokens, name))
-    if cheaper:
-        shown = ", ".join(
-            f"{name} ({tokens / own:.2%} of the tokens)" for tokens, name in sorted(cheaper, reverse=True)
-        )
-        print(f"  cheaper: --limit N, or the suites {shown}")
-
-
-def _millions(tokens: float) -> str:
-    """Return a number of tokens in millions, such as `0.04M` or `710M`."""
-    millions = tokens / MILLION
-    return f"{millions:,.0f}M" if millions >= 10 else f"{millions:.2g}M"

@@ -19,6 +19,7 @@ from harness.cli.options import (
 )
 from harness.cli.plan import plan_row
 from harness.cost.estimate import cost_of, writes_of
+from harness.cost.pieces import cuttings_of
 from harness.errors import InputError
 from harness.plan.planner import make_plan
 from harness.plan.tasks import resolve_tasks
@@ -107,8 +108,9 @@ def _list_cells(suite: str, wanted: list[str], results: Path, sources: Sources, 
         raise InputError([f"no cell {name!r} in {suite}{did_you_mean(name, names)}" for name in unknown])
     store = Store(results)
     shown = [cell for cell in plan.cells if not wanted or str(cell) in wanted]
-    writes = writes_of(plan)
-    rows = [plan_row(cell, store, cost_of(cell, None, writes=writes[cell.model])) for cell in shown]
+    writes, cuttings = writes_of(plan), cuttings_of(plan)
+    costs = [cost_of(cell, None, writes=writes[cell.model], cutting=cuttings[cell.model]) for cell in shown]
+    rows = [plan_row(cell, store, cost) for cell, cost in zip(shown, costs, strict=True)]
     if as_json:
         print_json(rows)
         return

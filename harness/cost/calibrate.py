@@ -85,14 +85,14 @@ def measure(candidate: Candidate, *, seed: int = 0) -> Pace:
     return pace
 
 
-def stated(tokens_per_second: float, generated_per_second: float | None = None) -> Pace:
-    """Return the pace a user states: of reading, and where it is given of writing."""
+def stated(tokens_per_second: float, generated_per_second: float | None = None, dimension: int | None = None) -> Pace:
+    """Return the pace a user states: of reading, and where they are given of writing, and how long vectors are."""
     writing = f", {generated_per_second:g} written/s" if generated_per_second else ""
     return Pace(
         seconds_per_text=0.0,
         seconds_per_token=1 / tokens_per_second,
         load_seconds=0.0,
-        dimension=None,
+        dimension=dimension,
         max_text_tokens=None,
         source=f"stated: {tokens_per_second:g} tokens/s{writing}",
         language=LanguagePace(

@@ -9,26 +9,23 @@ promise.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from harness.candidates.candidate import Candidate
 from harness.cost.ability import work_of
 from harness.cost.pace import MEAN_CHARACTERS_PER_TOKEN, LanguagePace, Pace
+from harness.cost.pieces import USUAL, Cutting, question_shards, text_shards
 from harness.cost.work import AbilityWork, Habits, batches_of, total
 from harness.plan.cells import Cell, Plan, PlannedTask
 from harness.suite.model_entries import CandidateSpec, RationaleSpec
 from harness.tasks.catalogue import Counts
 
-FLOAT_BYTES = 4
 CELL_SECONDS = 1.5
 """Loading a small dataset, scoring and storing; what a cell costs beside the model."""
 PART_SECONDS = 0.3
 """Opening the data of one more part of an ability task."""
-RUN_SECONDS = 10.0
-"""Importing torch and the engine, once a run."""
-EXPENSIVE_SHOWN = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,41 +48,26 @@ class CellCost:
     """Where every rationale and answer runs into its limit."""
     seconds: float | None = None
     vector_bytes: int | None = None
-    """float32 vectors of the unique texts; 0 for ability cells."""
+    """Vectors of the unique texts, as they are stored; 0 for ability cells."""
+    shards: int | None = None
+    """How many it is cut into, about; 0: it is one unit of work. None: unknown."""
     note: str | None = None
     """What is assumed, or why nothing is known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Totals:
-    """Sums over cells, and over how many of them nothing is known."""
-
-    items: int
-    requests: int
-    tokens_in: int
-    tokens_to_generate: int
-    tokens_to_generate_at_most: int
-    vector_bytes: int
-    seconds: float | None
-    """None where no cell to run has a pace."""
-    unknown: int
-    """Cells to run whose cost is not known and not in the sums."""
-    untimed: int
-    """Cells to run whose tokens are known and whose pace is not: not in `seconds`."""
-
-
-def cost_of(cell: Cell, pace: Pace | None, *, writes: int | None = 0) -> CellCost:
+def cost_of(cell: Cell, pace: Pace | None, *, writes: int | None = 0, cutting: Cutting = USUAL) -> CellCost:
     """Return the estimate for one cell to run.
 
     Args:
         cell: of a plan.
         pace: of its model; None while unknown.
         writes: tokens of the rationale that the model writes about each text, at most (`writes_of`); None: unknown.
+        cutting: how the model's cells are cut (`cuttings_of`).
     """
     if cell.state == "n/a":
         return CellCost(items=_items(cell), note=cell.reason)
     if cell.task.axis == "ability":
-        return _ability_cost(cell, pace)
+        return _ability_cost(cell, pace, cutting)
     counts = cell.task.counts()
     if counts is None:
         return CellCost(items=None, note="the catalogue has no counts of these splits or subsets")
@@ -100,7 +82,8 @@ def cost_of(cell: Cell, pace: Pace | None, *, writes: int | None = 0) -> CellCos
         texts=counts.encoded,
         unique_texts=unique,
         tokens_in=tokens,
-        vector_bytes=unique * pace.dimension * FLOAT_BYTES if pace and pace.dimension else None,
+        vector_bytes=unique * pace.dimension * cutting.number_bytes if pace and pace.dimension else None,
+        shards=text_shards(cell.task, cutting, writes),
         **_written(pace, unique, tokens, writes),
     )
 
@@ -145,19 +128,21 @@ def _embedding_seconds(pace: Pace, unique: int, tokens: int, writes: int) -> flo
     return None if own is None else seconds + unique * writes * own
 
 
-def _ability_cost(cell: Cell, pace: Pace | None) -> CellCost:
+def _ability_cost(cell: Cell, pace: Pace | None, cutting: Cutting) -> CellCost:
     language = pace.language if pace else None
     work = work_of(cell.task, language.habits if language else Habits())
     if not work.piles:
         return CellCost(items=_items(cell), note=work.note)
+    items = round(total(work.piles, "items"))
     return CellCost(
-        items=round(total(work.piles, "items")),
+        items=items,
         requests=round(total(work.piles, "requests")),
         tokens_in=round(total(work.piles, "tokens_in")),
         tokens_to_generate=round(total(work.piles, "to_generate")),
         tokens_to_generate_at_most=sum(pile.items * pile.repeats * pile.most for pile in work.piles),
         seconds=_ability_seconds(work, language) if language else None,
         vector_bytes=0,
+        shards=question_shards(cell.task, cutting, items),
         note=work.note,
     )
 
@@ -175,46 +160,6 @@ def _ability_seconds(work: AbilityWork, pace: LanguagePace) -> float | None:
         steps = pile.longest_answer if pace.seconds_per_step else pile.answer
         seconds += batches * steps * (pace.seconds_per_step + rows * pace.seconds_per_generated_token)
     return seconds
-
-
-def totals(costs: Sequence[tuple[Cell, CellCost]], paces: Mapping[str, Pace | None]) -> Totals:
-    """Return the sums over the cells to run; loading each model and the engine are added once."""
-    known = [(cell, cost) for cell, cost in costs if cost.tokens_in is not None]
-    timed = [cost.seconds for _, cost in known if cost.seconds is not None]
-    seconds = None
-    if timed:
-        models = {cell.model for cell, _ in known}
-        loads = sum(pace.load_seconds for name, pace in paces.items() if pace and name in models)
-        seconds = sum(timed) + loads + RUN_SECONDS
-
-    def summed(what: str) -> int:
-        return sum(getattr(cost, what) or 0 for _, cost in known)
-
-    return Totals(
-        items=summed("items"),
-        requests=summed("requests"),
-        tokens_in=summed("tokens_in"),
-        tokens_to_generate=summed("tokens_to_generate"),
-        tokens_to_generate_at_most=summed("tokens_to_generate_at_most"),
-        vector_bytes=summed("vector_bytes"),
-        seconds=seconds,
-        unknown=len(costs) - len(known),
-        untimed=len(known) - len(timed),
-    )
-
-
-def most_expensive(costs: Sequence[tuple[Cell, CellCost]]) -> tuple[list[tuple[str, float]], str]:
-    """Return the tasks that cost most over all models, most first, with their cost, and its unit.
-
-    The unit is `seconds` where every known cell has a pace, otherwise `tokens`, in and to generate.
-    """
-    known = [(cell, cost) for cell, cost in costs if cost.tokens_in is not None]
-    unit = "seconds" if known and all(cost.seconds is not None for _, cost in known) else "tokens"
-    summed: dict[str, float] = {}
-    for cell, cost in known:
-        own = cost.seconds if unit == "seconds" else (cost.tokens_in or 0) + (cost.tokens_to_generate or 0)
-        summed[cell.task.label] = summed.get(cell.task.label, 0.0) + (own or 0.0)
-    return sorted(summed.items(), key=lambda pair: -pair[1])[:EXPENSIVE_SHOWN], unit
 
 
 def estimated_tokens(tasks: Sequence[PlannedTask]) -> int:

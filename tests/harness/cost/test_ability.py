@@ -19,13 +19,12 @@ from harness.cost.estimate import (
     PART_SECONDS,
     cost_of,
     estimated_tokens,
-    most_expensive,
-    totals,
     writes_of,
 )
 from harness.cost.own_prompts import long_one, text_tokens
 from harness.cost.pace import LanguagePace, Pace
 from harness.cost.prompt_facts import PromptFacts, facts_of, mean_of, row_of, shipped
+from harness.cost.totals import most_expensive, totals
 from harness.cost.work import Habits, batches_of, pile_of
 from harness.plan.asked import CodeRun
 from harness.plan.planner import make_plan
@@ -338,7 +337,7 @@ def test_a_large_plan_is_quick_and_imports_no_engine(tmp_path):
 import sys, time
 started = time.process_time()
 from pathlib import Path
-from harness.cli.plan import show
+from harness.cli.plan import Pacing, show
 from harness.sources.places import Sources
 from harness.plan.asked import CodeRun
 from harness.plan.planner import make_plan
@@ -346,7 +345,8 @@ from harness.results.store import Store
 from harness.suite.load import load_suite
 loaded = load_suite({str(suite)!r})
 plan = make_plan(loaded.suite, Sources(offline=True))
-show(loaded, plan, Store(Path("results")), calibrate=False, stated=300, stated_generation=50, as_json=True)
+pacing = Pacing(tokens_per_second=300, generated_per_second=50)
+show(loaded, plan, Store(Path("results")), pacing=pacing, as_json=True)
 print(len(plan.cells), time.process_time() - started, file=sys.stderr)
 assert not set({ENGINES!r}) & set(sys.modules)
 """
