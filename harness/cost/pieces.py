@@ -2,7 +2,7 @@
 
 The rule is that of `harness.shards.cut`; it is applied to texts here of which only number and mean length are known,
 so that the number of shards is about right and no promise. Queries and documents are cut apart; the texts of other
-types are taken as one list a split and subset.
+types, and those of reranking, are taken as one list a split and subset.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from harness.suite.task_entries import NllRef
 from harness.tasks.catalogue import Counts
 from harness.tasks.types import EMBEDDING_TYPES
 
-FLOAT32_BYTES = 4
+NUMBER_BYTES = {"float32": 4, "float16": 2}
+"""Of a stored vector, by `store_dtype`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,7 @@ class Cutting:
     """False: what a text becomes hangs on the other texts of its task, so that a cell is made in one go."""
     max_texts: int = MAX_TEXTS
     max_questions: int = MAX_QUESTIONS
-    number_bytes: int = FLOAT32_BYTES
+    number_bytes: int = NUMBER_BYTES["float32"]
     """Of one number of a stored vector."""
 
 
@@ -45,7 +46,12 @@ def cuttings_of(plan: Plan) -> dict[str, Cutting]:
     for candidate in plan.candidates:
         spec = candidate.spec if isinstance(candidate, Candidate) else specs[candidate.name]
         is_shuffled = isinstance(spec, RationaleSpec) and spec.ablation == "shuffled-rationale"
-        found[candidate.name] = Cutting(is_cut=not is_shuffled and not isinstance(spec, FittedModel))
+        found[candidate.name] = Cutting(
+            is_cut=not is_shuffled and not isinstance(spec, FittedModel),
+            max_texts=plan.suite.shards.max_texts,
+            max_questions=plan.suite.shards.max_questions,
+            number_bytes=NUMBER_BYTES[spec.store_dtype],
+        )
     return found
 
 
@@ -81,12 +87,12 @@ def _if_several(shards: Iterable[int]) -> int:
 
 
 def _lists_of(task: PlannedTask) -> Iterator[tuple[int, int]]:
-    """Yield (texts, mean characters) of each list that is cut by itself; training texts are too few to be."""
+    """Yield (texts, mean characters) of each list that is cut: repeats are in it, drawn training texts are not."""
     kind = EMBEDDING_TYPES.get(task.type)
     for counts in _counted(task):
         characters = round(counts.characters / max(counts.texts, 1))
         queries = counts.items if kind and kind.ranks == "corpus" else 0
-        for texts in (queries, counts.unique_texts - queries):
+        for texts in (queries, counts.texts - queries):
             if texts > 0:
                 yield texts, characters
 

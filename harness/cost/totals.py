@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from harness.cost.estimate import CELL_SECONDS, CellCost
 from harness.cost.pace import Pace
@@ -82,20 +81,29 @@ def totals(costs: Sequence[tuple[Cell, CellCost]], paces: Mapping[str, Pace | No
 
 
 def works_of(costs: Sequence[tuple[Cell, CellCost]]) -> list[Work]:
-    """Return the cells to run whose time is known, as what can be spread over devices.
+    """Return the cells to run whose time is known, as what can be spread over devices."""
+    timed = [(cell, cost, cost.seconds) for cell, cost in costs if cost.seconds is not None]
+    return [
+        _cut_work(cell, seconds, cost.shards)
+        if cost.shards
+        else Work(cell=str(cell), model=cell.model, seconds=seconds)
+        for cell, cost, seconds in timed
+    ]
 
-    A cell that is cut has its fixed share twice: its data are loaded where it is opened and where it is closed.
-    """
-    works = []
-    for cell, cost in costs:
-        if cost.seconds is None:
-            continue
-        parts: dict[str, Any] = {}
-        if cost.shards:
-            parts = {"shards": cost.shards, "open_seconds": CELL_SECONDS, "close_seconds": CELL_SECONDS}
-        own = cost.seconds - CELL_SECONDS if cost.shards else cost.seconds
-        works.append(Work(cell=str(cell), model=cell.model, seconds=own, **parts))
-    return works
+
+def _cut_work(cell: Cell, seconds: float, shards: int) -> Work:
+    """Return a cell that is cut: its data are loaded to open and to close it; training texts are drawn at its end."""
+    counts = cell.task.counts()
+    drawn = counts.training_texts / (counts.unique_texts + counts.training_texts) if counts else 0.0
+    encoding = seconds - CELL_SECONDS
+    return Work(
+        cell=str(cell),
+        model=cell.model,
+        seconds=encoding * (1 - drawn),
+        shards=shards,
+        open_seconds=CELL_SECONDS,
+        close_seconds=CELL_SECONDS + encoding * drawn,
+    )
 
 
 def spreads(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from suites_support import loaded
 
+from harness.cost.calibrate import stated
 from harness.cost.estimate import cost_of
 from harness.cost.pieces import Cutting, cuttings_of, question_shards, text_shards
 from harness.plan.cells import PlannedTask
@@ -66,6 +67,16 @@ def test_a_cell_without_a_long_list_is_one_unit(retrieval):
     assert text_shards(with_counts(retrieval, 30_010), replace(USUAL, max_texts=1000), 0) == 1 + 30
 
 
+def test_repeats_are_cut_and_training_texts_are_not(retrieval):
+    """A list is cut as it stands in the data; what is drawn is not in it."""
+    task = with_counts(retrieval, 40_010)
+    (part,) = task.parts
+    ((split, of_subset),) = part.counts.items()
+    ((subset, counts),) = of_subset.items()
+    few = replace(counts, unique_texts=20, training_texts=100_000)
+    assert text_shards(replace(task, parts=(replace(part, counts={split: {subset: few}}),)), USUAL, 0) == 1 + 2
+
+
 def test_texts_without_roles_are_one_list(tmp_path):
     """Pairs: 40,000 distinct sentences."""
     task = task_of(tmp_path, "{embedding: {names: [STSBenchmark]}}")
@@ -110,3 +121,23 @@ def test_models_that_must_see_a_whole_task_are_not_cut(tmp_path):
     shards = {cell.model: cost_of(cell, None, cutting=cuttings[cell.model]).shards for cell in plan.cells}
     assert shards["floor"] == shards["shuffled"] == 0
     assert shards["plain"] == 1 + 82  # 3,452 queries, and 2.67 million documents
+
+
+def test_a_suite_says_how_large_shards_are_and_a_model_how_vectors_are_kept(tmp_path):
+    """Half the disk in float16; a thousand texts or ten questions a shard."""
+    body = (
+        "models: [{name: base, encoder: mean-pool, model: a/b}, "
+        "{name: half, encoder: mean-pool, model: a/b, store_dtype: float16}]\n"
+        "shards: {max_texts: 1000, max_questions: 10}\n"
+        "tasks: {embedding: {names: [STSBenchmark]}, ability: [{name: gsm8k, limit: 25}]}\n"
+    )
+    plan = make_plan(loaded(tmp_path, body).suite, Sources(offline=True))
+    cuttings = cuttings_of(plan)
+    pace = stated(100, 10, 50)
+    costs = {str(cell): cost_of(cell, pace, cutting=cuttings[cell.model]) for cell in plan.cells}
+    assert {name: cost.shards for name, cost in costs.items() if name.startswith("base")} == {
+        "base/STSBenchmark": 3,
+        "base/gsm8k": 3,
+    }
+    assert costs["base/STSBenchmark"].vector_bytes == 2593 * 50 * 4
+    assert costs["half/STSBenchmark"].vector_bytes == 2593 * 50 * 2

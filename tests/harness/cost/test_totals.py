@@ -57,6 +57,16 @@ def test_time_on_devices_has_the_loads_the_opening_and_the_closing(cells):
     assert (many.longest_cell, many.longest_step, many.longest_seconds) == ("base/NQ", "shard", 10)
 
 
+def test_training_texts_are_encoded_as_the_cell_is_closed(tmp_path):
+    """They are drawn at the end: 160 of the 400,160 texts of AmazonPolarity."""
+    models = "models: [{name: base, encoder: mean-pool, model: a/b}]\n"
+    body = f"{models}tasks: {{embedding: {{names: [AmazonPolarityClassification]}}}}\n"
+    (cell,) = make_plan(loaded(tmp_path, body).suite, Sources(offline=True)).cells
+    (work,) = works_of([(cell, replace(LARGE, seconds=400_160 + CELL_SECONDS))])
+    assert (work.open_seconds, work.close_seconds) == (CELL_SECONDS, pytest.approx(160 + CELL_SECONDS))
+    assert (work.seconds, work.shards) == (pytest.approx(400_000), 4)
+
+
 def test_on_one_device_cells_that_are_not_cut_take_what_the_sums_say(cells):
     """The same cells, loads and fixed shares."""
     costs = [(cell, SMALL) for cell in cells]
