@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from harness.candidates.candidate import Candidate
 from harness.cli.options import (
     HubOption,
     JsonOption,
@@ -25,13 +24,11 @@ from harness.cli.options import (
     print_json,
     sources_of,
 )
+from harness.cli.pacing import Pacing, paces_of
 from harness.cli.plan_cost import print_cost, print_spread
-from harness.cost import calibrate as calibration
 from harness.cost.estimate import CellCost, cost_of, writes_of
-from harness.cost.pace import Pace
 from harness.cost.pieces import cuttings_of
 from harness.cost.totals import spreads, totals
-from harness.errors import InputError
 from harness.evaluation.chatter import quiet
 from harness.evaluation.permission import withheld
 from harness.plan.cells import Cell, Plan
@@ -63,6 +60,9 @@ def plan(
     dimension: Annotated[
         int | None, typer.Option("--dimension", min=1, help="State the length of vectors, for the disk they take.")
     ] = None,
+    load_seconds: Annotated[
+        float | None, typer.Option("--load-seconds", min=0, help="State how long a device takes to load a model.")
+    ] = None,
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, help="Say the time on so many devices, beside 1, 8 and 64.")
     ] = None,
@@ -74,41 +74,13 @@ def plan(
         tokens_per_second=tokens_per_second,
         generated_per_second=generated_per_second,
         dimension=dimension,
+        load_seconds=load_seconds,
     )
     loaded = loaded_suite(suite, override)
     made = planned(loaded, sources_of(hub, offline), models=models, tasks=tasks, limit=limit)
     if calibrate:
         quiet(results)
     show(loaded, made, Store(results), pacing=pacing, workers=workers, as_json=as_json)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pacing:
-    """Where the paces of the models are taken from; without anything, from what was measured here before.
-
-    Raises:
-        InputError: both a calibration and a stated pace are asked for, or a part of a stated pace without the pace.
-    """
-
-    calibrate: bool = False
-    """Measure them now."""
-    tokens_per_second: float | None = None
-    """Stated for all models instead."""
-    generated_per_second: float | None = None
-    """Tokens written a second; None where it is not stated."""
-    dimension: int | None = None
-    """Of vectors; None where it is not stated."""
-
-    def __post_init__(self) -> None:
-        """Refuse what does not go together."""
-        if self.calibrate and (self.tokens_per_second or self.generated_per_second or self.dimension):
-            raise InputError(["--calibrate measures and --tokens-per-second states the pace: give one of them"])
-        if self.generated_per_second and not self.tokens_per_second:
-            raise InputError(
-                ["--generated-per-second is the pace of writing: give --tokens-per-second, of reading, too"]
-            )
-        if self.dimension and not self.tokens_per_second:
-            raise InputError(["--dimension goes with a stated pace: give --tokens-per-second too"])
 
 
 def show(
@@ -150,22 +122,6 @@ def show(
     _print_plan(loaded, plan, store, rows)
     print_cost(plan, paces, to_run, summed)
     print_spread(summed, spread)
-
-
-def paces_of(plan: Plan, pacing: Pacing) -> dict[str, Pace | None]:
-    """Return model -> pace, None where none is known."""
-    paces: dict[str, Pace | None] = {}
-    for candidate in plan.candidates:
-        if pacing.tokens_per_second:
-            paces[candidate.name] = calibration.stated(
-                pacing.tokens_per_second, pacing.generated_per_second, pacing.dimension
-            )
-        elif not isinstance(candidate, Candidate):
-            paces[candidate.name] = None
-        else:
-            known = None if pacing.calibrate else calibration.known_pace(candidate)
-            paces[candidate.name] = known or (calibration.measure(candidate) if pacing.calibrate else None)
-    return paces
 
 
 def plan_row(cell: Cell, store: Store, cost: CellCost) -> dict[str, Any]:

@@ -85,16 +85,30 @@ def measure(candidate: Candidate, *, seed: int = 0) -> Pace:
     return pace
 
 
-def stated(tokens_per_second: float, generated_per_second: float | None = None, dimension: int | None = None) -> Pace:
-    """Return the pace a user states: of reading, and where they are given of writing, and how long vectors are."""
+def stated(
+    tokens_per_second: float,
+    generated_per_second: float | None = None,
+    *,
+    dimension: int | None = None,
+    load_seconds: float = 0.0,
+) -> Pace:
+    """Return the pace a user states.
+
+    Args:
+        tokens_per_second: read.
+        generated_per_second: and written; None: not stated.
+        dimension: of vectors; None: not stated.
+        load_seconds: until the model is loaded.
+    """
     writing = f", {generated_per_second:g} written/s" if generated_per_second else ""
+    loading = f", loaded in {load_seconds:g} s" if load_seconds else ""
     return Pace(
         seconds_per_text=0.0,
         seconds_per_token=1 / tokens_per_second,
-        load_seconds=0.0,
+        load_seconds=load_seconds,
         dimension=dimension,
         max_text_tokens=None,
-        source=f"stated: {tokens_per_second:g} tokens/s{writing}",
+        source=f"stated: {tokens_per_second:g} tokens/s{writing}{loading}",
         language=LanguagePace(
             seconds_per_prompt_token=1 / tokens_per_second,
             seconds_per_step=0.0,

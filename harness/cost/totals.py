@@ -12,6 +12,9 @@ from harness.plan.cells import Cell
 
 RUN_SECONDS = 10.0
 """Importing torch and the engine, once a process."""
+TEXT_SECONDS = 5e-6
+"""Of a cell that is cut, to open it and again to close it: a text is read from its file, hashed and looked up. To read
+and hash it took 1.7e-6 on one core (366 characters); the lookup and the engine's own pass are taken for twice that."""
 EXPENSIVE_SHOWN = 6
 DEVICES = (1, 8, 64)
 """What a plan says the time of."""
@@ -84,25 +87,24 @@ def works_of(costs: Sequence[tuple[Cell, CellCost]]) -> list[Work]:
     """Return the cells to run whose time is known, as what can be spread over devices."""
     timed = [(cell, cost, cost.seconds) for cell, cost in costs if cost.seconds is not None]
     return [
-        _cut_work(cell, seconds, cost.shards)
-        if cost.shards
-        else Work(cell=str(cell), model=cell.model, seconds=seconds)
+        _cut_work(cell, seconds, cost) if cost.shards else Work(cell=str(cell), model=cell.model, seconds=seconds)
         for cell, cost, seconds in timed
     ]
 
 
-def _cut_work(cell: Cell, seconds: float, shards: int) -> Work:
-    """Return a cell that is cut: its data are loaded to open and to close it; training texts are drawn at its end."""
+def _cut_work(cell: Cell, seconds: float, cost: CellCost) -> Work:
+    """Return a cell that is cut: its data are read to open and to close it; training texts are drawn at its end."""
     counts = cell.task.counts()
     drawn = counts.training_texts / (counts.unique_texts + counts.training_texts) if counts else 0.0
     encoding = seconds - CELL_SECONDS
+    reading = CELL_SECONDS + TEXT_SECONDS * (cost.texts or 0)
     return Work(
         cell=str(cell),
         model=cell.model,
         seconds=encoding * (1 - drawn),
-        shards=shards,
-        open_seconds=CELL_SECONDS,
-        close_seconds=CELL_SECONDS + encoding * drawn,
+        shards=cost.shards or 0,
+        open_seconds=reading,
+        close_seconds=reading + encoding * drawn,
     )
 
 

@@ -57,6 +57,15 @@ def test_a_cell_that_is_the_floor_is_named(tmp_path):
     assert "units of work: about 2\n" in shown
 
 
+def test_a_stated_load_is_paid_on_each_device(tmp_path):
+    """SciFact alone: 31 minutes and a load of ten, however many devices."""
+    _, shown, _ = plan(tmp_path, "tasks: {embedding: {names: [SciFact]}}", *PACE, "--load-seconds", "600")
+    assert "pace of base: stated: 1000 tokens/s, 100 written/s, loaded in 600 s" in shown
+    assert {number: " ".join(words[1:4]) for number, words in spread_lines(shown).items()} == dict.fromkeys(
+        (1, 8, 64), "41 min 19"
+    )
+
+
 def test_plan_json_has_shards_of_each_cell_and_the_schedule(tmp_path):
     """Beside what it had."""
     code, shown, _ = plan(
@@ -86,7 +95,11 @@ def test_plan_json_has_shards_of_each_cell_and_the_schedule(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--dimension", "384"], "--dimension goes with a stated pace: give --tokens-per-second too"),
+        (
+            ["--dimension", "384", "--load-seconds", "0"],
+            "--dimension goes with a stated pace of reading: give --tokens-per-second, too\n"
+            "--load-seconds goes with a stated pace of reading: give --tokens-per-second, too",
+        ),
         (["--calibrate", *PACE], "--calibrate measures and --tokens-per-second states the pace: give one of them"),
         (["--calibrate", "--dimension", "8"], "--calibrate measures and --tokens-per-second states the pace"),
     ],

@@ -337,7 +337,8 @@ def test_a_large_plan_is_quick_and_imports_no_engine(tmp_path):
 import sys, time
 started = time.process_time()
 from pathlib import Path
-from harness.cli.plan import Pacing, show
+from harness.cli.pacing import Pacing
+from harness.cli.plan import show
 from harness.sources.places import Sources
 from harness.plan.asked import CodeRun
 from harness.plan.planner import make_plan
@@ -371,4 +372,4 @@ def test_the_plan_as_a_user_sees_it(tmp_path):
     assert "most expensive, all models together: mmlu" in done.stdout
     wrong = harness("plan", suite, "--offline", "--generated-per-second", "30", cwd=tmp_path)
     assert wrong.returncode == 2
-    assert "--generated-per-second is the pace of writing" in wrong.stderr
+    assert "--generated-per-second, the pace of writing, goes with a stated pace of reading" in wrong.stderr

@@ -133,7 +133,7 @@ def test_a_suite_says_how_large_shards_are_and_a_model_how_vectors_are_kept(tmp_
     )
     plan = make_plan(loaded(tmp_path, body).suite, Sources(offline=True))
     cuttings = cuttings_of(plan)
-    pace = stated(100, 10, 50)
+    pace = stated(100, 10, dimension=50)
     costs = {str(cell): cost_of(cell, pace, cutting=cuttings[cell.model]) for cell in plan.cells}
     assert {name: cost.shards for name, cost in costs.items() if name.startswith("base")} == {
         "base/STSBenchmark": 3,

@@ -67,6 +67,12 @@ def test_training_texts_are_encoded_as_the_cell_is_closed(tmp_path):
     assert (work.seconds, work.shards) == (pytest.approx(400_000), 4)
 
 
+def test_every_text_is_read_to_open_a_cell_and_to_close_it(cells):
+    """Two million texts: ten seconds each time; nothing of it in the shards."""
+    (work,) = works_of([(cells[0], replace(LARGE, texts=2_000_000))])
+    assert (work.open_seconds, work.close_seconds, work.seconds) == (11.5, 11.5, 40)
+
+
 def test_on_one_device_cells_that_are_not_cut_take_what_the_sums_say(cells):
     """The same cells, loads and fixed shares."""
     costs = [(cell, SMALL) for cell in cells]
