@@ -1,14 +1,15 @@
 """How long a list of work takes on so many devices: a schedule played through, not a sum divided; pure.
 
-It is the rule of a run: a device that is free stays with the model it has loaded while a unit of it is ready, and else
-loads that of the longest unit there is; among units the longest goes first, and the opening of a cell counts with all
-that waits for it. A cell that is cut is opened, then its shards can be done side by side, then it is closed; one that
-is not cut is a single unit, and no number of devices makes it shorter.
+It is the rule of a run (`harness/evaluation/schedule.py`): the longest cell first, with all its units; a device that is
+free stays with the model it has loaded while a unit of it is ready, and else loads the one that fewest devices are at.
+A cell that is cut is opened, then its shards can be done side by side, then it is closed; one that is not cut is a
+single unit, and no number of devices makes it shorter.
 """
 
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -101,7 +102,7 @@ def spread(works: Sequence[Work], loads: Mapping[str, float], devices: int) -> S
 
 
 class _Ready(NamedTuple):
-    """Units that can be begun; they sort longest first, then in the order of the list."""
+    """Units that can be begun; they sort by their cells: the longest first, then in the order of the list."""
 
     rank: float
     number: int
@@ -127,6 +128,8 @@ class _Shop:
     """Cell -> shards that nobody has ended."""
     ends: list[tuple[float, int, int, Step]] = field(default_factory=list)
     """Heap of units under way: (time, device, cell, step)."""
+    at: Counter[str] = field(default_factory=Counter)
+    """Model -> devices that are at a unit of it."""
     loaded: int = 0
 
     def add(self, step: Step, number: int) -> None:
@@ -134,8 +137,7 @@ class _Shop:
         work = self.works[number]
         if step == "shard":
             self.to_begin[number] = self.to_end[number] = work.shards
-        rank = work.total if step == "open" else work.seconds_of(step)
-        heapq.heappush(self.ready.setdefault(work.model, []), _Ready(-rank, number, step))
+        heapq.heappush(self.ready.setdefault(work.model, []), _Ready(-work.total, number, step))
 
     def play(self) -> float:
         """Return when the last unit ends."""
@@ -150,6 +152,7 @@ class _Shop:
 
     def _end(self, device: int, number: int, step: Step) -> None:
         self.idle.append(device)
+        self.at[self.works[number].model] -= 1
         if step == "open":
             self.add("shard", number)
         elif step == "shard":
@@ -158,21 +161,21 @@ class _Shop:
                 self.add("close", number)
 
     def _deal(self, now: float) -> None:
-        """Give every idle device a unit while any is ready: first those that have its model."""
-        self.idle.sort()
-        for keeps in (True, False):
-            left = []
-            for device in self.idle:
-                model = self.models[device] if keeps else self._model_of_longest()
-                if model is None or not self.ready.get(model):
-                    left.append(device)
-                else:
-                    self._begin(now, device, model)
-            self.idle = left
+        """Give every idle device a unit while any is ready."""
+        left = []
+        for device in sorted(self.idle):
+            model = self.models[device]
+            chosen = model if model is not None and self.ready.get(model) else self._model_to_load()
+            if chosen is None:
+                left.append(device)
+            else:
+                self._begin(now, device, chosen)
+        self.idle = left
 
-    def _model_of_longest(self) -> str | None:
-        heads = [(heap[0], model) for model, heap in self.ready.items() if heap]
-        return min(heads)[1] if heads else None
+    def _model_to_load(self) -> str | None:
+        """Return the model that fewest devices are at, of several the one of the longest cell; None: none is ready."""
+        heads = [(self.at[model], heap[0], model) for model, heap in self.ready.items() if heap]
+        return min(heads)[2] if heads else None
 
     def _begin(self, now: float, device: int, model: str) -> None:
         heap = self.ready[model]
@@ -181,6 +184,7 @@ class _Shop:
             self.to_begin[number] -= 1
         if step != "shard" or not self.to_begin[number]:
             heapq.heappop(heap)
+        self.at[model] += 1
         seconds = self.works[number].seconds_of(step)
         if self.models[device] != model:
             self.models[device] = model

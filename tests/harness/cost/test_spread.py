@@ -35,13 +35,19 @@ def test_the_longest_goes_first_and_the_time_is_not_the_sum_divided():
         ([whole(10), whole(1, "b"), whole(1, "b")], 1, 2 + 10 + 2 + 1 + 1, 2),
         ([whole(10), whole(1, "b"), whole(1, "b")], 2, 2 + 10, 2),
         ([whole(5), whole(1), whole(4, "b")], 1, 2 + 5 + 1 + 2 + 4, 2),  # 1 before the 4 of another model
-        ([whole(6), whole(6), whole(6), whole(1, "b")], 2, 2 + 6 + 6, 3),  # whoever has no a left loads b
+        ([whole(6), whole(6), whole(6), whole(1, "b")], 2, 2 + 6 + 6, 3),  # the second loads b first, then a
         ([whole(6), whole(1, "b"), whole(1, "b"), whole(1, "b")], 3, 2 + 6, 3),
     ],
 )
 def test_a_device_keeps_its_model_while_a_unit_of_it_is_ready(works, devices, seconds, loads):
     """Each load takes two seconds, on each device that does it."""
     assert took(works, devices, a=2.0, b=2.0) == (seconds, loads)
+
+
+def test_a_device_without_work_loads_the_model_that_fewest_are_at():
+    """Three devices begin with a, b and a; at 8 all are free, and the second loads a for the last of its cells."""
+    works = [*(whole(6) for _ in range(4)), whole(3, "b"), whole(3, "b")]
+    assert took(works, 3, a=2.0, b=2.0) == (8 + 2 + 6, 4)
 
 
 CUT = Work(cell="a/large", model="a", seconds=8, shards=4, open_seconds=1, close_seconds=3)
@@ -61,10 +67,10 @@ def test_shards_are_done_side_by_side_between_opening_and_closing():
 def test_other_work_fills_the_time_in_which_a_cell_is_opened_and_closed():
     """The whole one lasts until 6 on the second device, which then does the last shard: 8, and 3 to close."""
     assert took([CUT, whole(6)], 2) == (11, 2)
-    assert took([CUT, whole(6), whole(3)], 2) == (13, 2)  # 3 goes before the shards of 2, which end at 6, 8, 8 and 10
+    assert took([CUT, whole(6), whole(3)], 2) == (11, 2)  # the shards go before the 3, which lasts from 7 to 10
 
 
-def test_a_cell_is_opened_before_what_is_shorter_than_all_of_it():
+def test_units_go_by_the_length_of_their_cell():
     """1 to open, two shards of 5: on three devices beside three of 4 it is done at 9; opened last it would be 10."""
     cut = Work(cell="a/large", model="a", seconds=10, shards=2, open_seconds=1, close_seconds=0)
     assert took([whole(4), whole(4), whole(4), cut], 3)[0] == 9
