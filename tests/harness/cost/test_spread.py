@@ -50,6 +50,13 @@ def test_a_device_without_work_loads_the_model_that_fewest_are_at():
     assert took(works, 3, a=2.0, b=2.0) == (8 + 2 + 6, 4)
 
 
+def test_units_that_have_ended_do_not_count_among_those_that_devices_are_at():
+    """At 4 a and the shard of b end; the device of a closes b, at which nobody is, and that of b loads c."""
+    small = Work(cell="b/small", model="b", seconds=1.5, shards=1, open_seconds=0.5, close_seconds=0.5)
+    works = [whole(10, "c"), whole(10, "c"), whole(3), small]
+    assert took(works, 3, a=1.0, b=2.0) == (14, 5)
+
+
 CUT = Work(cell="a/large", model="a", seconds=8, shards=4, open_seconds=1, close_seconds=3)
 """Opened in 1, four shards of 2, closed in 3."""
 
