@@ -1,9 +1,9 @@
 """How long a list of work takes on so many devices: a schedule played through, not a sum divided; pure.
 
-It is the rule of a run (`harness/evaluation/schedule.py`): the longest cell first, with all its units; a device that is
-free stays with the model it has loaded while a unit of it is ready, and else loads the one that fewest devices are at.
-A cell that is cut is opened, then its shards can be done side by side, then it is closed; one that is not cut is a
-single unit, and no number of devices makes it shorter.
+It is the rule of a run with several workers: the longest cell first, with all its units; a device that is free stays
+with the model it has loaded while a unit of it is ready, and else loads the one that fewest devices are at. A cell that
+is cut is opened, then its shards can be done side by side, then it is closed; one that is not cut is a single unit, and
+no number of devices makes it shorter.
 """
 
 from __future__ import annotations
