@@ -77,6 +77,8 @@ def print_spread(summed: Totals, spread: Sequence[Spread]) -> None:
         )
         print(f"  {one.devices:7}  {duration(one.seconds):>12}  {piece}{floor}")
     print("  (as a run hands it out: longest first, models loaded on each device; search in the vectors is not in it)")
+    if without := summed.unknown + summed.untimed:
+        print(f"  (nor are {without} cell(s) whose time is not known)")
 
 
 def _disk(size: int | None) -> str:

@@ -57,6 +57,15 @@ def test_a_cell_that_is_the_floor_is_named(tmp_path):
     assert "units of work: about 2\n" in shown
 
 
+def test_the_table_says_how_many_cells_are_not_in_it(tmp_path):
+    """One whose lengths nobody knows, and one that writes at a pace nobody stated."""
+    body = "tasks: {embedding: {names: [STS12]}, ability: [triviaqa, gsm8k]}"
+    _, shown, _ = plan(tmp_path, body, "--tokens-per-second", "1000")
+    assert "(nor are 2 cell(s) whose time is not known)" in shown
+    _, shown, _ = plan(tmp_path, "tasks: {embedding: {names: [STS12]}}", *PACE)
+    assert "whose time is not known" not in shown
+
+
 def test_a_stated_load_is_paid_on_each_device(tmp_path):
     """SciFact alone: 31 minutes and a load of ten, however many devices."""
     _, shown, _ = plan(tmp_path, "tasks: {embedding: {names: [SciFact]}}", *PACE, "--load-seconds", "600")
