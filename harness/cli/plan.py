@@ -27,11 +27,11 @@ from harness.cli.options import (
 from harness.cli.pacing import Pacing, paces_of
 from harness.cli.plan_cost import print_cost, print_spread
 from harness.cost.estimate import CellCost, cost_of, writes_of
-from harness.cost.pieces import cuttings_of
 from harness.cost.totals import spreads, totals
 from harness.evaluation.chatter import quiet
 from harness.evaluation.permission import withheld
 from harness.plan.cells import Cell, Plan
+from harness.plan.pieces import cuttings_of
 from harness.results.damage import read
 from harness.results.store import Store
 from harness.suite.load import LoadedSuite

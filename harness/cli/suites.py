@@ -19,8 +19,8 @@ from harness.cli.options import (
 )
 from harness.cli.plan import plan_row
 from harness.cost.estimate import cost_of, writes_of
-from harness.cost.pieces import cuttings_of
 from harness.errors import InputError
+from harness.plan.pieces import cuttings_of
 from harness.plan.planner import make_plan
 from harness.plan.tasks import resolve_tasks
 from harness.results.damage import read

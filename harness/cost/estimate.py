@@ -16,9 +16,9 @@ from typing import Any
 from harness.candidates.candidate import Candidate
 from harness.cost.ability import work_of
 from harness.cost.pace import MEAN_CHARACTERS_PER_TOKEN, LanguagePace, Pace
-from harness.cost.pieces import USUAL, Cutting, question_shards, text_shards
 from harness.cost.work import AbilityWork, Habits, batches_of, total
 from harness.plan.cells import Cell, Plan, PlannedTask
+from harness.plan.pieces import USUAL, Cutting, question_shards, text_shards
 from harness.suite.model_entries import CandidateSpec, RationaleSpec
 from harness.tasks.catalogue import Counts
 

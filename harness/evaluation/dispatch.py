@@ -14,7 +14,7 @@ from harness.evaluation.record import lost
 from harness.evaluation.schedule import ATTEMPTS, Schedule, of_its_cell
 from harness.evaluation.units import Done, Unit
 from harness.plan.cells import Cell, Plan
-from harness.plan.parts import may_be_cut, share_of, work_of
+from harness.plan.parts import opening, share_of, work_of
 from harness.results.records import Failure
 from harness.results.store import Store
 
@@ -26,10 +26,8 @@ def schedule_of(plan: Plan, cells: Sequence[Cell], options: RunOptions, *, longe
     def work(cell: Cell) -> float:
         return work_of(cell, candidates[cell.model])
 
-    units = [
-        Unit(step="open" if may_be_cut(cell, candidates[cell.model], plan.suite.shards) else "whole", cell=cell)
-        for cell in cells
-    ]
+    opens = opening(plan)
+    units = [Unit(step="open" if opens(cell) else "whole", cell=cell) for cell in cells]
     share = {"share": share_of(plan, *options.part)} if options.part else {}
     return Schedule(units, work=work if longest_first else None, **share)
 

@@ -10,11 +10,10 @@ from pathlib import Path
 
 from harness.candidates.candidate import Candidate
 from harness.candidates.weight_files import on_disk
-from harness.plan.asked import ReadWith
 from harness.plan.cells import Cell, Plan
-from harness.shards.cut import shard_count, weight_of
-from harness.suite.model_entries import FittedModel, RationaleSpec
-from harness.suite.schema import Shards
+from harness.plan.pieces import cuttings_of, may_be_cut
+from harness.shards.cut import weight_of
+from harness.suite.model_entries import RationaleSpec
 
 Share = Callable[[Cell, int | None], bool]
 """Whether a cell (None), or its shard of that number, is for this machine to make."""
@@ -26,29 +25,6 @@ def writes_of(candidate: Candidate) -> int:
     """Return the tokens that a candidate writes about a text, at most."""
     spec = candidate.spec
     return spec.generation.max_new_tokens if isinstance(spec, RationaleSpec) and spec.ablation != "text-only" else 0
-
-
-def about_shards(cell: Cell, candidate: Candidate, shards: Shards) -> int | None:
-    """Return into about how many shards a cell is cut, from the catalogue's counts; None where there are no counts.
-
-    1: it is run as one piece.
-    """
-    if isinstance(candidate.spec, FittedModel) or isinstance(cell.task.settings, ReadWith):
-        return 1
-    counts = cell.task.counts()
-    if counts is None:
-        return None
-    if cell.task.axis == "ability":
-        return shard_count(counts.items, float(counts.items), max_texts=shards.max_questions)
-    characters = counts.characters // max(counts.texts, 1)
-    weight = counts.texts * weight_of(characters, writes_of(candidate))
-    return shard_count(counts.texts, weight, max_texts=shards.max_texts)
-
-
-def may_be_cut(cell: Cell, candidate: Candidate, shards: Shards) -> bool:
-    """Whether the data of a cell must be read to know whether it is made in parts."""
-    about = about_shards(cell, candidate, shards)
-    return about is None or about > 1
 
 
 def work_of(cell: Cell, candidate: Candidate) -> float:
@@ -64,6 +40,13 @@ def work_of(cell: Cell, candidate: Candidate) -> float:
     return characters * _bytes_of(candidate)
 
 
+def opening(plan: Plan) -> Callable[[Cell], bool]:
+    """Return whether the data of a cell must be read to know whether it is made in parts."""
+    cuttings = cuttings_of(plan)
+    writes = {one.name: writes_of(one) for one in plan.candidates if isinstance(one, Candidate)}
+    return lambda cell: may_be_cut(cell.task, cuttings[cell.model], writes[cell.model])
+
+
 def share_of(plan: Plan, number: int, parts: int) -> Share:
     """Return what part `number` of `parts` (from 1) makes: of every machine's list the same cells and shards.
 
@@ -71,10 +54,11 @@ def share_of(plan: Plan, number: int, parts: int) -> Share:
     shards of a cell are dealt out one by one, beginning at a part that hangs on its key.
     """
     candidates = {one.name: one for one in plan.candidates if isinstance(one, Candidate)}
+    opens = opening(plan)
     whole = [
         (work_of(cell, candidates[cell.model]), str(cell.key))
         for cell in plan.cells
-        if cell.key is not None and not may_be_cut(cell, candidates[cell.model], plan.suite.shards)
+        if cell.key is not None and cell.model in candidates and not opens(cell)
     ]
     dealt = _dealt(sorted(set(whole), reverse=True), parts)
 

@@ -1,8 +1,8 @@
 """Where a long list of texts or questions is cut into shards: the same on every machine, from the list alone.
 
-A shard is what a killed process loses at most. It holds `MAX_TEXTS` texts at most, and work of about `MAX_WEIGHT`
-tokens; within that, shards weigh about the same. Where a list is cut hangs on the texts and on how much is written
-about each, so that two tasks over one corpus, and all models that read it alike, cut it at the same places.
+A shard is what a killed process loses at most. It holds `MAX_TEXTS` texts at most, and work of `MAX_WEIGHT` tokens.
+Where a list is cut hangs on the texts and on how much is written about each, so that two tasks over one corpus, and all
+models that read it alike, cut it at the same places.
 """
 
 from __future__ import annotations
@@ -20,6 +20,13 @@ MAX_QUESTIONS = 256
 """Of the ability axis; each has a prompt of a thousand tokens or so."""
 MAX_WEIGHT = 8_000_000.0
 """Tokens read: minutes of a GPU; what is lost with a process that dies."""
+LEAST_FILL = 0.5
+"""A shard that ends before it is full is at least so full."""
+END_CHANCE = 8.0
+"""Ends that are drawn in as many texts as fill a shard: of a hundred shards two come to be full."""
+MEAN_FILL = 0.62
+"""LEAST_FILL and the mean wait for an end, (1 - exp(-END_CHANCE / 2)) / END_CHANCE."""
+ROUNDING = 1e-9
 CHARACTERS_PER_TOKEN = 4.0
 WRITTEN_TOKEN = 20.0
 """A token that is written weighs as much as so many that are read."""
@@ -57,28 +64,49 @@ def weight_of(characters: int, writes: int) -> float:
 
 
 def shard_count(texts: int, weight: float, *, max_texts: int = MAX_TEXTS) -> int:
-    """Return into how many shards a list of so many texts and so much work is cut, at least."""
-    return max(1, math.ceil(texts / max_texts), math.ceil(weight / MAX_WEIGHT)) if texts else 0
+    """Return into about how many shards `cut_texts` cuts texts of so much work in all, each like the others."""
+    if not texts:
+        return 0
+    full = texts * max(1 / max_texts, weight / texts / MAX_WEIGHT)
+    return 1 if full <= 1 else max(2, round(full / MEAN_FILL))
 
 
-def cut(weights: Sequence[float] | NDArray[np.float64], *, max_texts: int = MAX_TEXTS) -> list[tuple[int, int]]:
-    """Return (start, stop) of each shard of a list, in order, covering it without holes.
+def question_count(questions: int, *, max_questions: int = MAX_QUESTIONS) -> int:
+    """Return into how many shards `cut_evenly` cuts so many questions."""
+    return math.ceil(questions / max_questions)
+
+
+def cut_texts(
+    weights: Sequence[float] | NDArray[np.float64], draws: Sequence[int] | NDArray[np.uint64], *, max_texts: int
+) -> list[tuple[int, int]]:
+    """Return (start, stop) of each shard of a list of texts, in order, covering it without holes.
+
+    A shard that is half full ends at the next text whose own digest says so. Two lists that differ by some texts are
+    therefore cut alike before and after these (content-defined chunking: Muthitacharoen et al., SOSP 2001): corpora of
+    two tasks that are nearly one share nearly all shards.
 
     Args:
         weights: (n,) work of each text, none negative.
+        draws: (n,) of each text's digest, spread evenly over the integers below 2**64.
         max_texts: no shard is longer.
     """
-    work = np.asarray(weights, dtype=np.float64)
-    n = shard_count(len(work), float(work.sum()), max_texts=max_texts)
-    if n <= 1:
-        return [(0, len(work))] if len(work) else []
-    even = work + (work.mean() or 1.0)  # so that texts without work are spread too
-    upto = np.cumsum(even)
-    wanted = upto[-1] * (np.arange(1, n) / n - 1e-12)  # a sum that is just reached is
-    borders = np.unique([0, *(np.searchsorted(upto, wanted) + 1), len(work)])
-    found = []
-    for start, stop in pairwise(borders):
-        pieces = math.ceil((stop - start) / max_texts)
-        inner = np.linspace(start, stop, pieces + 1).astype(int)
-        found += [(int(a), int(b)) for a, b in pairwise(inner)]
+    fill = np.maximum(1 / max_texts, np.asarray(weights, dtype=np.float64) / MAX_WEIGHT)
+    upto = np.cumsum(fill)
+    if not len(fill) or upto[-1] <= 1 + ROUNDING:
+        return [(0, len(fill))] if len(fill) else []
+    ends = np.flatnonzero(np.asarray(draws, dtype=np.uint64) / 2.0**64 < END_CHANCE * fill) + 1
+    found, start, base = [], 0, 0.0
+    while start < len(fill):
+        half = int(np.searchsorted(upto, base + LEAST_FILL - ROUNDING)) + 1
+        most = max(start + 1, int(np.searchsorted(upto, base + 1 + ROUNDING, side="right")))
+        place = int(np.searchsorted(ends, half))
+        stop = int(ends[place]) if place < len(ends) and ends[place] <= most else most
+        found.append((start, stop))
+        start, base = stop, float(upto[stop - 1])
     return found
+
+
+def cut_evenly(count: int, *, most: int) -> list[tuple[int, int]]:
+    """Return (start, stop) of shards of `most` questions at most, as long as each other."""
+    borders = np.linspace(0, count, math.ceil(count / most) + 1).astype(int)
+    return [(int(a), int(b)) for a, b in pairwise(borders)]

@@ -22,7 +22,7 @@ from harness.backends.lm_eval.tasks import load_tasks, quiet
 from harness.encoders.checked import CheckedEncoder
 from harness.errors import HarnessError
 from harness.plan.asked import ReadWith
-from harness.shards.cut import Shard, cut, weight_of
+from harness.shards.cut import Shard, cut_evenly, weight_of
 from harness.shards.files import ShardFiles
 from harness.sources.reading import read_as_keyed
 
@@ -90,7 +90,7 @@ def shards(job: Job, loaded: Loaded | None, encoder: CheckedEncoder) -> list[Sha
             ids=ids_of(keys[start:stop]),
             weight=sum(weights[start:stop]),
         )
-        for start, stop in cut([1.0] * len(questions), max_texts=job.max_questions)
+        for start, stop in cut_evenly(len(questions), most=job.max_questions)
     ]
 
 

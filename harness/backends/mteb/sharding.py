@@ -24,7 +24,7 @@ from harness.encoders.base import FittedEncoder, Vectors
 from harness.encoders.checked import CheckedEncoder
 from harness.encoders.kept import KeepingEncoder, KeptEntries, KeptVectors, Recorded, text_key
 from harness.errors import EncoderOutputError, HarnessError
-from harness.shards.cut import Shard, cut, weight_of
+from harness.shards.cut import Shard, cut_texts, weight_of
 from harness.shards.files import ShardFiles
 from harness.shards.index import as_keys
 from harness.tasks.types import EMBEDDING_TYPES
@@ -125,6 +125,7 @@ def _cut(job: Job, of: Loaded, role: Any) -> list[Shard]:
     for text in _all(file_of(of.task.metadata.type).bulk(of, role)):
         weights.append(weight_of(len(text), job.writes))
         digests += _digest(text)
+    draws = np.frombuffer(bytes(digests), dtype=">u8")[:: DIGEST_BYTES // 8]
     return [
         Shard(
             part=of.part,
@@ -136,7 +137,7 @@ def _cut(job: Job, of: Loaded, role: Any) -> list[Shard]:
             ids=_ids([bytes(digests[start * DIGEST_BYTES : stop * DIGEST_BYTES])]),
             weight=float(sum(weights[start:stop])),
         )
-        for start, stop in cut(np.array(weights), max_texts=job.max_texts)
+        for start, stop in cut_texts(weights, draws, max_texts=job.max_texts)
     ]
 
 

@@ -162,6 +162,7 @@ OF_LOADED: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
     "revision": [({"model": HUB_MODEL, "revision": "a" * 40}, {"revision": "b" * 40})],
     "sha256": [({"model": WHEEL, "sha256": "a" * 64}, {"sha256": "b" * 64})],
     "dtype": [({}, {"dtype": "bfloat16"})],
+    "store_dtype": [({}, {"store_dtype": "float16"})],
     "attn_implementation": [({}, {"attn_implementation": "eager"})],
     "trust_remote_code": [({}, {"trust_remote_code": True})],
     "max_text_tokens": [({}, {"max_text_tokens": 100}), ({"max_text_tokens": 100}, {"max_text_tokens": 101})],

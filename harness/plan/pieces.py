@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from math import ceil
 
 from harness.candidates.candidate import Candidate
 from harness.plan.cells import Plan, PlannedTask
-from harness.shards.cut import MAX_QUESTIONS, MAX_TEXTS, shard_count, weight_of
-from harness.suite.model_entries import FittedModel, RationaleSpec
+from harness.shards.cut import MAX_QUESTIONS, MAX_TEXTS, question_count, shard_count, weight_of
+from harness.suite.model_entries import FittedModel
 from harness.suite.task_entries import NllRef
 from harness.tasks.catalogue import Counts
 from harness.tasks.types import EMBEDDING_TYPES
@@ -39,15 +38,28 @@ USUAL = Cutting()
 """Of a model about which nothing else is said."""
 
 
+def may_be_cut(task: PlannedTask, cutting: Cutting, writes: int) -> bool:
+    """Whether the data of a cell must be read to know whether it is made in parts.
+
+    Args:
+        task: of the cell.
+        cutting: of its model.
+        writes: tokens that its model writes about a text, at most.
+    """
+    if task.axis == "embedding":
+        return text_shards(task, cutting, writes) != 0
+    counts = task.counts()
+    return cutting.is_cut and (counts is None or question_shards(task, cutting, counts.items) > 0)
+
+
 def cuttings_of(plan: Plan) -> dict[str, Cutting]:
     """Return model -> how its cells are cut."""
     specs = {spec.name: spec for spec in plan.suite.models}
     found = {}
     for candidate in plan.candidates:
         spec = candidate.spec if isinstance(candidate, Candidate) else specs[candidate.name]
-        is_shuffled = isinstance(spec, RationaleSpec) and spec.ablation == "shuffled-rationale"
         found[candidate.name] = Cutting(
-            is_cut=not is_shuffled and not isinstance(spec, FittedModel),
+            is_cut=not isinstance(spec, FittedModel),
             max_texts=plan.suite.shards.max_texts,
             max_questions=plan.suite.shards.max_questions,
             number_bytes=NUMBER_BYTES[spec.store_dtype],
@@ -77,7 +89,7 @@ def question_shards(task: PlannedTask, cutting: Cutting, questions: int) -> int:
     """Return into how many shards an ability cell is cut; 0 where it is one unit, as one of likelihood always is."""
     if not cutting.is_cut or isinstance(task.ability, NllRef):
         return 0
-    return _if_several([ceil(questions / cutting.max_questions)])
+    return _if_several([question_count(questions, max_questions=cutting.max_questions)])
 
 
 def _if_several(shards: Iterable[int]) -> int:
