@@ -60,7 +60,7 @@ def test_the_job_is_yaml_with_one_part_an_index():
     assert f'--shard "$SLURM_ARRAY_TASK_ID/{last}"' in script
 
 
-def test_the_corpora_that_do_not_share_differ_as_it_says():
+def test_the_corpora_that_share_nearly_all_differ_as_it_says():
     """Documents are the texts that are no queries."""
     documents = []
     for name in ("FEVER", "ClimateFEVER"):
