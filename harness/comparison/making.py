@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from harness.results.facts import facts_of
+from harness.results.facts import facts_of, machines
 from harness.results.records import Score
 from harness.tasks.types import ranks_documents
 
@@ -26,15 +26,15 @@ def unlike_making(a: str, b: str, pairs: Mapping[str, tuple[Score, Score]]) -> I
 def made_with(score: Score) -> dict[str, str]:
     """Return what a cell was made with, beside model and task: name -> value, as text."""
     facts = facts_of(score)
-    encoder, hardware = facts.encoder, facts.hardware
+    encoder, ran_on = facts.encoder, machines(facts)
     found = {
         "device": encoder.get("device"),
         "dtype": encoder.get("dtype"),
         "documents compared as": facts.search.get("precision", "float32") if ranks_documents(score.type) else None,
         "batch, in padded tokens": encoder.get("batch_tokens"),
-        "threads": hardware.get("threads"),
-        "processor": hardware.get("processor"),
-        "GPUs": ", ".join(hardware.get("gpus") or ()) or None,
+        "threads": _each(one.get("threads") for one in ran_on),
+        "processor": _each(one.get("processor") for one in ran_on),
+        "GPUs": _each(", ".join(one.get("gpus") or ()) or None for one in ran_on),
         "source": facts.git,
     }
     found |= {f"version of {name}": number for name, number in facts.versions.items()}
@@ -42,6 +42,11 @@ def made_with(score: Score) -> dict[str, str]:
         found[f"data of {name}"] = place.get("revision") or _short(place.get("identity"))
     found |= {f"asked with {name}": value for name, value in facts.ability.get("settings", {}).items()}
     return {name: str(value) for name, value in found.items() if value is not None}
+
+
+def _each(values: Iterable[object]) -> str | None:
+    """Return the distinct values, of a cell that several machines made; None where there is none."""
+    return " and ".join(dict.fromkeys(str(one) for one in values if one is not None)) or None
 
 
 def _short(identity: object) -> str | None:

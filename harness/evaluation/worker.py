@@ -201,7 +201,7 @@ class Worker:
                 "rationales": encoder.take_details(),
                 "seconds": {
                     "load_model": round(self._load_seconds, 3),
-                    "evaluate": round(time.perf_counter() - started, 3),
+                    "evaluate": round(time.perf_counter() - started + shards.get("seconds", 0.0), 3),
                     "encode": round(counters["encode_seconds"], 3),
                 },
                 "hardware": environment.hardware(),

@@ -63,6 +63,21 @@ class HardwareFacts(TypedDict, total=False):
     platform: str
 
 
+class ShardFacts(TypedDict, total=False):
+    """What a cell was scored from that was made in parts."""
+
+    count: int
+    """Shards."""
+    remade: list[str]
+    """Those whose files were lost or damaged by then: what was in them was made again when the cell was scored."""
+    damaged: list[str]
+    """Files that were found damaged while it was made, and why; each was made again."""
+    hardware: list[HardwareFacts]
+    """What the shards were made on, each machine once."""
+    seconds: float
+    """What making them took, over all machines; part of `seconds.evaluate`."""
+
+
 class AbilityFacts(TypedDict, total=False):
     """What stands beside the score of an ability cell; shares go from 0 to 1."""
 
@@ -162,6 +177,8 @@ class Facts:
     """Role -> prefix before its texts; None: nothing was put before them. Embedding cells alone."""
     search: SearchFacts = field(default_factory=SearchFacts)
     """Tasks that rank documents alone; records of early versions, which mteb searched, have none."""
+    shards: ShardFacts = field(default_factory=ShardFacts)
+    """Cells that were made in parts alone."""
     ability: AbilityFacts = field(default_factory=AbilityFacts)
     """Ability cells alone."""
     phases: dict[str, float] = field(default_factory=dict)
@@ -175,6 +192,7 @@ class Facts:
     seconds: dict[str, float] = field(default_factory=dict)
     """load_model (0 where it was loaded for an earlier cell), evaluate, and of that encode."""
     hardware: HardwareFacts = field(default_factory=HardwareFacts)
+    """What it was scored on."""
     peak_memory_bytes: dict[str, int] = field(default_factory=dict)
     """host and each device -> the most that the process had held by the end of the cell."""
     seeds: dict[str, Any] = field(default_factory=dict)
@@ -182,6 +200,12 @@ class Facts:
 
     lost: str | None = None
     """What of the cell's files is lost; found when results are read, never stored."""
+
+
+def machines(facts: Facts) -> list[HardwareFacts]:
+    """Return what all of a cell ran on: the machine that scored it, then others that made shards of it."""
+    found = [facts.hardware] if facts.hardware else []
+    return found + [one for one in facts.shards.get("hardware", ()) if one not in found]
 
 
 KEYS = tuple(one.name for one in fields(Facts))

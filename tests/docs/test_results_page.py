@@ -47,7 +47,7 @@ def test_the_page_has_every_key_of_the_provenance(tmp_path, monkeypatch):
     (score,) = harness.run(tmp_path / "mine.yaml").results.values()
     listed = set(first_column("A stored cell"))
     assert set(score.provenance) <= listed
-    others = {"ability", "rationale_samples"}
+    others = {"ability", "rationale_samples", "shards"}
     assert listed - {one.name for kind in (Score, Failure) for one in fields(kind)} - {
         "record_version"
     } - others <= set(score.provenance) | {"points", "nats", "raw"}

@@ -8,6 +8,7 @@ is scored, never before.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -24,6 +25,7 @@ from harness.errors import HarnessError
 from harness.plan.asked import ReadWith
 from harness.shards.cut import Shard, cut_evenly, weight_of
 from harness.shards.files import ShardFiles
+from harness.shards.used import ShardsUsed
 from harness.sources.reading import read_as_keyed
 
 PACKAGES = ("torch", "transformers", "tokenizers", "peft", "lm-eval")
@@ -106,6 +108,7 @@ def make(job: Job, loaded: Loaded | None, shard: Shard, encoder: CheckedEncoder)
         HarnessError: the questions here are not those that the shard was cut from.
         ResultsNotWrittenError: it cannot be committed.
     """
+    began = time.perf_counter()
     if loaded is None:
         raise TypeError(f"{shard.name}: texts are read in one piece")
     with quiet():
@@ -120,7 +123,12 @@ def make(job: Job, loaded: Loaded | None, shard: Shard, encoder: CheckedEncoder)
             )
         lm = language_model(encoder, loaded.tasks, chat_template=job.cell.task.asked.chat_template)
         rows = _answered(lm, questions, keys, job)
-    facts = {"work": asdict(lm.work), "batch_tokens": lm.batch_tokens, "hardware": environment.hardware()}
+    facts = {
+        "work": asdict(lm.work),
+        "batch_tokens": lm.batch_tokens,
+        "hardware": environment.hardware(),
+        "seconds": time.perf_counter() - began,
+    }
     _files(job).put(_maker(job), shard.ids, arrays={}, lines={"answers": rows}, facts=facts)
 
 
@@ -129,21 +137,16 @@ def using(job: Job, shards: Sequence[Shard], encoder: CheckedEncoder) -> Iterato
     """Have the backend find the answers that shards hold, as long as the context lasts; the others are asked for.
 
     Yields:
-        `count` of shards, the names of those that are `remade` since their file was lost or damaged, and the
-        `hardware` of the machines that made the others, each once.
+        What the cell's provenance says of them (`harness.results.facts.ShardFacts`).
     """
-    kept = KeptAnswers(cell=str(job.cell.key))
-    remade, hardware = [], []
+    kept, used = KeptAnswers(cell=str(job.cell.key)), ShardsUsed(_files(job))
     for shard in shards:
         stored = _files(job).get(_maker(job), shard.ids)
-        if stored is None:
-            remade.append(shard.name)
-            continue
-        kept.add(stored)
-        if stored.facts["hardware"] not in hardware:
-            hardware.append(stored.facts["hardware"])
+        used.note(shard.name, stored)
+        if stored is not None:
+            kept.add(stored)
     with looking_into(kept):
-        yield {"count": len(shards), "remade": remade, "hardware": hardware}
+        yield used.facts()
 
 
 def _answered(lm: Any, questions: list[list[Any]], keys: list[list[str]], job: Job) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ clustering) is a few thousand texts, and is encoded when the cell is scored.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -27,6 +28,7 @@ from harness.errors import EncoderOutputError, HarnessError
 from harness.shards.cut import Shard, cut_texts, weight_of
 from harness.shards.files import ShardFiles
 from harness.shards.index import as_keys
+from harness.shards.used import ShardsUsed
 from harness.tasks.types import EMBEDDING_TYPES
 
 DIGEST_BYTES = 16
@@ -74,6 +76,7 @@ def make(job: Job, loaded: dict[str, Any], shard: Shard, encoder: CheckedEncoder
     """
     bulk = file_of(loaded[shard.part].metadata.type).bulk
     of = Loaded(task=loaded[shard.part], split=shard.split, subset=shard.subset)
+    began = time.perf_counter()
     texts = list(bulk(of, _role(shard))(shard.start, shard.stop))
     if _ids([_digest(text) for text in texts]) != shard.ids:
         raise HarnessError(
@@ -89,31 +92,28 @@ def make(job: Job, loaded: dict[str, Any], shard: Shard, encoder: CheckedEncoder
         shard.ids,
         arrays={"keys": as_keys(keys), "vectors": vectors},
         lines={"about": about} if about is not None else None,
-        facts={"counts": counted, "hardware": environment.hardware(), "texts": len(texts)},
+        facts={"counts": counted, "hardware": environment.hardware(), "seconds": time.perf_counter() - began},
     )
 
 
 @contextmanager
 def using(job: Job, shards: Sequence[Shard], encoder: CheckedEncoder) -> Iterator[dict[str, Any]]:
     """Have `encoder` find the vectors of `shards`; yields what the cell's provenance says of them."""
-    kept, lacking, makers = KeptVectors(), [], []
+    kept, used = KeptVectors(), ShardsUsed(_files(job))
     for shard in shards:
         stored = _files(job).get(_maker(job, shard, encoder), shard.ids)
-        if stored is None:
-            lacking.append(shard.name)
-            continue
-        kept.add(stored)
-        makers.append(stored.facts["hardware"])
-        encoder.inner.counters.add({name: stored.facts["counts"][name] for name in COUNTED})
+        used.note(shard.name, stored)
+        if stored is not None:
+            kept.add(stored)
+            encoder.inner.counters.add({name: stored.facts["counts"][name] for name in COUNTED})
     inner = encoder.inner
     before = inner.entries if isinstance(inner, KeepingEncoder) else None
     if isinstance(inner, KeepingEncoder):
         inner.entries = KeptEntries(kept, before)
     else:
         encoder.kept = kept
-    distinct = {str(sorted(one.items())): one for one in makers}
     try:
-        yield {"count": len(shards), "made_at_scoring": lacking, "hardware": list(distinct.values())}
+        yield used.facts()
     finally:
         encoder.kept = None
         if isinstance(inner, KeepingEncoder):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.report.sections.section import Link, Report
-from harness.results.facts import HardwareFacts, facts_of
+from harness.results.facts import HardwareFacts, facts_of, machines
 from harness.results.records import Score
 from harness.summary.views import Summary
 
@@ -75,7 +75,7 @@ def _cost(model: str, scores: list[Score]) -> Cost:
         total_seconds=sum(one.get("load_model", 0.0) + one.get("evaluate", 0.0) for one in seconds),
         peak_memory_bytes=max(peaks) if peaks else None,
         parameters=next((one for one in parameters if one), None),
-        hardware=tuple(dict.fromkeys(_hardware(one.hardware) for one in facts if one.hardware)),
+        hardware=tuple(dict.fromkeys(_hardware(one) for cell in facts for one in machines(cell))),
     )
 
 
