@@ -15,6 +15,7 @@ from harness.digests import user_cache
 from harness.errors import InputError
 from harness.provision.caches import kept_here
 from harness.provision.progress import bytes_text
+from harness.results.store import Store
 from harness.shards.pruning import Pruned, leftovers, prune
 from harness.shards.survey import MakerShards, by_maker
 from harness.wording import short
@@ -24,6 +25,10 @@ _SIZE = re.compile(r"(?P<number>[0-9]{1,9}(?:\.[0-9]{1,9})?)(?P<unit>[MGT])|(?P<
 UNITS = {"M": 10**6, "G": 10**9, "T": 10**12}
 TOLD = ("kind", "encoder", "model", "repo", "path", "role", "prompt", "store_dtype", "cell")
 """Of what made a shard, in whatever depth: what tells one maker from another."""
+
+
+SPARED_SECONDS = 86400.0
+"""While a run goes on in a folder, shards that were used within so long stay: it may be reading them."""
 
 
 def cache(
@@ -41,9 +46,9 @@ def cache(
     _must_be_there(results, limit)
     pruned = None
     if results is not None and limit_bytes is not None:
-        step = "what was removed is whole shards, and no score is lost"
-        with saying(f"--results {results}", step=step):
-            pruned = prune(results / "shards", limit_bytes)
+        spared = SPARED_SECONDS if Store(results).locks_held() else 0.0
+        with saying(f"--results {results}", step="what was removed is whole shards, and no score is lost"):
+            pruned = prune(results / "shards", limit_bytes, spared_seconds=spared)
     if as_json:
         print_json(_document(results, pruned))
         return
@@ -97,6 +102,8 @@ def _show_pruned(pruned: Pruned, limit_bytes: int) -> None:
     print(f"removed: {shards}, and {others}; scores stay, and what is needed again is made again")
     if pruned.held:
         print(f"kept: what a running process is at, {pruned.held} shard(s)")
+    if pruned.spared:
+        print(f"kept: {pruned.spared} shard(s) used within the last day, since a run is going on in this folder")
     if pruned.left_bytes > limit_bytes:
         print(f"{bytes_text(pruned.left_bytes)} are left, more than --limit: run it again when nothing runs")
 
@@ -121,6 +128,7 @@ def _document(results: Path | None, pruned: Pruned | None) -> dict[str, Any]:
             "leftovers": pruned.leftovers,
             "leftover_bytes": pruned.leftover_bytes,
             "held": pruned.held,
+            "spared": pruned.spared,
         }
     return document
 

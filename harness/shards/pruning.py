@@ -32,17 +32,20 @@ class Pruned:
     leftover_bytes: int = 0
     held: int = 0
     """Shards, or leftovers of one, that stay since a running process is at them."""
+    spared: int = 0
+    """Shards that would have to go, and stay since they were used so lately."""
     left: int = 0
     """Shards that stay."""
     left_bytes: int = 0
 
 
-def prune(root: Path, limit_bytes: int) -> Pruned:
+def prune(root: Path, limit_bytes: int, *, spared_seconds: float = 0.0) -> Pruned:
     """Remove leftovers, then the shards that were not read for longest, until the others take at most `limit_bytes`.
 
     Args:
         root: `shards/` of a results folder; need not be there.
         limit_bytes: of records and payload together; 0: no shard stays.
+        spared_seconds: shards that were made or read within so long stay whatever the limit.
 
     Raises:
         OSError: something cannot be removed; every shard is whole or not there.
@@ -57,6 +60,9 @@ def prune(root: Path, limit_bytes: int) -> Pruned:
     for one in shards:
         if pruned.left_bytes <= limit_bytes:
             break
+        if now - one.used < spared_seconds:
+            pruned.spared += 1
+            continue
         with _holding(one.path, is_young=now - one.used < YOUNG_SECONDS) as is_ours:
             if not is_ours:
                 pruned.held += 1

@@ -98,6 +98,18 @@ def test_what_a_running_process_holds_is_said(command: Command, tmp_path: Path) 
     assert "are left, more than --limit" in done.stdout
 
 
+def test_while_a_run_goes_on_what_it_may_read_stays(command: Command, tmp_path: Path) -> None:
+    """Shards used within a day; the others go, and so do all once it has ended."""
+    old, new = put(tmp_path / "results", 3), put(tmp_path / "results", 0)
+    with Store(tmp_path / "results").claim("k" * 20) as claimed:
+        assert claimed
+        done = command("cache", "--results", "results", "--limit", "0", cwd=tmp_path)
+    assert (old.exists(), new.exists()) == (False, True)
+    assert "kept: 1 shard(s) used within the last day, since a run is going on in this folder" in done.stdout
+    command("cache", "--results", "results", "--limit", "0", cwd=tmp_path)
+    assert not new.exists()
+
+
 def test_leftovers_are_shown(command: Command, tmp_path: Path) -> None:
     """A record that is none among them."""
     path = put(tmp_path / "results", 1)

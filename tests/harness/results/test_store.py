@@ -212,3 +212,16 @@ def test_claim_is_released_when_the_work_raises(store: Store) -> None:
     command = [sys.executable, "-c", HOLD, str(store.root), KEY]
     done = subprocess.run(command, input="", capture_output=True, text=True, check=True)
     assert done.stdout == "True\n"
+
+
+def test_locks_that_are_held_are_counted(store: Store) -> None:
+    """Those of running processes alone; asking takes none away."""
+    assert store.locks_held() == 0
+    with store.claim("a" * 20):
+        pass
+    with store.claim("b" * 20) as claimed, store.claim("c" * 20):
+        assert claimed
+        assert store.locks_held() == 2
+        with store.claim("a" * 20) as free:
+            assert free
+    assert store.locks_held() == 0

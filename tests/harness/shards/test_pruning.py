@@ -71,6 +71,15 @@ def test_a_limit_that_holds_removes_nothing_and_zero_removes_all(tmp_path: Path)
     assert prune(tmp_path / "none", 0).shards == 0
 
 
+def test_what_was_used_lately_can_be_spared(tmp_path: Path) -> None:
+    """Whatever the limit; what was not goes."""
+    old, new = put(tmp_path, 1, hours_ago=25), put(tmp_path, 2, hours_ago=23)
+    pruned = prune(tmp_path, 0, spared_seconds=24 * HOURS)
+    assert (pruned.shards, pruned.spared, pruned.left) == (1, 1, 1)
+    assert not old.exists()
+    assert new.exists()
+
+
 def test_reading_a_shard_makes_it_the_last_to_go(tmp_path: Path) -> None:
     """By the record's own time: access times may be switched off."""
     old, new = put(tmp_path, 1, hours_ago=500), put(tmp_path, 2, hours_ago=5)
