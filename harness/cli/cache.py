@@ -15,6 +15,7 @@ from harness.digests import user_cache
 from harness.errors import InputError
 from harness.provision.caches import kept_here
 from harness.provision.progress import bytes_text
+from harness.results.makers import KnownMakers, known_makers
 from harness.results.store import Store
 from harness.shards.pruning import Pruned, leftovers, prune
 from harness.shards.survey import MakerShards, by_maker
@@ -23,10 +24,10 @@ from harness.writing import saying
 
 _SIZE = re.compile(r"(?P<number>[0-9]{1,9}(?:\.[0-9]{1,9})?)(?P<unit>[MGT])|(?P<bytes>[0-9]{1,18})")
 UNITS = {"M": 10**6, "G": 10**9, "T": 10**12}
-TOLD = ("kind", "encoder", "model", "repo", "path", "role", "prompt", "store_dtype", "cell")
+TOLD = ("kind", "repo", "revision", "path", "store_dtype", "cell", "role", "prompt")
 """Of what made a shard, in whatever depth: what tells one maker from another."""
-
-
+BESIDE_A_NAME = ("role", "prompt")
+"""What of it is shown beside the name of a model."""
 SPARED_SECONDS = 86400.0
 """While a run goes on in a folder, shards that were used within so long stay: it may be reading them."""
 
@@ -88,8 +89,10 @@ def _show_shards(results: Path) -> None:
     makers, harmed = by_maker(results / "shards")
     count, size = sum(one.shards for one in makers), sum(one.bytes for one in makers)
     print(f"shards in {results / 'shards'}: {count} shard(s) of {len(makers)} maker(s), {bytes_text(size)}")
+    known = known_makers(Store(results)) if makers else KnownMakers()
     for one in makers:
-        print(f"  {bytes_text(one.bytes):>9}  {one.shards:5} shard(s)  used {_time(one.used)}  {_called(one)}")
+        called = _called(one.maker, known.names(one.maker))
+        print(f"  {bytes_text(one.bytes):>9}  {one.shards:5} shard(s)  used {_time(one.used)}  {called}")
     others = [path for path in leftovers(results / "shards") if path.suffix != ".lock"]
     if others:
         damaged = f", {harmed} of them record(s) that are not whole" if harmed else ""
@@ -113,13 +116,14 @@ def _document(results: Path | None, pruned: Pruned | None) -> dict[str, Any]:
     document: dict[str, Any] = {"cache": {"folder": str(user_cache()), "kept": kept}}
     if results is not None:
         makers, harmed = by_maker(results / "shards")
+        known = known_makers(Store(results)) if makers else KnownMakers()
         document["shards"] = {
             "folder": str(results / "shards"),
             "shards": sum(one.shards for one in makers),
             "bytes": sum(one.bytes for one in makers),
             "not_whole": harmed,
             "leftovers": [str(path) for path in leftovers(results / "shards")],
-            "makers": [_row(one) for one in makers],
+            "makers": [_row(one, known) for one in makers],
         }
     if pruned is not None:
         document["removed"] = {
@@ -133,23 +137,23 @@ def _document(results: Path | None, pruned: Pruned | None) -> dict[str, Any]:
     return document
 
 
-def _row(one: MakerShards) -> dict[str, Any]:
+def _row(one: MakerShards, known: KnownMakers) -> dict[str, Any]:
     counted = {"shards": one.shards, "files": one.files, "bytes": one.bytes, "last_used": _time(one.used)}
-    return {"maker": one.maker, "cells": sorted(one.cells)} | counted
+    return {"names": known.names(one.maker), "maker": one.maker} | counted
 
 
-def _called(one: MakerShards) -> str:
-    """Return what tells a maker from others, and what its shards were made for."""
-    told = ", ".join(f"{name} {short(value)}" if name != "kind" else str(value) for name, value in _told(one.maker))
-    made_for = f" (for {', '.join(sorted(one.cells)[:3])}{', ...' if len(one.cells) > 3 else ''})" if one.cells else ""
-    return (told or short(dict(one.maker))) + made_for
+def _called(maker: Mapping[str, Any], names: list[str]) -> str:
+    """Return what tells a maker from others: the names that a user gave it, and what stands in front of its texts."""
+    told = [(name, value) for name, value in _told(maker) if not names or name in BESIDE_A_NAME]
+    parts = ([" = ".join(names)] if names else []) + [f"{name} {short(value)}" for name, value in told]
+    return ", ".join(parts) or short(dict(maker))
 
 
 def _told(value: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     for name, one in value.items():
         if isinstance(one, Mapping):
             yield from _told(one)
-        elif name in TOLD and one is not None:
+        elif name in TOLD and one not in (None, ""):
             yield name, one
 
 

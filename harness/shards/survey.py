@@ -28,8 +28,6 @@ class FoundShard:
     """The record."""
     maker: Mapping[str, Any] = field(default_factory=dict)
     """Empty where the record cannot be read."""
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    """What it took; empty where the record cannot be read."""
     payload: Mapping[str, str] = field(default_factory=dict)
     """Name of a file beside the record -> its sha256; empty where the record cannot be read."""
     bytes: int = 0
@@ -55,8 +53,6 @@ class MakerShards:
     """What there is of one maker."""
 
     maker: Mapping[str, Any]
-    cells: set[str] = field(default_factory=set)
-    """That they were made for, where their facts say so."""
     shards: int = 0
     files: int = 0
     bytes: int = 0
@@ -69,8 +65,6 @@ class MakerShards:
         self.files += len(found.files)
         self.bytes += found.bytes
         self.used = max(self.used, found.used)
-        if isinstance(cell := found.facts.get("cell"), str):
-            self.cells.add(cell)
 
 
 def found_shards(root: Path, *, contents: bool = True) -> Iterator[FoundShard]:
@@ -102,7 +96,7 @@ def examine(path: Path, *, contents: bool = True) -> FoundShard:
         stat = path.stat()
         about |= {"bytes": stat.st_size, "used": stat.st_mtime}
         record = read_record(path)
-        about |= {"maker": dict(record["maker"]), "facts": dict(record["facts"])}
+        about["maker"] = dict(record["maker"])
         _must_lie_there(path, record)
         about["payload"] = {one["name"]: one["sha256"] for one in record["files"].values()}
         for one in record["files"].values():

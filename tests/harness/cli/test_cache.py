@@ -20,7 +20,8 @@ from harness.results.store import Store
 from harness.shards.files import ShardFiles
 from harness.shards.survey import examine
 
-MAKER = {"identity": {"kind": "mean-pool", "weights": {"path": "org/model"}}, "role": "document", "prompt": "passage: "}
+IDENTITY = {"kind": "mean-pool", "weights": {"path": "org/model"}}
+MAKER = {"encoder": {"identity": IDENTITY, "versions": {}}, "role": "document", "prompt": "passage: "}
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def put(folder: Path, number: int) -> Path:
     """Put a shard that was last used so many days ago; returns its record."""
     files, ids = ShardFiles(folder / "shards"), digest([number])
     arrays = {"keys": np.zeros((9, 2), dtype=np.uint64), "vectors": np.ones((9, 4), dtype=np.float32)}
-    files.put(MAKER, ids, arrays=arrays, facts={"cell": "base/FEVER"})
+    files.put(MAKER, ids, arrays=arrays)
     path = files.place(MAKER, ids)
     then = time.time() - 86400 * number
     os.utime(path, (then, then))
@@ -62,8 +63,17 @@ def test_it_shows_what_is_kept_and_changes_nothing(command: Command, tmp_path: P
         "(lmdb)",
     ]
     assert lines[3].startswith("shards in results/shards: 1 shard(s) of 1 maker(s), 1.")
-    assert "mean-pool, path 'org/model', role 'document', prompt 'passage: ' (for base/FEVER)" in lines[4]
+    assert lines[4].endswith("  kind 'mean-pool', path 'org/model', role 'document', prompt 'passage: '")
     assert examine(path).why is None
+
+
+def test_makers_are_called_as_the_cells_of_the_folder_call_them(command: Command, tmp_path: Path) -> None:
+    """Once one of theirs is stored."""
+    put(tmp_path / "results", 1)
+    score = make_score(key="k" * 20, model="mine", items_missing="none", provenance={"identity": IDENTITY})
+    Store(tmp_path / "results").put_score(score, None, "pair")
+    done = command("cache", "--results", "results", cwd=tmp_path)
+    assert done.stdout.splitlines()[-1].endswith("  mine, role 'document', prompt 'passage: '")
 
 
 def test_without_a_results_folder_it_shows_the_cache_alone(command: Command, tmp_path: Path) -> None:
@@ -123,7 +133,7 @@ def test_the_document_has_all_of_it(command: Command, tmp_path: Path) -> None:
     put(tmp_path / "results", 1)
     found = json.loads(command("cache", "--results", "results", "--json", cwd=tmp_path).stdout)
     (row,) = found["shards"]["makers"]
-    assert (row["maker"], row["cells"], row["shards"], row["files"]) == (MAKER, ["base/FEVER"], 1, 3)
+    assert (row["maker"], row["names"], row["shards"], row["files"]) == (MAKER, [], 1, 3)
     assert row["bytes"] == found["shards"]["bytes"]
     assert "removed" not in found
     found = json.loads(command("cache", "--results", "results", "--limit", "0", "--json", cwd=tmp_path).stdout)

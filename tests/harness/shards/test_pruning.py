@@ -27,7 +27,7 @@ def put(root: Path, number: int, *, hours_ago: float) -> Path:
         "keys": np.full((100, 2), number, dtype=np.uint64),
         "vectors": np.full((100, 8), number, dtype=np.float32),
     }
-    files.put(MAKER, ids, arrays=arrays, facts={"cell": f"base/task-{number}"})
+    files.put(MAKER, ids, arrays=arrays)
     path = files.place(MAKER, ids)
     age(path, hours_ago)
     return path
@@ -179,12 +179,11 @@ def test_the_age_of_a_file_is_by_the_clock_of_its_disk(tmp_path: Path, monkeypat
 
 
 def test_shards_are_counted_by_maker(tmp_path: Path) -> None:
-    """Largest first, with the cells that their facts name, and when the last was used."""
+    """Largest first, with when the last was used."""
     paths = [put(tmp_path, number, hours_ago=number) for number in (1, 2)]
     ShardFiles(tmp_path).put({"model": "o"}, digest([1]), arrays={"keys": np.zeros((1, 2), dtype=np.uint64)})
     (first, second), harmed = by_maker(tmp_path)
     assert (first.maker, first.shards, first.files, harmed) == (MAKER, 2, 6, 0)
     assert first.bytes == sum(file.stat().st_size for path in paths for file in examine(path).files)
-    assert first.cells == {"base/task-1", "base/task-2"}
     assert first.used == paths[0].stat().st_mtime
-    assert (second.maker, second.shards, second.cells) == ({"model": "o"}, 1, set())
+    assert (second.maker, second.shards) == ({"model": "o"}, 1)
