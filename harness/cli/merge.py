@@ -11,15 +11,18 @@ import typer
 from harness.cli.options import (
     HubOption,
     JsonOption,
+    LimitOption,
+    ModelsOption,
     OfflineOption,
     SetOption,
+    TasksOption,
     loaded_suite,
     planned,
     print_json,
     sources_of,
 )
 from harness.comparison.making import made_with
-from harness.errors import ExitCode
+from harness.errors import ExitCode, InputError
 from harness.plan.cells import Plan
 from harness.provision.progress import bytes_text
 from harness.results.damage import read
@@ -43,6 +46,9 @@ def merge(
     suite: Annotated[
         str | None, typer.Option("--suite", metavar="SUITE", help="Also list its cells that are without a score then.")
     ] = None,
+    models: ModelsOption = "",
+    tasks: TasksOption = "",
+    limit: LimitOption = None,
     hub: HubOption = None,
     offline: OfflineOption = False,
     override: SetOption = None,
@@ -50,7 +56,12 @@ def merge(
 ) -> None:
     """Join results folders, as of `harness run SUITE --shard i/n` on each machine; what is not whole is named."""
     refuse({"--results": results})
-    plan = None if suite is None else planned(loaded_suite(suite, override), sources_of(hub, offline), limit=None)
+    plan = None
+    if suite is None:
+        _refuse_without_suite({"--models": models, "--tasks": tasks, "--limit": limit, "-o": override})
+    else:
+        sources = sources_of(hub, offline)
+        plan = planned(loaded_suite(suite, override), sources, models=models, tasks=tasks, limit=limit)
     try:
         merged = merge_folders(folders, results)
     except KeyboardInterrupt:
@@ -63,6 +74,12 @@ def merge(
     else:
         _show(merged, suite, None if plan is None else (lacking, len(plan.cells)))
     raise typer.Exit(code)
+
+
+def _refuse_without_suite(flags: dict[str, object]) -> None:
+    given = [flag for flag, value in flags.items() if value]
+    if given:
+        raise InputError([f"{flag}: is about the cells of --suite SUITE, which is not given" for flag in given])
 
 
 def _without_score(plan: Plan, store: Store) -> list[dict[str, str | None]]:

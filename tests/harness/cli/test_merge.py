@@ -138,6 +138,26 @@ def test_cells_without_a_score_are_listed_where_a_suite_is_named(command: Comman
         "  w/p2",
     ]
     assert done.stdout.splitlines()[4].startswith("next: harness run mine.yaml --results out ")
+    named = ("--suite", "mine.yaml", "--offline", "--tasks", "p0")
+    done = command("merge", "a", "b", "--results", "out", *named, cwd=tmp_path)
+    assert done.stdout.splitlines()[1] == "mine.yaml: 0 of 1 cell(s) without a score"
+    done = command("merge", "a", "b", "--results", "out", *named, "--limit", "2", cwd=tmp_path)
+    assert done.stdout.splitlines()[1] == "mine.yaml: 1 of 1 cell(s) without a score:"
+
+
+def test_an_interrupted_merge_says_how_it_goes_on(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit 130, no traceback; what was copied is whole (tests/harness/results/test_merge.py)."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    put(tmp_path / "a")
+    monkeypatch.setattr("harness.cli.merge.merge_folders", interrupted)
+    done = command("merge", "a", "--results", "out", cwd=tmp_path)
+    assert done.returncode == 130
+    assert done.stderr.strip() == "interrupted: what was copied is whole; the same command goes on from there"
 
 
 @pytest.mark.parametrize(
@@ -146,6 +166,10 @@ def test_cells_without_a_score_are_listed_where_a_suite_is_named(command: Comman
         (("merge", "none", "--results", "out"), "none: no such folder; give the folder that `harness run --results` "),
         (("merge", "a", "--results", "file"), "--results file: cannot be written (not a folder); give another"),
         (("merge", "a", "--results", "out", "--suite", "none.yaml"), "none.yaml"),
+        (
+            ("merge", "a", "--results", "out", "--limit", "9"),
+            "--limit: is about the cells of --suite SUITE, which is not",
+        ),
     ],
 )
 def test_a_users_mistake_ends_with_2_and_copies_nothing(
