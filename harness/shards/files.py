@@ -15,14 +15,13 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from harness.digests import digest, write_atomically
 from harness.errors import ResultsNotWrittenError
@@ -141,28 +140,6 @@ class ShardFiles:
             raise ResultsNotWrittenError(
                 [f"{path}: cannot be written ({why}); what is committed is kept, and the same command goes on"]
             ) from error
-
-    @contextmanager
-    def claim(self, maker: Mapping[str, Any], ids: str) -> Iterator[bool]:
-        """Hold a shard's lock for the duration; yields False where another process of this host holds it.
-
-        Only work is saved by it: where a file system has no locks, two processes make the same shard.
-        """
-        path = self.place(maker, ids).with_suffix(".lock")
-        lock = FileLock(path)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=0)
-        except Timeout:
-            yield False
-            return
-        except (OSError, NotImplementedError):
-            yield True
-            return
-        try:
-            yield True
-        finally:
-            lock.release()
 
 
 def read_record(path: Path) -> dict[str, Any]:

@@ -26,24 +26,24 @@ def spread_lines(output: str) -> dict[int, list[str]]:
 
 
 def test_the_plan_says_units_disk_and_the_time_on_devices(tmp_path):
-    """QuoraRetrieval: 10,000 queries and 522,362 documents of 8.9 million tokens: a shard and sixteen."""
+    """QuoraRetrieval: 10,000 queries and 522,362 documents of 8.9 million tokens: a shard and twenty-six."""
     code, shown, _ = plan(
         tmp_path, "tasks: {embedding: {names: [QuoraRetrieval]}}", *PACE, "--dimension", "1000", "--workers", "3"
     )
     assert code == 0
-    assert "units of work: about 19, among them 17 shards of 1 cell(s)" in shown
+    assert "units of work: about 29, among them 27 shards of 1 cell(s)" in shown
     assert "disk for the vectors of cells that are cut: 2.1 GB" in shown  # 532,362 x 1000 x 4
     assert list(spread_lines(shown)) == [1, 3, 8, 64]
-    assert "base/QuoraRetrieval, one shard: 8 min" in shown
+    assert "base/QuoraRetrieval, one shard: 5 min" in shown
     (row,) = [line for line in shown.splitlines() if "QuoraRetrieval  " in line]
-    assert row.split()[-2:] == ["17", "missing"]
+    assert row.split()[-2:] == ["27", "missing"]
 
 
 def test_without_a_dimension_or_a_pace_the_plan_says_what_is_not_known(tmp_path):
     """Units are known all the same."""
     code, shown, _ = plan(tmp_path, "tasks: {embedding: {names: [QuoraRetrieval, STS12]}}")
     assert code == 0
-    assert "units of work: about 20, among them 17 shards of 1 cell(s)" in shown
+    assert "units of work: about 30, among them 27 shards of 1 cell(s)" in shown
     assert "disk for the vectors of cells that are cut: not known: --calibrate measures or --dimension" in shown
     assert spread_lines(shown) == {}
 
@@ -84,13 +84,13 @@ def test_plan_json_has_shards_of_each_cell_and_the_schedule(tmp_path):
     told = json.loads(shown)
     assert {cell["task"]: cell["shards"] for cell in told["cells"]} == {
         "STS12": 0,
-        "QuoraRetrieval": 17,
+        "QuoraRetrieval": 27,
         "triviaqa": None,
     }
     totals = told["totals"]
     assert {name: totals[name] for name in ("units", "shards", "cells_cut", "shard_bytes", "uncut_unknown")} == {
-        "units": 20,
-        "shards": 17,
+        "units": 30,
+        "shards": 27,
         "cells_cut": 1,
         "shard_bytes": None,
         "uncut_unknown": 1,

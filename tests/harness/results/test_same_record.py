@@ -16,6 +16,7 @@ from harness.comparison.compare import Comparison, compare
 from harness.comparison.pair import difference
 from harness.comparison.retention import SAME_MODEL, judge_axis, of_same_record
 from harness.evaluation.events import SilentReporter
+from harness.evaluation.units import Unit
 from harness.evaluation.worker import Worker
 from harness.plan.planner import make_plan
 from harness.report import comparison_files
@@ -167,8 +168,7 @@ def test_a_run_that_is_killed_has_noted_the_names_of_what_it_finished(folder, mo
         raise ValueError("no weights here")
 
     monkeypatch.setattr("harness.encoders.loading.load", broken)
-    (base,) = (one for one in plan.candidates if one.name == "base")
-    cells = [cell for cell in plan.cells if str(cell) == "base/sums"]
-    Worker(plan=plan, store=store, reporter=SilentReporter()).run(base, cells)
+    (cell,) = (cell for cell in plan.cells if str(cell) == "base/sums")
+    Worker(plan=plan, store=store, reporter=SilentReporter()).do(Unit(step="whole", cell=cell))
     ((found, names),) = find(store, "again/sums")
     assert (found.status, names) == ("error", ("base/sums", "again/sums"))

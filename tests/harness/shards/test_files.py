@@ -196,12 +196,3 @@ def test_writers_that_race_leave_a_whole_shard(tmp_path: Path) -> None:
     assert reader.get(MAKER, IDS) is not None
     assert seen > 0
     assert reader.damaged == []
-
-
-def test_a_claimed_shard_is_held_by_one(tmp_path: Path) -> None:
-    """And free again afterwards."""
-    one, other = ShardFiles(tmp_path), ShardFiles(tmp_path)
-    with one.claim(MAKER, IDS) as mine, other.claim(MAKER, IDS) as theirs:
-        assert (mine, theirs) == (True, False)
-    with other.claim(MAKER, IDS) as theirs:
-        assert theirs

@@ -127,9 +127,8 @@ def test_what_a_running_process_holds_is_left_alone(tmp_path: Path) -> None:
     path = put(tmp_path, 1, hours_ago=500)
     payload = leave(tmp_path, f"{digest([2])[:32]}.0123456789abcdef.vectors.npy", hours_ago=2)
     files = ShardFiles(tmp_path)
-    with files.claim(MAKER, digest([1])) as first, files.claim(MAKER, digest([2])) as second:
-        assert first
-        assert second
+    locks = [FileLock(files.place(MAKER, digest([n])).with_suffix(".lock")) for n in (1, 2)]
+    with locks[0], locks[1]:
         pruned = prune(tmp_path, 0)
     assert (pruned.held, pruned.shards, pruned.leftovers) == (2, 0, 0)
     assert examine(path).why is None
