@@ -64,8 +64,14 @@ def run(
     available: AvailableOption = False,
     executor: Annotated[str, typer.Option("--executor", help=f"Where cells run: {listing(EXECUTORS)}.")] = "local",
     workers: Annotated[
-        int, typer.Option("--workers", min=1, help="Processes on this machine, or Ray actors: one a GPU.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            "--workers",
+            min=1,
+            show_default=False,
+            help="Processes on this machine (1 unless said), or Ray actors (one a GPU, else one a node).",
+        ),
+    ] = None,
     shard: Annotated[
         str | None,
         typer.Option("--shard", help="i/n: make the i-th of n shares of the work, from 1; start one run for each."),

@@ -26,11 +26,16 @@ class RunOptions:
     """Run what can be run and show the gaps as missing."""
     executor: str = "local"
     """Where cells are run: a name in `harness.evaluation.executors.table`."""
-    workers: int = 1
-    """Processes of the local executor, actors of Ray's."""
+    workers: int | None = None
+    """Processes of the local executor, actors of Ray's; None: one, and with Ray one a GPU or else one a node."""
     part: tuple[int, int] | None = None
     """(i, n): make the i-th of n shares of the work, from 1; None: all of it."""
     cell_timeout: float | None = None
     """Seconds that a worker may be at a cell, or at a shard of one, before it is ended; None: as long as it takes."""
     use_cache: bool = True
     """Whether rationales and their vectors are looked up and kept by content; no score depends on it."""
+
+    @property
+    def processes(self) -> int:
+        """How many the local executor works with."""
+        return self.workers or 1

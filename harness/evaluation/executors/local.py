@@ -52,8 +52,8 @@ def run_cells(plan: Plan, cells: Sequence[Cell], options: RunOptions, reporter: 
     Raises:
         HarnessError: nothing more can be committed, or no worker process can be started.
     """
-    is_one = options.workers <= 1 and options.cell_timeout is None  # a process cannot end itself amid a hang
-    dispatch = Dispatch.of(plan, cells, options, reporter, longest_first=options.workers > 1)
+    is_one = options.processes <= 1 and options.cell_timeout is None  # a process cannot end itself amid a hang
+    dispatch = Dispatch.of(plan, cells, options, reporter, longest_first=options.processes > 1)
     if is_one:
         _run_here(dispatch, options)
         return dispatch.others
@@ -154,8 +154,8 @@ class Crew:
     def run(self) -> None:
         """Start the workers, keep them busy, and take the places of those that die, until all cells are over."""
         while not self.dispatch.schedule.is_over:
-            while len(self.hands) < min(self.options.workers, self.dispatch.schedule.can_use):
-                if self.stillborn >= self.options.workers or not self._hire():
+            while len(self.hands) < min(self.options.processes, self.dispatch.schedule.can_use):
+                if self.stillborn >= self.options.processes or not self._hire():
                     break
             if not self.hands:
                 return  # what is left has no record, and the run says so
@@ -168,7 +168,7 @@ class Crew:
     def _hire(self) -> bool:
         """Start one more worker; go on with those there are where the machine has no room for it."""
         ours, theirs = self.context.Pipe(duplex=True)
-        threads = max(1, (os.cpu_count() or 1) // self.options.workers)
+        threads = max(1, (os.cpu_count() or 1) // self.options.processes)
         arguments = (self.plan, self.options, theirs, self.hired, threads)
         process = self.context.Process(target=self.work, args=arguments, daemon=True)
         try:
@@ -220,7 +220,7 @@ class Crew:
         for hand in list(self.hands.values()):
             if most is not None and hand.unit is not None and time.monotonic() - hand.since > most:
                 hand.process.kill()
-                self._leaves(hand, why=f"worked on it for more than {duration(most)} (--cell-timeout), and was ended")
+                self._leaves(hand, why=worked_too_long(most))
 
     def _leaves(self, hand: Hand, why: str | None = None) -> None:
         """Take note of a worker's end."""
@@ -246,6 +246,11 @@ class Crew:
                 hand.process.kill()
                 hand.process.join()
         self.hands.clear()
+
+
+def worked_too_long(most: float) -> str:
+    """Return what is said of a worker that was ended after `most` seconds at a unit."""
+    return f"worked on it for more than {duration(most)} (--cell-timeout), and was ended"
 
 
 def ending(code: int) -> str:

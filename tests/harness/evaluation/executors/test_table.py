@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import InputError
+from harness.errors import EnvironmentGapError, ExitCode, InputError
+from harness.evaluation.executors import table
 from harness.evaluation.executors.local import run_cells
 from harness.evaluation.executors.table import EXECUTORS, executor_of
 from harness.evaluation.options import RunOptions
@@ -29,4 +30,15 @@ def test_an_unknown_executor_is_refused_before_anything_is_looked_at(tmp_path: P
     options = RunOptions(results=tmp_path, executor="lokal")
     with pytest.raises(InputError) as caught:
         run(tmp_path / "no-such-suite.yaml", options)
-    assert caught.value.problems == ["--executor 'lokal': no such executor; there are: local; did you mean 'local'?"]
+    (said,) = caught.value.problems
+    assert said == "--executor 'lokal': no such executor; there are: local, ray; did you mean 'local'?"
+
+
+def test_a_package_that_is_not_installed_is_said_before_anything_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the extra that installs it, and the exit code of what the environment lacks."""
+    monkeypatch.setattr(table, "find_spec", lambda name: None)
+    with pytest.raises(EnvironmentGapError, match=r"pip install 'encoder-verdict\[ray\]'") as caught:
+        run(tmp_path / "no-such-suite.yaml", RunOptions(results=tmp_path, executor="ray"))
+    assert caught.value.exit_code == ExitCode.ENVIRONMENT
