@@ -35,7 +35,7 @@ SETTINGS_FILE = "harness_module.json"
 """Both as `st_module.py` has them, which sentence-transformers alone imports; exports made before name them too."""
 HERE_ONLY = {"name", "note", "device", "batch_tokens", "ability", "store_dtype"}
 """What a suite's entry says that is no part of a candidate."""
-OF_THE_BASE = {"encoder", "model", "revision", "sha256", "adapter"}
+OF_THE_BASE = {"encoder", "model", "revision", "sha256", "adapter", "adapter_scale"}
 """What `candidate.yaml` says elsewhere."""
 TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2, "float16": 2e-3}
 """Largest difference of normalised vectors between the export and the harness, by the dtype of the weights."""
@@ -137,7 +137,7 @@ def _save_weights(candidate: Candidate, folder: Path) -> _Size:
     loaded = load_causal(spec.model_copy(update={"device": "cpu"}), weights_of(candidate), None, needs_head=needs_head)
     model = loaded.model
     if candidate.adapter is not None:
-        model = with_peft(model, candidate.adapter).merge_and_unload()
+        model = with_peft(model, candidate.adapter, scale=candidate.adapter_scale).merge_and_unload()
     # A head that was not in the files was drawn at random: left out, it is missing in the export too.
     (model.base_model if loaded.head_faults else model).save_pretrained(folder)
     tokenizer = loaded.tokenizer

@@ -7,19 +7,18 @@ only people read: a README beside the weights makes no other base.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.candidates.adapter_kind import read_adapter_config
 from harness.digests import sha256_files, visible_files
 from harness.sources.content import is_for_people
 from harness.sources.places import Located
 
 IDENTITY, FILES = "base_identity", "base_files"
 """Keys of `training` in `candidate.yaml`."""
-ADAPTER_CONFIG = "adapter_config.json"
 SHOWN = 12
 """So many digits of a sha256 are shown."""
 
@@ -74,10 +73,7 @@ def adapters_base(adapter: Path, model: str, base: Located) -> AdaptersBase | No
         model: the base, as the suite names it.
         base: what was found of it.
     """
-    try:
-        named = json.loads((adapter / ADAPTER_CONFIG).read_text(encoding="utf-8")).get("base_model_name_or_path")
-    except (OSError, ValueError, AttributeError):
-        return None  # whoever loads it says so
+    named = (read_adapter_config(adapter) or {}).get("base_model_name_or_path")
     if not named or named == model or _same_place(named, base):
         return None
     said = f"the adapter was trained on {named!r}, here it is put on {model!r}"

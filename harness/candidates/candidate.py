@@ -23,12 +23,14 @@ _NOT_IN_IDENTITY = {
     "revision",
     "sha256",
     "adapter",
+    "adapter_scale",
     "ability",
     "seeds",
     "store_dtype",
     "search_precision",
 }
-"""What an entry says that changes no vector, or that stands beside the options (`store_dtype` where it rounds)."""
+"""What an entry says that changes no vector, or that stands beside the options: `store_dtype` where it rounds,
+`adapter_scale` where it is not 1."""
 _PER_TASK = {"prompts", "instruction"}
 """They go into the key of each cell."""
 _LANGUAGE_MODEL_OPTIONS = ("dtype", "attn_implementation", "trust_remote_code")
@@ -79,6 +81,11 @@ class Candidate:
         )
 
     @property
+    def adapter_scale(self) -> float:
+        """By what the change of its adapter is multiplied."""
+        return float(getattr(self.spec, "adapter_scale", 1.0))
+
+    @property
     def ability(self) -> dict[str, AbilitySettings]:
         """Ability task -> what differs for this model."""
         own: dict[str, AbilitySettings] = getattr(self.spec, "ability", {})
@@ -106,7 +113,7 @@ class Candidate:
             "weights": self.weights.identity if self.weights else None,
             "adapter": self.adapter.identity if self.adapter else None,
             "options": options,
-        } | version
+        } | (version | self._scaled())
 
     def language_model_identity(self) -> dict[str, Any] | None:
         """Return what changes answers on the ability axis; None while unknown.
@@ -117,7 +124,12 @@ class Candidate:
         if identity is None or not self.has_language_model:
             return identity
         options = self.spec.model_dump(include=set(_LANGUAGE_MODEL_OPTIONS))
-        return {name: identity[name] for name in ("weights", "adapter")} | {"kind": "causal-lm", "options": options}
+        files = {name: identity[name] for name in ("weights", "adapter")}
+        return files | {"kind": "causal-lm", "options": options} | self._scaled()
+
+    def _scaled(self) -> dict[str, float]:
+        """Return the scale of the adapter where it is not the usual one: keys of before there was one stay the same."""
+        return {} if self.adapter_scale == 1.0 else {"adapter_scale": self.adapter_scale}
 
     def fingerprint(self) -> str | None:
         """Return the sha256 over identity and prompts that names the candidate everywhere; None while unknown."""

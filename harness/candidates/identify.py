@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness import yaml_source
+from harness.candidates.adapter_kind import read_adapter_config, why_not_scaled
 from harness.candidates.base import IDENTITY, AdaptersBase, adapters_base, another_base, cannot_be_compared
 from harness.candidates.candidate import Candidate, MissingCandidate
 from harness.candidates.candidate_file import CandidateFile, complaints, read_candidate_file
@@ -23,6 +24,8 @@ from harness.suite.encoder_kinds import KINDS, has_language_model
 from harness.suite.model_entries import CandidateSpec, FittedModel, LoadedModel, OtherEncoderSpec
 
 TRUST = "trust_remote_code"
+OF_SOME_KINDS = ("adapter_scale",)
+"""What a suite may say of a candidate directory over the directory's own word, where its encoder kind has it."""
 
 
 def identify(
@@ -63,6 +66,7 @@ def _identify_loaded(
             return MissingCandidate(name=spec.name, gaps=(_base_of_another(places[1], differs.said),), note=spec.note)
         remarks.append(differs.said)
     note = "; ".join(one for one in remarks if one) or None
+    _refuse_no_adapter(spec, places[1] if len(places) > 1 else None)
     return Candidate(
         name=spec.name,
         kind=spec.encoder,
@@ -90,6 +94,9 @@ def _identify_directory(spec: CandidateSpec, sources: Sources) -> Candidate | Mi
     model = str(directory / about.weights) if about.weights else about.base.model
     kind = spec.kind or about.kind
     known = KINDS[kind].entry.model_fields
+    said = {name: value for name in OF_SOME_KINDS if (value := getattr(spec, name)) is not None}
+    if unknown := [name for name in said if name not in known]:
+        raise InputError([f"model {spec.name!r}: {one}: {kind} has no such thing; take it out" for one in unknown])
     # Read by another kind than it was trained for: what only that one takes is left out, not refused.
     own = {key: value for key, value in about.encoder.items() if kind == about.kind or key in known}
     options: dict[str, Any] = {
@@ -113,6 +120,7 @@ def _identify_directory(spec: CandidateSpec, sources: Sources) -> Candidate | Mi
         options["generation"] = spec.generation
     if spec.forward:
         options["forward"] = spec.forward
+    options |= said
     if about.adapter:
         options["adapter"] = str(directory / about.adapter)
     try:
@@ -121,6 +129,17 @@ def _identify_directory(spec: CandidateSpec, sources: Sources) -> Candidate | Mi
         raise InputError(complaints(error, yaml_source.load(directory / "candidate.yaml"), "encoder")) from error
     assert isinstance(loaded, LoadedModel)  # noqa: S101 - CandidateFile lets no other kind through
     return _identify_loaded(loaded, sources, directory, about)
+
+
+def _refuse_no_adapter(spec: LoadedModel, adapter: Located | None) -> None:
+    """Raise InputError where an entry says something of its adapter that it has none for, or that it cannot be."""
+    if getattr(spec, "adapter_scale", 1.0) == 1.0:
+        return
+    config = read_adapter_config(path) if adapter is not None and (path := on_disk(adapter)) is not None else None
+    why = why_not_scaled(config) if config else None
+    fault = "there is no adapter" if adapter is None else f"its adapter cannot be scaled: {why}" if why else None
+    if fault is not None:
+        raise InputError([f"model {spec.name!r}: adapter_scale: {fault}; take it out"])
 
 
 def _trained_commit(about: CandidateFile) -> str | None:

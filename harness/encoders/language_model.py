@@ -74,7 +74,7 @@ def load_causal(
     model.to(device).eval()
     forget_longer_texts(model)
     if adapter is not None:
-        model = _with_adapter(model, tokenizer, adapter, device)
+        model = _with_adapter(model, tokenizer, adapter, scale=getattr(spec, "adapter_scale", 1.0))
     context = context_length(model, tokenizer)
     return LoadedCausal(
         model=model, tokenizer=tokenizer, device=device, context_length=context, head_faults=head_faults
@@ -133,12 +133,12 @@ def context_length(model: Any, tokenizer: Any) -> int:
     return min(int(one) for one in [*found, NO_LIMIT] if one is not None)
 
 
-def _with_adapter(model: Any, tokenizer: Any, adapter: Located, device: str) -> Any:
+def _with_adapter(model: Any, tokenizer: Any, adapter: Located, *, scale: float) -> Any:
     """Return `model` with the adapter injected into its layers and active; refuse one that changes nothing."""
     import torch
 
-    wrapped = with_peft(model, adapter).to(device).eval()
-    probe = torch.tensor([tokenizer(PROBE_TEXT)["input_ids"]], device=device)
+    wrapped = with_peft(model, adapter, scale=scale).to(model.device).eval()
+    probe = torch.tensor([tokenizer(PROBE_TEXT)["input_ids"]], device=model.device)
     with torch.inference_mode():
         with wrapped.disable_adapter():
             before = model.base_model(input_ids=probe).last_hidden_state

@@ -12,6 +12,8 @@ from harness.suite.task_entries import AbilitySettings
 Forward = Literal["shared-prefix", "plain"]
 """How a rationale is written and pooled: one prefix for all rows, or one text at a time by the model's own pass."""
 StoreDtype = Literal["float32", "float16"]
+AdapterScale = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+"""Of a LoRA's change of the weights, W + scale x BA. 0 is the base itself, which has a name and a key already."""
 Ablation = Literal["none", "text-only", "rationale-only", "shuffled-rationale"]
 
 
@@ -77,6 +79,8 @@ class MeanPoolSpec(LoadedModel):
     encoder: Literal["mean-pool"]
     adapter: str | None = None
     """A PEFT adapter: a folder or a hub repository."""
+    adapter_scale: AdapterScale = 1.0
+    """Scales what a LoRA adds to the weights: the curve between base (0) and adapter (1)."""
     ability: dict[str, AbilitySettings] = {}
     """Ability task -> what differs for this model, such as the chat template."""
 
@@ -110,6 +114,8 @@ class RationaleSpec(LoadedModel):
     """plain: one text at a time by the model's own forward pass, for families that cannot share a prefix; slower."""
     template_variables: dict[str, str | int | float | bool | None] = {}
     """What the chat template is told beside messages, such as `enable_thinking: false`."""
+    adapter_scale: AdapterScale = 1.0
+    """Scales what a LoRA adds to the weights: the curve between base (0) and adapter (1)."""
     ability: dict[str, AbilitySettings] = {}
     """Ability task -> what differs for this model, such as the chat template."""
 
@@ -135,6 +141,8 @@ class CandidateSpec(EncoderOptions):
     """How a rationale is written; None takes the candidate's own."""
     forward: Forward | None = None
     """Of a rationale; None takes the candidate's own."""
+    adapter_scale: AdapterScale | None = None
+    """Scales what the candidate's LoRA adds to the weights; None takes the candidate's own, or 1."""
     trust_remote_code: bool = False
     """Lets the candidate run Python that it brings; what its own `candidate.yaml` says of that is a wish."""
     ability: dict[str, AbilitySettings] = {}

@@ -151,7 +151,7 @@ def _identity(summary: Summary, model: str) -> dict[str, Any] | None:
 
 def _variant_of(own: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
     """Return which ablation of `own` another model is; None where it is no variant of it."""
-    if any(own.get(name) != other.get(name) for name in ("weights", "adapter")):
+    if any(own.get(name) != other.get(name) for name in ("weights", "adapter", "adapter_scale")):
         return None
     if other["kind"] == "mean-pool":
         return "mean-pool"

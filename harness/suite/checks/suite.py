@@ -6,6 +6,7 @@ Each looks at whatever is well-formed and leaves the rest to the schema: all pro
 from __future__ import annotations
 
 from harness.suite.checks.ability import check_ability
+from harness.suite.checks.adapters import check_adapters
 from harness.suite.checks.embedding import check_tasks
 from harness.suite.checks.gates import check_gates
 from harness.suite.checks.models import check_models
@@ -15,4 +16,4 @@ from harness.yaml_source import Node
 
 def check(tree: Node) -> list[Problem]:
     """Return every problem of models, tasks and gates in the merged `tree`."""
-    return [*check_models(tree), *check_tasks(tree), *check_ability(tree), *check_gates(tree)]
+    return [*check_models(tree), *check_adapters(tree), *check_tasks(tree), *check_ability(tree), *check_gates(tree)]

@@ -249,3 +249,38 @@ def test_a_candidate_whose_revision_is_unknown_has_no_identity():
     """An unpinned repository, while the network may be asked."""
     found = candidate(model="some/model")
     assert (found.identity(), found.fingerprint()) == (None, None)
+
+
+def test_the_scale_of_an_adapter_is_in_the_identity_where_it_is_not_one():
+    weights(Path("lora"), "lora")
+    whole, half = candidate(adapter="lora"), candidate(adapter="lora", adapter_scale=0.5)
+    assert candidate(adapter="lora", adapter_scale=1).identity() == whole.identity()
+    assert "adapter_scale" not in json.dumps(whole.identity())
+    assert half.identity() == whole.identity() | {"adapter_scale": 0.5}
+    assert half.language_model_identity() == whole.language_model_identity() | {"adapter_scale": 0.5}
+
+
+def test_a_suite_scales_the_adapter_of_a_candidate():
+    found = of_directory(directory(WHOLE), adapter_scale=0.5)
+    assert found.spec.adapter_scale == 0.5
+    assert of_directory(Path("run"), kind="mean-pool", adapter_scale=0.5).spec.adapter_scale == 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("version: 1\nkind: mean-pool\nbase: {model: weights}\nweights: adapter\n", "there is no adapter"),
+        ("version: 1\nkind: sentence-transformers\nbase: {model: weights}\n", "sentence-transformers has no such"),
+    ],
+    ids=["full weights", "another kind"],
+)
+def test_a_candidate_without_an_adapter_is_not_scaled(text, said):
+    with pytest.raises(InputError, match=f"model 'c': adapter_scale: {said}"):
+        of_directory(directory(text), adapter_scale=0.5)
+
+
+def test_an_adapter_that_is_no_sum_is_refused_before_it_loads():
+    weights(Path("lora"), "lora")
+    write(Path("lora/adapter_config.json"), '{"peft_type": "LORA", "use_dora": true}')
+    with pytest.raises(InputError, match="cannot be scaled: DoRA"):
+        candidate(adapter="lora", adapter_scale=0.5)

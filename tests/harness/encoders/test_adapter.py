@@ -13,6 +13,7 @@ from cells_support import located
 from safetensors.torch import load_file, save_file
 from weights_support import Tensors, cut, without
 
+from harness.candidates.adapter_kind import why_not_scaled
 from harness.encoders.adapter import with_peft
 from harness.encoders.dense import MeanPoolEncoder
 from harness.encoders.dry_load import adapter_misfit
@@ -128,3 +129,67 @@ def test_what_is_refused_is_what_peft_warns_of(base: Path, adapter: Path) -> Non
         with_peft(AutoModelForCausalLM.from_pretrained(base), located(adapter))
     named = str(error.value).split("missing: ")[1].split(", ")[0]
     assert any(named in str(one.message) for one in warned)
+
+
+def merged_by_hand(base: Path, adapter: Path, scale: float) -> Any:
+    """Return the base with W + scale x (alpha / r) BA in place of each W, from the files alone."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(base).eval()
+    about = json.loads((adapter / "adapter_config.json").read_text())
+    tensors = load_file(adapter / "adapter_model.safetensors")
+    for name, a in tensors.items():
+        if "lora_A" in name:
+            module = name.removeprefix("base_model.model.").removesuffix(".lora_A.weight")
+            delta = tensors[name.replace("lora_A", "lora_B")] @ a * (about["lora_alpha"] / about["r"])
+            with torch.no_grad():
+                model.get_submodule(module).weight += scale * delta
+    return model
+
+
+@pytest.mark.parametrize("scale", [0.3, 0.5, 1.0, 1.5])
+def test_a_scaled_adapter_is_the_base_with_so_much_of_its_change(base: Path, adapter: Path, scale: float) -> None:
+    """Held to the forward pass of weights that were merged by hand; vectors and answers."""
+    import torch
+
+    given = {"name": "m", "encoder": "mean-pool", "model": str(base), "adapter": str(adapter), "device": "cpu"}
+    encoder = MeanPoolEncoder(MeanPoolSpec(**given, adapter_scale=scale), located(base), located(adapter))
+    by_hand = merged_by_hand(base, adapter, scale)
+    ids = encoder.text_ids(["rain fell on the roof all night"], 0)
+    with torch.inference_mode():
+        states = by_hand.base_model(input_ids=torch.tensor(ids)).last_hidden_state[0]
+        logits = by_hand(input_ids=torch.tensor(ids)).logits
+        answers = encoder.causal_lm().model(input_ids=torch.tensor(ids)).logits
+    vector = encoder.encode(["rain fell on the roof all night"], role=None, prompt=None)[0]
+    assert abs(vector - states.mean(dim=0).numpy()).max() < 1e-5
+    assert float((answers - logits).abs().max()) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"use_dora": True}, "DoRA"),
+        ({"modules_to_save": ["lm_head"]}, "replaces whole modules"),
+        ({"bias": "all"}, "biases of its own"),
+        ({"peft_type": "LOHA"}, "of the kind LOHA"),
+        ({"trainable_token_indices": [1]}, "rows of the embedding"),
+    ],
+    ids=["dora", "modules", "bias", "kind", "tokens"],
+)
+def test_what_is_no_sum_of_matrices_is_not_scaled(config: dict[str, Any], said: str) -> None:
+    """An adapter that replaces something has no half."""
+    assert said in str(why_not_scaled({"peft_type": "LORA"} | config))
+    assert why_not_scaled({"peft_type": "LORA", "bias": "none", "use_dora": False}) is None
+
+
+def test_an_adapter_of_another_kind_is_not_scaled_at_load(base: Path, tmp_path: Path) -> None:
+    """Where its files are on the hub, nobody knows before."""
+    from peft import LoHaConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(base)
+    other = get_peft_model(model, LoHaConfig(r=2, target_modules=["q_proj"], init_weights=False))
+    other.save_pretrained(tmp_path / "loha")
+    with pytest.raises(WeightsDoNotFitError, match="cannot be scaled: it is of the kind LOHA"):
+        with_peft(AutoModelForCausalLM.from_pretrained(base), located(tmp_path / "loha"), scale=0.5)
