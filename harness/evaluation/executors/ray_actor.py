@@ -24,8 +24,6 @@ from harness.plan.cells import Plan
 
 EVENTS = "events"
 """The concurrency group of `take_events`: a thread beside that of `do`."""
-SEEN_SECONDS = 5.0
-"""For a file that another node wrote to be seen: network disks keep what they know of a folder for a while."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,17 +32,19 @@ class Token:
 
     path: Path
     text: str
+    seconds: float = 5.0
+    """For it to be seen: network disks keep what they know of a folder for a while."""
 
     def is_seen(self) -> bool:
         """Whether it is there, as it was written."""
-        until = time.monotonic() + SEEN_SECONDS
+        until = time.monotonic() + self.seconds
         while True:
             try:
                 return self.path.read_text(encoding="utf-8") == self.text
             except OSError:
                 if time.monotonic() > until:
                     return False
-                time.sleep(SEEN_SECONDS / 20)
+                time.sleep(0.2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

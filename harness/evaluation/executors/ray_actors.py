@@ -58,7 +58,8 @@ def run_cells(plan: Plan, cells: Sequence[Cell], options: RunOptions, reporter: 
         try:
             while not dispatch.schedule.is_over:
                 check()
-                crew.step()
+                with ray_cluster.said_where_it_is_lost():
+                    crew.step()
         finally:
             crew.dismiss()
     return dispatch.others
@@ -130,13 +131,19 @@ class Crew:
     """Why actors ended before they were ready, since one was; where all do, no more are asked for."""
     since: float = field(default_factory=time.monotonic)
     """When a worker was last there."""
+    released: float = 0.0
+    """When it was last tried whether other runs still hold what they held."""
+    kind: type[RayWorker] = RayWorker
+    """What an actor is."""
 
     def step(self) -> None:
         """Ask for actors, keep them busy, hear what they have to say; half a second at most where they say nothing."""
         self._hire()
         self._give()
         self._listen()
-        self.dispatch.schedule.release()
+        if time.monotonic() - self.released > WAIT_SECONDS:
+            self.dispatch.schedule.release()
+            self.released = time.monotonic()
         self._end_those_that_hang()
         if any(hand.place for hand in self.hands):
             self.since = time.monotonic()
@@ -178,7 +185,7 @@ class Crew:
         if self.unfit:  # else it might be put there again
             where = NodeAffinitySchedulingStrategy(fit[self.hired % len(fit)].id, soft=False)
         actor = (
-            ray.remote(concurrency_groups={EVENTS: 1})(RayWorker)
+            ray.remote(concurrency_groups={EVENTS: 1})(self.kind)
             .options(
                 num_cpus=self.wanted.threads,
                 num_gpus=self.wanted.gpus,
@@ -212,6 +219,9 @@ class Crew:
                 hand.asked = time.monotonic()
                 hand.events = hand.actor.take_events.options(concurrency_group=EVENTS).remote()
         waiting = {one: hand for hand in self.hands for one in (hand.hello, hand.events, hand.call) if one is not None}
+        if not waiting:  # other runs are at all that is left
+            time.sleep(WAIT_SECONDS)
+            return
         come, _ = ray.wait(list(waiting), timeout=WAIT_SECONDS)
         for reference in come:
             hand = waiting[reference]
@@ -223,10 +233,10 @@ class Crew:
     def _hear(self, hand: Hand, reference: Any) -> None:
         import ray
 
-        if reference is hand.hello:
+        if reference == hand.hello:
             hand.hello = None
             self._begins(hand, ray.get(reference))
-        elif reference is hand.events:
+        elif reference == hand.events:
             events, hand.events = ray.get(reference), None
             self._tell(events)
         else:

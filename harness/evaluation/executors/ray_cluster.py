@@ -128,6 +128,19 @@ def connected(workers: int | None) -> Iterator[None]:
         ray._private.worker._worker_logs_enabled = shows
 
 
+@contextmanager
+def said_where_it_is_lost() -> Iterator[None]:
+    """Say it where the cluster itself no longer answers; that of a single worker or node is said elsewhere."""
+    import ray
+
+    try:
+        yield
+    except (ray.exceptions.RayError, ConnectionError) as error:
+        raise EnvironmentGapError(
+            [f"the Ray cluster no longer answers ({_said(error)}); the same command goes on from what is finished"]
+        ) from error
+
+
 def _speak_as_we_do() -> None:
     """Have what Ray's Python part logs go where all else goes: with its import it took a way of its own to stderr."""
     logger = logging.getLogger("ray")
