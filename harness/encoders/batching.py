@@ -1,4 +1,4 @@
-"""Batches by token budget, longest first; a GPU that runs out of memory halves the budget and goes on."""
+"""Batches by token budget, longest first; where memory runs out the budget is halved, and the rest goes on."""
 
 from __future__ import annotations
 
@@ -12,11 +12,22 @@ logger = logging.getLogger(__name__)
 
 CPU_BATCH_TOKENS = 4096
 GPU_BATCH_TOKENS = 65536
+NO_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+"""What torch says in plain RuntimeErrors: its allocator on a processor, and libraries of a GPU."""
 
 
 def default_budget(device: str) -> int:
     """Return the padded tokens per batch that suit a device."""
     return CPU_BATCH_TOKENS if device == "cpu" else GPU_BATCH_TOKENS
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on a GPU or beside a processor."""
+    import torch
+
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(said in str(error) for said in NO_MEMORY)
 
 
 def plan_batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
@@ -45,8 +56,8 @@ def for_each_batch(
 ) -> int:
     """Call `encode_batch` with the indices of each batch; return the budget that held.
 
-    On `torch.OutOfMemoryError` (CUDA) the budget is halved for what is left, and the error is raised only when a
-    single text does not fit.
+    Where memory runs out (`is_out_of_memory`) the budget is halved for what is left, and the error is raised only when
+    a single text does not fit.
 
     Args:
         lengths: tokens of each text.
@@ -64,14 +75,14 @@ def for_each_batch(
             encode_batch(batch)
             if counters.on_batch:
                 counters.on_batch(len(batch))
-        except torch.OutOfMemoryError:
-            if len(batch) == 1:
+        except (RuntimeError, MemoryError) as error:
+            if len(batch) == 1 or not is_out_of_memory(error):
                 raise
             # Of what was tried, not of what was allowed: a small batch would come back unchanged.
             tried = len(batch) * max(lengths[index] for index in batch)
             budget = max(min(budget, tried) // 2, 1)
             counters.out_of_memory += 1
-            logger.warning("out of GPU memory at a batch of %d texts; going on with %d tokens", len(batch), budget)
+            logger.warning("out of memory at a batch of %d texts; going on with %d tokens", len(batch), budget)
             torch.cuda.empty_cache()
             rest = [*batch, *(index for later in pending for index in later)]
             pending = _planned(rest, lengths, budget, rope)

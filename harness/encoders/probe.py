@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from harness.encoders.batching import is_out_of_memory
 from harness.encoders.reading import Reading, read
 from harness.encoders.rope import rope_limit
 from harness.errors import EnvironmentGapError, HarnessError
@@ -42,8 +43,6 @@ CHANGED = 4
 """Tokens at a row's end that are turned round, to see whether those before them notice."""
 MOST_WORK = 5e10
 """Weights times tokens of a row that is made longer than a window; beyond it the window is taken on trust."""
-NO_MEMORY = "can't allocate memory"
-"""What torch says on a processor, in a bare RuntimeError."""
 TEXT = "The quick brown fox jumps over the lazy dog; 12 grey cats watch it from a wall, and then the rain begins."
 
 
@@ -140,9 +139,7 @@ def fault_of(error: Exception) -> str:
         Exception: `error` itself where memory ran out, which says nothing of the family: another way of reading, or a
             refusal by name, would hide it.
     """
-    import torch
-
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or NO_MEMORY in str(error):
+    if is_out_of_memory(error):
         raise error
     return f"{type(error).__name__}: {next(iter(str(error).splitlines()), 'without a word')}"
 

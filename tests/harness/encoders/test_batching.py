@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.encoders.base import Counters
-from harness.encoders.batching import CPU_BATCH_TOKENS, GPU_BATCH_TOKENS, default_budget, for_each_batch, plan_batches
+from harness.encoders.batching import (
+    CPU_BATCH_TOKENS,
+    GPU_BATCH_TOKENS,
+    default_budget,
+    for_each_batch,
+    is_out_of_memory,
+    plan_batches,
+)
 
 lengths_and_budget = st.tuples(st.lists(st.integers(0, 40), max_size=40), st.integers(1, 100))
 
@@ -80,6 +87,39 @@ def test_out_of_memory_halves_the_budget_and_goes_on() -> None:
     assert sorted(gpu.done) == list(range(9))
     assert counters.out_of_memory == 2
     assert [len(batch) for batch in gpu.refused] == [8, 4]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to "
+            "allocate 1600000000 bytes. Error code 12 (Cannot allocate memory)"
+        ),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        MemoryError("Unable to allocate 80.0 GiB for an array"),
+    ],
+)
+def test_memory_runs_out_on_a_processor_too(error: Exception) -> None:
+    """Where torch says so in a bare RuntimeError, and numpy in another."""
+    done: list[int] = []
+
+    def encode(batch: list[int]) -> None:
+        if len(batch) > 2:
+            raise error
+        done.extend(batch)
+
+    counters = Counters()
+    assert for_each_batch([4] * 8, 32, encode, counters) == 8
+    assert (sorted(done), counters.out_of_memory) == (list(range(8)), 2)
+
+
+def test_torch_still_says_it_in_these_words() -> None:
+    """What this machine's own allocator raises at a tensor that fits nowhere."""
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**46, dtype=torch.float64)
+    assert is_out_of_memory(caught.value)
 
 
 def test_texts_done_before_the_memory_ran_out_are_not_repeated() -> None:
