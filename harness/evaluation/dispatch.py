@@ -69,22 +69,25 @@ class Dispatch:
         """Take note of what came of a unit."""
         verdict = self.schedule.note(done)
         cell = done.unit.cell
-        if done.state == "waits":
+        if done.state == "waits" or (done.unit.step == "open" and verdict == "over" and done.failure is None):
             self.others.add(str(cell))
         if done.unit.step == "shard" and done.state == "done":
             made, of = self.schedule.shards_of(cell)
             self.reporter.report(ShardMade(cell=cell, made=made, of=of, was_there=done.was_there))
         if done.failure is not None and verdict == "given up":
             self._give_up(of_its_cell(done.failure, done.unit), done.unit)
-        elif done.failure is not None:
+        elif done.failure is not None and verdict == "again":
             said = f"{done.failure.error}: {done.failure.message}"
             self.reporter.report(Remark(text=f"{done.unit}: {said}; it is tried again, {ATTEMPTS} times in all"))
 
     def died(self, unit: Unit, why: str) -> None:
         """Take note of a unit whose worker is gone; `why` says how."""
-        if self.schedule.died(unit) == "given up":
+        verdict = self.schedule.died(unit)
+        if verdict == "given up":
             again = "the next run tries it again"
             self._give_up(of_its_cell(lost(unit.cell, self.plan, why, self.began), unit), unit)
+        elif verdict == "over":
+            again = "its cell had failed before"
         else:
             again = f"another worker tries it again, {ATTEMPTS} times in all"
         self.reporter.report(Remark(text=f"{unit}: {why}; {again}"))

@@ -29,6 +29,8 @@ class _Progress:
     """What it weighs against others."""
     waiting: deque[Unit]
     """What can be handed out now."""
+    held: deque[Unit] = field(default_factory=deque)
+    """What other runs are at; handed out again after `Schedule.release`."""
     running: int = 0
     shards: tuple[Shard, ...] = ()
     made: int = 0
@@ -36,7 +38,8 @@ class _Progress:
     attempts: Counter[tuple[str, int]] = field(default_factory=Counter)
 
 
-Verdict = Literal["goes on", "over", "given up"]
+Verdict = Literal["goes on", "again", "over", "given up"]
+"""again: the unit failed and is tried again. over: nothing is left to do for its cell. given up: nor could it be done."""
 
 
 class Schedule:
@@ -62,7 +65,6 @@ class Schedule:
             if unit.step == "open" or share(unit.cell, None)
         }
         self._share = share
-        self._held: set[str] = set()
         self._at: Counter[str] = Counter()
         """Model -> workers that are at one of its units."""
 
@@ -83,7 +85,7 @@ class Schedule:
 
     def take(self, model: str | None) -> Unit | None:
         """Return the next unit for a worker that has `model` loaded; None where there is none now."""
-        free = [one for name, one in self._cells.items() if one.waiting and name not in self._held]
+        free = [one for one in self._cells.values() if one.waiting]
         if not free:
             return None
         own = [one for one in free if one.cell.model == model]
@@ -97,16 +99,17 @@ class Schedule:
 
     def release(self) -> None:
         """Let what other runs held be tried again."""
-        self._held.clear()
+        for one in self._cells.values():
+            one.waiting.extend(one.held)
+            one.held.clear()
 
     def note(self, done: Done) -> Verdict:
-        """Take a unit back; `given up` where its failure is now that of the cell."""
+        """Take a unit back, and say what that means for its cell."""
         one = self._back(done.unit)
         if one.is_over:
-            return "goes on"
+            return "over"
         if done.state == "held":
-            one.waiting.append(done.unit)
-            self._held.add(str(one.cell))
+            one.held.append(done.unit)
             return "goes on"
         if done.state == "waits":
             return self._end(one)
@@ -114,6 +117,8 @@ class Schedule:
             return self._again(one, done.unit, is_hopeless=done.state == "hopeless")
         if done.unit.step == "open":
             self._opened(one, done.shards)
+            if not done.shards and not self._share(one.cell, None):
+                return self._end(one)
         elif done.unit.step == "shard":
             one.made += 1
         else:
@@ -123,7 +128,7 @@ class Schedule:
     def died(self, unit: Unit) -> Verdict:
         """Take back a unit whose worker is gone."""
         one = self._back(unit)
-        return "goes on" if one.is_over else self._again(one, unit, is_hopeless=unit.step == "whole")
+        return "over" if one.is_over else self._again(one, unit, is_hopeless=unit.step == "whole")
 
     def shards_of(self, cell: Cell) -> tuple[int, int]:
         """Return how many of a cell's shards of this run are made, and how many there are."""
@@ -149,22 +154,23 @@ class Schedule:
         )
 
     def _close_when_made(self, one: _Progress) -> Verdict:
-        if one.shards and not one.waiting and not one.running and not one.is_over:
+        if one.shards and not one.waiting and not one.held and not one.running:
             one.waiting.append(Unit(step="close", cell=one.cell, shards=one.shards))
-        return "over" if one.is_over else "goes on"
+        return "goes on"
 
     def _again(self, one: _Progress, unit: Unit, *, is_hopeless: bool) -> Verdict:
         tried = unit.step, unit.number
         one.attempts[tried] += 1
         if not is_hopeless and one.attempts[tried] < ATTEMPTS:
             one.waiting.append(unit)
-            return "goes on"
+            return "again"
         self._end(one)
         return "given up"
 
     def _end(self, one: _Progress) -> Verdict:
         one.is_over = True
         one.waiting.clear()
+        one.held.clear()
         return "over"
 
 
