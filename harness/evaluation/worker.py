@@ -16,7 +16,7 @@ from harness.encoders import loading
 from harness.encoders.checked import CheckedEncoder
 from harness.errors import HarnessError, ResultsNotWrittenError
 from harness.evaluation import rationale_samples
-from harness.evaluation.events import Finished, Phase, Progress, Reporter, Started
+from harness.evaluation.events import Finished, Phase, Progress, Remark, Reporter, Started
 from harness.evaluation.made_by import maker_of
 from harness.evaluation.record import described, failure_of, note_names, provenance_of, score_of
 from harness.evaluation.units import Done, State, Unit
@@ -61,14 +61,14 @@ class Worker:
         Raises:
             ResultsNotWrittenError: nothing more can be committed.
         """
-        if unit.step in ("whole", "close"):
-            return self._score_cell(unit)
         began = datetime.now(UTC).isoformat(timespec="seconds")
         candidate = self._candidate_of(unit.cell)
         try:
             if unit.step == "open":
                 return self._open(unit, candidate)
-            return self._make(unit, candidate)
+            if unit.step == "shard":
+                return self._make(unit, candidate)
+            return self._score_cell(unit, candidate)
         except ResultsNotWrittenError:
             raise
         except (Exception, SystemExit) as error:  # noqa: BLE001 - it becomes a Failure, here or after further attempts
@@ -95,17 +95,18 @@ class Worker:
         cell, (shard,) = unit.cell, unit.shards
         encoder = self._encoder_of(cell, candidate)
         job, sharding = self._job(cell, candidate), sharding_of(cell.task.engine)
-        if sharding.is_made(job, shard, encoder):
-            return Done(unit=unit, state="done", was_there=True)
         with self.store.claim(f"{cell.key}.{unit.number}") as claimed:
             if not claimed:
                 return Done(unit=unit, state="held")
+            if sharding.is_made(job, shard, encoder):  # under its lock: another run may just have made it
+                return Done(unit=unit, state="done", was_there=True)
+            self._say_damage(cell, job)
             self.reporter.report(Phase(cell=cell, name="evaluating"))
             encoder.progress = lambda count: self.reporter.report(Progress(cell=cell, texts=count))
             sharding.make(job, self._data_of(cell, candidate), shard, encoder)
         return Done(unit=unit, state="done")
 
-    def _score_cell(self, unit: Unit) -> Done:
+    def _score_cell(self, unit: Unit, candidate: Candidate) -> Done:
         """Score a cell, whole or from its shards, unless another process does or has done so."""
         cell = unit.cell
         with self.store.claim(str(cell.key)) as claimed:
@@ -115,7 +116,6 @@ class Worker:
                 result = self.store.get(cell.task.name, cell.key)
                 self.reporter.report(Finished(cell=cell, result=result, seconds=0.0))
                 return Done(unit=unit, state="done", was_there=True)
-            candidate = self._candidate_of(cell)
             if unit.step == "close" and self.is_part and not self._are_made(unit, candidate):
                 return Done(unit=unit, state="waits")
             self._run_cell(unit, candidate)
@@ -190,6 +190,7 @@ class Worker:
             encoder.progress = lambda _: None
         job = self._job(cell, candidate)
         with self._using(unit, job, encoder) as shards:
+            self._say_damage(cell, job)
             outcome = backend_of(cell.task.engine)(job, encoder)
             counters = encoder.take_counters()
             provenance = provenance_of(cell, candidate, began) | {
@@ -211,6 +212,10 @@ class Worker:
             if outcome.examples:
                 provenance["rationale_samples"] = _keep_rationales(cell, encoder, outcome, self.store)
         return self.store.put_score(score_of(cell, outcome, provenance), outcome.items, outcome.unit)
+
+    def _say_damage(self, cell: Cell, job: Job) -> None:
+        for one in job.files.damaged if job.files else ():
+            self.reporter.report(Remark(text=f"{cell}: a shard was not whole and is made again: {one}"))
 
     def _using(self, unit: Unit, job: Job, encoder: CheckedEncoder) -> AbstractContextManager[dict[str, Any]]:
         if unit.step == "whole":

@@ -89,7 +89,7 @@ class ShardFiles:
             why = str(error)
         with suppress(OSError):
             path.unlink(missing_ok=True)
-        self.damaged.append(f"{path.parent.name}/{path.name}: {why}")
+        self.damaged.append(f"{_called(path)}: {why}")
         logger.warning("%s: not a whole shard (%s); it is made again", path, why)
         return None
 
@@ -131,7 +131,7 @@ class ShardFiles:
                 "ids": ids,
                 "rows": rows.pop(),
                 "files": files,
-                "facts": dict(facts or {}),
+                "facts": {**(facts or {}), **self._was_damaged(path)},
             }
             content = json.dumps(record | {"digest": digest(record)}, indent=1, ensure_ascii=True)
             write_atomically(path, content.encode("ascii"))
@@ -140,6 +140,15 @@ class ShardFiles:
             raise ResultsNotWrittenError(
                 [f"{path}: cannot be written ({why}); what is committed is kept, and the same command goes on"]
             ) from error
+
+    def _was_damaged(self, path: Path) -> dict[str, list[str]]:
+        """Return what a shard's facts say of the file that it stands in for; nothing where there was none."""
+        own = [one for one in self.damaged if one.startswith(_called(path))]
+        return {"damaged": own} if own else {}
+
+
+def _called(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
 
 
 def read_record(path: Path) -> dict[str, Any]:

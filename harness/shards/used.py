@@ -17,6 +17,7 @@ class ShardsUsed:
         self._remade: list[str] = []
         self._hardware: list[Any] = []
         self._seconds = 0.0
+        self._damaged: list[str] = []
 
     def note(self, name: str, stored: StoredShard | None) -> None:
         """Take note of a shard; None: it is lost or damaged, and what was in it is made when it is asked for."""
@@ -25,6 +26,7 @@ class ShardsUsed:
             self._remade.append(name)
             return
         self._seconds += float(stored.facts.get("seconds", 0.0))
+        self._damaged += stored.facts.get("damaged", [])
         if stored.facts["hardware"] not in self._hardware:
             self._hardware.append(stored.facts["hardware"])
 
@@ -33,7 +35,7 @@ class ShardsUsed:
         return {
             "count": self._count,
             "remade": self._remade,
-            "damaged": list(self._files.damaged),
+            "damaged": [*self._damaged, *self._files.damaged],
             "hardware": self._hardware,
             "seconds": round(self._seconds, 3),
         }
