@@ -39,7 +39,7 @@ class _Progress:
 
 
 Verdict = Literal["goes on", "again", "over", "given up"]
-"""again: the unit failed and is tried again. over: nothing is left to do for its cell. given up: nor could it be done."""
+"""again: the unit failed and is tried again. over: nothing is left to do for its cell. given up: for it failed."""
 
 
 class Schedule:

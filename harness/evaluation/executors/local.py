@@ -147,7 +147,7 @@ class Crew:
     """By their pipe."""
     hired: int = 0
     stillborn: int = 0
-    """Processes that ended before they were ready; where all do, no more are started."""
+    """Processes that ended before they were ready, one after the other; where all do, no more are started."""
     work: Callable[..., None] = field(default_factory=lambda: _work)
     """What a process does."""
 
@@ -208,7 +208,7 @@ class Crew:
         if isinstance(told, HarnessError):  # ends the run for all
             raise told
         if told == READY:
-            hand.is_ready = True
+            hand.is_ready, self.stillborn = True, 0
         elif isinstance(told, Done):
             hand.unit = None
             self.dispatch.back(told)
@@ -267,6 +267,7 @@ def ending(code: int) -> str:
 
 def _work(plan: Plan, options: RunOptions, pipe: Any, number: int, threads: int) -> None:
     """Be worker process `number`: do the units that come, until the pipe ends."""
+    _leave_with_parent()
     _take_a_device(number)
     quiet(options.results)
     import torch
@@ -274,13 +275,29 @@ def _work(plan: Plan, options: RunOptions, pipe: Any, number: int, threads: int)
     torch.set_num_threads(threads)
     sender = _Sender(pipe)
     worker = worker_of(plan, options, sender)
-    with suppress(KeyboardInterrupt, EOFError, _ParentGone):  # the parent says so, or is not there to be told
+    # The parent says so, or is not there to be told.
+    with suppress(KeyboardInterrupt, EOFError, ConnectionResetError, _ParentGone):
         sender.send(READY)
         try:
             while True:
                 sender.send(worker.do(pipe.recv()))
         except HarnessError as error:
             sender.send(error)
+
+
+def _leave_with_parent() -> None:
+    """End this process with the one that started it, whatever it is at: what is half done would be in the way.
+
+    A worker that is at a unit for hours, or hangs, would hold that unit's lock, and the next run would wait for it.
+    """
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, name="leaves with its parent", daemon=True).start()
 
 
 def _take_a_device(number: int) -> None:
@@ -317,5 +334,5 @@ class _Sender:
         """Send it; a worker whose parent is gone has nobody to work for, and leaves."""
         try:
             self.pipe.send(told)
-        except BrokenPipeError as error:
+        except (BrokenPipeError, ConnectionResetError) as error:
             raise _ParentGone from error
