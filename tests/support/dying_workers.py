@@ -14,11 +14,14 @@ from cells_support import make_score
 
 from harness.errors import EnvironmentGapError
 from harness.evaluation.events import Finished, Started
+from harness.evaluation.executors import local
 from harness.evaluation.executors.local import READY
 from harness.evaluation.options import RunOptions
 from harness.evaluation.units import Done
+from harness.evaluation.worker import Worker
 from harness.plan.cells import Plan
 from harness.results.store import Store
+from harness.shards.cut import Shard
 
 
 def _killed() -> None:
@@ -82,3 +85,29 @@ def hangs(plan: Plan, options: RunOptions, pipe: Any, *rest: Any) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     ENDINGS["hang"] = lambda: time.sleep(600)
     work(plan, options, pipe, *rest)
+
+
+SHARD = Shard(part="p", split="s", subset="d", role=None, start=0, stop=9, ids="", weight=1.0)
+
+
+def hangs_at_shards(plan: Plan, options: RunOptions, pipe: Any, *_: Any) -> None:
+    """Cut every cell into one shard, and come to no end with it."""
+    pipe.send(READY)
+    with suppress(EOFError):
+        while True:
+            unit = pipe.recv()
+            pipe.send(Started(cell=unit.cell))
+            if unit.step == "shard":
+                time.sleep(600)
+            pipe.send(Done(unit=unit, state="done", shards=(SHARD,)))
+
+
+def hangs_as_it_is(plan: Plan, options: RunOptions, pipe: Any, *rest: Any) -> None:
+    """Be a worker of the executor's own that comes to no end with its first unit, and tells its id."""
+
+    def hang(*_: Any) -> None:
+        (options.results / f"{os.getpid()}.pid").touch()
+        time.sleep(600)
+
+    Worker.do = hang  # type: ignore[method-assign,assignment]
+    local._work(plan, options, pipe, *rest)

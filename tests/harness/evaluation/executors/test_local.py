@@ -5,11 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from dying_workers import ENDINGS, has_no_room, never_begins, work
+from dying_workers import ENDINGS, hangs, hangs_as_it_is, hangs_at_shards, has_no_room, never_begins, work
 from suites_support import planned
 
 from harness.errors import EnvironmentGapError, ExitCode, InputError
@@ -19,6 +20,8 @@ from harness.evaluation.events import Event, Finished, Remark, Started
 from harness.evaluation.executors.local import Crew, ending
 from harness.evaluation.options import RunOptions
 from harness.evaluation.run import run
+from harness.evaluation.schedule import Schedule
+from harness.evaluation.units import Unit
 from harness.plan.cells import Plan
 from harness.results.records import Failure, Score
 from harness.results.store import Store
@@ -132,6 +135,101 @@ def test_an_executor_that_does_nothing_leaves_failures(tmp_path: Path, monkeypat
         outcome = run(plan.suite, RunOptions(results=tmp_path / "results"), told)
         assert outcome.exit_code == ExitCode.CELLS_FAILED
         assert len(told.remarks()) == 1
+
+
+def test_a_cell_that_hangs_is_a_failure_and_the_others_are_scored(tmp_path: Path) -> None:
+    """After --cell-timeout, though its process is deaf to SIGTERM; it is tried once."""
+    plan = plan_of(tmp_path, "one", "die-hang", "two")
+    told = Told()
+    watched(plan, tmp_path / "results", told, workers=2, does=hangs, cell_timeout=1.0)
+    found = {cell.task.name: Store(tmp_path / "results").get(cell.task.name, cell.key) for cell in plan.cells}
+    lost = found.pop("die-hang")
+    assert isinstance(lost, Failure)
+    assert "worked on it for more than 1.0 s (--cell-timeout), and was ended" in lost.message
+    assert all(isinstance(one, Score) for one in found.values())
+    assert multiprocessing.active_children() == []
+
+
+def test_a_shard_that_hangs_is_tried_three_times(tmp_path: Path) -> None:
+    """Then it is the failure of its cell, which names it."""
+    plan = plan_of(tmp_path, "one")
+    told = Told()
+    schedule = Schedule([Unit(step="open", cell=plan.cells[0])])
+    options = RunOptions(results=tmp_path / "results", workers=1, cell_timeout=0.5)
+    dispatch = Dispatch(plan=plan, schedule=schedule, store=Store(options.results), reporter=told)
+    crew = Crew(dispatch=dispatch, plan=plan, options=options, work=hangs_at_shards)
+    try:
+        crew.run()
+    finally:
+        crew.dismiss()
+    lost = dispatch.store.get("one", plan.cells[0].key)
+    assert isinstance(lost, Failure)
+    assert lost.message.startswith("shard p s/d [0:9]: worker 2 worked on it for more than 0.5 s")
+    assert [one.endswith("another worker tries it again, 3 times in all") for one in told.remarks()] == [
+        True,
+        True,
+        False,
+    ]
+
+
+def test_early_deaths_apart_from_each_other_do_not_end_the_hiring(tmp_path: Path) -> None:
+    """Two processes in all that die before they are ready are no reason to start none any more."""
+    plan = plan_of(tmp_path, "one", "die-SIGKILL", "two", "die-SIGSEGV", "three")
+    options = RunOptions(results=tmp_path / "results", workers=1)
+    dispatch = Dispatch.of(plan, plan.cells, options, Told(), longest_first=True)
+    crew = Crew(dispatch=dispatch, plan=plan, options=options, work=work)
+    hire = Crew._hire
+
+    def hired(self: Crew) -> bool:
+        self.work = never_begins if self.hired % 2 else work
+        return hire(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Crew, "_hire", hired)
+        options = RunOptions(results=tmp_path / "results", workers=2)
+        crew.options = options
+        try:
+            crew.run()
+        finally:
+            crew.dismiss()
+    found = [Store(tmp_path / "results").get(cell.task.name, cell.key) for cell in plan.cells]
+    assert [type(one) for one in found] == [Score, Failure, Score, Failure, Score]
+
+
+def drive(plan: Plan, results: Path) -> None:
+    """Be the driver of workers that come to no end."""
+    watched(plan, results, Told(), workers=2, does=hangs_as_it_is)
+
+
+def test_workers_leave_when_the_driver_is_killed_though_they_hang(tmp_path: Path) -> None:
+    """A hanging one would keep the lock of its unit, and the next run would wait for it for ever."""
+    results = tmp_path / "results"
+    results.mkdir()
+    driver = multiprocessing.get_context("spawn").Process(target=drive, args=(plan_of(tmp_path, "one", "two"), results))
+    driver.start()
+    try:
+        assert until(lambda: len(list(results.glob("*.pid"))) == 2, 120)
+    finally:
+        driver.kill()
+        driver.join()
+    pids = [int(path.stem) for path in results.glob("*.pid")]
+    assert until(lambda: not any(lives(one) for one in pids), 15)
+
+
+def lives(process: int) -> bool:
+    """Return whether a process is there and has not ended."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Wait for a condition; returns whether it came."""
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends and not condition():
+        time.sleep(0.1)
+    return condition()
 
 
 def test_a_worker_that_finds_the_disk_full_ends_the_run(tmp_path: Path) -> None:
