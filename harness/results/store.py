@@ -8,6 +8,7 @@ says which model it was run for; `names/` has the other models whose cell it is 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 ITEMS, RATIONALES = "per-item results", "rationales to read"
 """What stands beside a record."""
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What a file system answers that has no locks."""
 ESCAPED = "backslashreplace"
 """How a record holds half a surrogate pair, as an error may name one: by an escape of JSON, which reads back."""
 
@@ -199,7 +202,11 @@ class Store:
 
     @contextmanager
     def claim(self, key: str) -> Iterator[bool]:
-        """Hold the cell's lock for the duration, if no other process does; yields whether it is held."""
+        """Hold the cell's lock for the duration; yields False where another process does.
+
+        Only work is saved by it. On a network disk without locks it is taken as held: two processes may then do the
+        same, and commit the same.
+        """
         path = self._made("locks") / f"{key}.lock"
         lock = FileLock(path)
         try:
@@ -207,8 +214,14 @@ class Store:
         except Timeout:
             yield False
             return
+        except NotImplementedError:  # as filelock says ENOSYS
+            yield True
+            return
         except OSError as error:
-            raise not_written(path, error) from error
+            if error.errno not in NO_LOCKS:
+                raise not_written(path, error) from error
+            yield True
+            return
         try:
             yield True
         finally:

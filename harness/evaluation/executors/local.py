@@ -148,6 +148,8 @@ class Crew:
     hired: int = 0
     stillborn: int = 0
     """Processes that ended before they were ready, one after the other; where all do, no more are started."""
+    released: float = 0.0
+    """When units that other runs held were last let be tried again."""
     work: Callable[..., None] = field(default_factory=lambda: _work)
     """What a process does."""
 
@@ -162,7 +164,9 @@ class Crew:
             self._give()
             for pipe in wait(list(self.hands), timeout=WAIT_SECONDS):
                 self._listen(self.hands[pipe])
-            self.dispatch.schedule.release()
+            if time.monotonic() - self.released > WAIT_SECONDS:  # else a unit that another run holds is asked for again
+                self.released = time.monotonic()  # as fast as pipes can carry it
+                self.dispatch.schedule.release()
             self._end_those_that_hang()
 
     def _hire(self) -> bool:

@@ -31,6 +31,8 @@ from harness.writing import in_words
 
 PLACE_SECONDS = 120.0
 """For the cluster to find a place for a first worker, where none is at work."""
+IN_KEYS = ("encoder-verdict", "mteb", "lm-eval")
+"""What scores a cell: its version is in the cell's key, as this machine has it."""
 LAST_EVENTS_SECONDS = 10.0
 """For events that were asked for before a unit was done."""
 
@@ -127,6 +129,8 @@ class Crew:
     hired: int = 0
     unfit: dict[str, str] = field(default_factory=dict)
     """Id of a node that cannot be used -> why."""
+    folder_is_unseen: bool = False
+    """Whether that is why one of them cannot."""
     stillborn: list[str] = field(default_factory=list)
     """Why actors ended before they were ready, since one was; where all do, no more are asked for."""
     since: float = field(default_factory=time.monotonic)
@@ -168,7 +172,8 @@ class Crew:
             if self.unfit and not fit:
                 if self.hands:
                     return
-                raise EnvironmentGapError([*self.unfit.values(), self._no_shared_folder()])
+                advice = [self._no_shared_folder()] if self.folder_is_unseen else []
+                raise EnvironmentGapError([*self.unfit.values(), *advice])
             self._ask_for_one(fit)
 
     def _no_shared_folder(self) -> str:
@@ -257,20 +262,28 @@ class Crew:
     def _begins(self, hand: Hand, place: Place) -> None:
         """Take up a worker that is ready, if it can be of use."""
         self.stillborn.clear()
-        if not place.sees_results:
-            self.unfit[place.node] = (
-                f"node {place.name} does not see the results folder {self.options.results}, and is not used"
-            )
-            self.dispatch.report(Remark(text=self.unfit[place.node]))
+        why = self._why_unfit(place)
+        if why is not None:
+            self.unfit[place.node] = why
+            self.dispatch.report(Remark(text=why))
             self._drop(hand)
             return
         hand.place = place
         if not place.has_folder:
             self.dispatch.report(Remark(text=f"{hand}: no folder {os.getcwd()}, relative paths lead nowhere there"))
-        here = environment.versions()
-        others = [f"{name} {has}" for name, has in place.versions.items() if has != here[name]]
+        others = _other_versions(place)
         if others:
             self.dispatch.report(Remark(text=f"{hand} has other versions than this machine: {first_few(others)}"))
+
+    def _why_unfit(self, place: Place) -> str | None:
+        """Return why a node cannot be used; None where it can."""
+        if not place.sees_results:
+            self.folder_is_unseen = True
+            return f"node {place.name} does not see the results folder {self.options.results}, and is not used"
+        scoring = [one for one in _other_versions(place) if one.split()[0] in IN_KEYS]
+        if scoring:  # a cell would be kept under a key that says otherwise
+            return f"node {place.name} scores by {' and '.join(scoring)}, unlike this machine, and is not used"
+        return None
 
     def _end_those_that_hang(self) -> None:
         most = self.options.cell_timeout
@@ -302,6 +315,12 @@ class Crew:
         """End the actors that are left, whatever the run ended with."""
         for hand in list(self.hands):
             self._drop(hand)
+
+
+def _other_versions(place: Place) -> list[str]:
+    """Return the packages of a node that are of another version than here, with that version."""
+    here = environment.versions()
+    return [f"{name} {has}" for name, has in place.versions.items() if has != here[name]]
 
 
 def _how_it_ended(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
 import signal
 import socket
@@ -24,7 +25,7 @@ OBJECT_STORE_BYTES = 128 * 2**20
 """Of a cluster of our own: nothing large is ever put there."""
 SENT = ("HARNESS_", "HF_", "MTEB_", "TRANSFORMERS_", "TOKENIZERS_")
 """How the names of environment variables begin that a cell depends on: actors get them as the driver has them."""
-SECRET = ("TOKEN", "SECRET", "PASSWORD")
+SECRET = re.compile(r"(TOKEN|SECRET|PASSWORD|KEY)(_|$)")
 """In names of variables that are not sent: Ray shows an actor's environment to whoever looks at the cluster."""
 
 
@@ -94,7 +95,7 @@ def in_words() -> str:
 def environment_of(threads: int) -> dict[str, str]:
     """Return the environment variables that an actor of so many threads is started with."""
     sent = {name: value for name, value in os.environ.items() if name.startswith(SENT)}
-    sent = {name: value for name, value in sent.items() if not any(one in name for one in SECRET)}
+    sent = {name: value for name, value in sent.items() if not SECRET.search(name)}
     return sent | {"OMP_NUM_THREADS": str(threads)}
 
 

@@ -225,3 +225,19 @@ def test_locks_that_are_held_are_counted(store: Store) -> None:
         with store.claim("a" * 20) as free:
             assert free
     assert store.locks_held() == 0
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOLCK, "No locks available"), NotImplementedError("no flock here")])
+def test_a_disk_without_locks_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Two may then be at one cell, which commits the same twice; a folder that cannot be written still ends the run."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(store_module.FileLock, "acquire", refuse)
+    with Store(tmp_path).claim("k") as mine, Store(tmp_path).claim("k") as too:
+        assert mine
+        assert too
+    error = OSError(errno.EROFS, os.strerror(errno.EROFS))
+    with pytest.raises(ResultsNotWrittenError, match="read-only"), Store(tmp_path).claim("k"):
+        pass

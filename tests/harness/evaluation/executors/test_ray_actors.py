@@ -22,6 +22,7 @@ from local_hub import write_hub
 from ray_support import ActingRayWorker, processes_with
 from suites_support import planned
 
+from harness import environment
 from harness.errors import EnvironmentGapError, ExitCode, ResultsNotWrittenError
 from harness.evaluation.dispatch import Dispatch
 from harness.evaluation.events import Event, Finished, Phase, Remark, ShardMade, Started
@@ -401,7 +402,32 @@ def test_an_actor_has_the_settings_of_the_run_and_no_secrets(monkeypatch: pytest
     """Ray shows them to whoever looks at the cluster."""
     monkeypatch.setenv("HARNESS_HUB", "/data/hub")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
+    for secret in ("HF_TOKEN", "HARNESS_API_KEY", "HF_TOKEN_PATH"):
+        monkeypatch.setenv(secret, "hf_secret")
     sent = environment_of(3)
     assert (sent["HARNESS_HUB"], sent["HF_HUB_OFFLINE"], sent["OMP_NUM_THREADS"]) == ("/data/hub", "1", "3")
-    assert "HF_TOKEN" not in sent
+    assert sent["TOKENIZERS_PARALLELISM"] == "false"
+    assert "hf_secret" not in sent.values()
+
+
+@pytest.mark.parametrize(
+    ("name", "is_used"), [("mteb", False), ("lm-eval", False), ("encoder-verdict", False), ("torch", True)]
+)
+def test_a_node_that_scores_by_another_version_is_not_used(tmp_path: Path, name: str, is_used: bool) -> None:
+    """Its score would be kept under a key that names the version here."""
+    versions = environment.versions() | {name: "0.0.1"}
+    place = Place(node="n", name="there", pid=1, sees_results=True, has_folder=True, versions=versions)
+    told = Told()
+    plan = plan_of(tmp_path, "one")
+    options = RunOptions(results=tmp_path)
+    crew = Crew(
+        dispatch=Dispatch.of(plan, plan.cells, options, told, longest_first=True),
+        plan=plan,
+        options=options,
+        wanted=Wanted(actors=1, threads=1, gpus=0),
+        token=Token(path=tmp_path, text=""),
+    )
+    why = crew._why_unfit(place)
+    assert (why is None) == is_used
+    assert is_used or f"{name} 0.0.1" in str(why)
