@@ -43,6 +43,8 @@ class Dispatch:
     began: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     begun: dict[str, float] = field(default_factory=dict)
     """Cells that a worker has come to -> when."""
+    ended: set[str] = field(default_factory=set)
+    """Cells whose result was told."""
     others: set[str] = field(default_factory=set)
     """Cells that this run is not to finish: those of its other parts, and those that lack shards of theirs."""
 
@@ -56,13 +58,20 @@ class Dispatch:
         return cls(plan=plan, schedule=schedule, store=Store(options.results), reporter=reporter, others=others)
 
     def report(self, event: Event) -> None:
-        """Pass on what a worker tells; that a cell is begun, once, and how long it took, over all its steps."""
+        """Pass on what a worker tells; that a cell is begun and ended once, and how long it took over all its steps.
+
+        A worker may die between telling a result and handing the unit back.
+        """
         if isinstance(event, Started):
             if str(event.cell) in self.begun:
                 return
             self.begun[str(event.cell)] = time.perf_counter()
-        elif isinstance(event, Finished) and str(event.cell) in self.begun:
-            event = replace(event, seconds=time.perf_counter() - self.begun[str(event.cell)])
+        elif isinstance(event, Finished):
+            if str(event.cell) in self.ended:
+                return
+            self.ended.add(str(event.cell))
+            if str(event.cell) in self.begun:
+                event = replace(event, seconds=time.perf_counter() - self.begun[str(event.cell)])
         self.reporter.report(event)
 
     def back(self, done: Done) -> None:

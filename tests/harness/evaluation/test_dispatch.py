@@ -150,6 +150,22 @@ def test_a_cell_is_begun_once_over_all_its_steps(cut: tuple[Dispatch, Told, Cell
     assert 100 <= event.seconds < 160
 
 
+def test_a_result_is_told_once_though_its_worker_dies_before_the_unit_is_back(
+    cut: tuple[Dispatch, Told, Cell],
+) -> None:
+    """The next worker finds it and tells it again."""
+    dispatch, told, cell = cut
+    for _ in range(2):
+        dispatch.back(Done(unit=taken(dispatch), state="done"))
+    close = taken(dispatch)
+    dispatch.report(Finished(cell=cell, result=None, seconds=0.5))
+    died(dispatch, close)
+    dispatch.report(Finished(cell=cell, result=None, seconds=0.0))
+    dispatch.back(Done(unit=taken(dispatch), state="done", was_there=True))
+    assert len(told.of(Finished)) == 1
+    assert dispatch.schedule.is_over
+
+
 def test_cells_of_other_parts_are_named(plan: Plan, tmp_path: Path) -> None:
     """Those that are not this part's, those that must wait, and those that were opened and found to be another's."""
     told = Told()
