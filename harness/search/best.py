@@ -1,8 +1,8 @@
 """The best k documents of every query while blocks of scores go by: a reservoir a query, all of them at once.
 
 What does not reach the k-th best so far is passed over in one comparison; what does is put behind the best ones, and a
-query's reservoir is cut down to k when it is full. Of n documents in no special order some k * ln(n / k) get that far,
-so that a block costs little more than its matrix product.
+query's reservoir is cut down to k when it is full. Of n documents in no special order little more than
+k * ln(n / k) get that far, so that a block costs little more than its matrix product.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from harness.search.keys import NOTHING, keys_of, scores_of
 
 ROWS_AT_ONCE = 512
 """Reservoirs that are cut down in one go, so that their copy stays small."""
+OFTEN = 4
+"""A reservoir is full when a quarter of a block has come in behind the best k: what is passed over is then up to date,
+and cuts are still few."""
 
 
 class ScoreNotFiniteError(ValueError):
@@ -37,10 +40,10 @@ class Best:
         import torch
 
         self._k = k
-        self._keys = torch.full((queries, k + room), NOTHING, dtype=torch.int64, device=device)
+        self._full = k + min(k, room // OFTEN)
+        self._keys = torch.full((queries, self._full + room), NOTHING, dtype=torch.int64, device=device)
         self._used = torch.zeros(queries, dtype=torch.int64, device=device)
-        self._least_score = torch.full((queries,), -torch.inf, device=device)
-        self._least_key = torch.full((queries,), NOTHING, dtype=torch.int64, device=device)
+        self._least = torch.full((queries,), -torch.inf, device=device)
 
     def add(self, first: int, scores: Any, places: Any) -> None:
         """Take what is good enough of a block.
@@ -55,17 +58,20 @@ class Best:
         """
         import torch
 
+        rows = torch.arange(len(scores), device=scores.device)
+        used = self._used[first : first + len(scores)]
         # Documents that tie with the k-th best come along: the keys decide between them.
-        rows, columns = _not_below(scores, self._least_score[first : first + len(scores)])
-        keys = keys_of(finite(scores[rows, columns]), places[columns])
-        rows = rows + first
-        better = keys > self._least_key[rows]
-        rows, keys = rows[better], keys[better]
-        counts = torch.bincount(rows, minlength=len(self._used))
-        self._cut(torch.nonzero(self._used + counts > self._keys.shape[1])[:, 0])
-        within = torch.arange(len(rows), device=rows.device) - (torch.cumsum(counts, 0) - counts)[rows]
-        self._keys[rows, self._used[rows] + within] = keys  # rows come in order, so `within` counts up in each
-        self._used += counts
+        flat = _not_below(scores, self._least[first : first + len(scores)])
+        ends = torch.searchsorted(flat, (rows + 1) * scores.shape[1])
+        counts = torch.diff(ends, prepend=ends.new_zeros(1))
+        columns = flat - torch.repeat_interleave(rows * scores.shape[1], counts)
+        keys = keys_of(finite(scores.reshape(-1).index_select(0, flat)), places.index_select(0, columns))
+        # A row's first one goes behind what its reservoir holds, and the others behind that.
+        shift = (first + rows) * self._keys.shape[1] + used - (ends - counts)
+        free = torch.arange(len(flat), device=flat.device) + torch.repeat_interleave(shift, counts)
+        self._keys.view(-1).scatter_(0, free, keys)
+        used += counts
+        self._cut(first + torch.nonzero(used >= self._full)[:, 0])
 
     def taken(self) -> NDArray[np.int64]:
         """Return (queries, k) keys, the best first; `NOTHING` where a query has fewer documents."""
@@ -79,17 +85,15 @@ class Best:
         return keys
 
     def _cut(self, full: Any) -> None:
-        """Keep the best k of the reservoirs `full`, which hold more."""
-        import torch
-
+        """Keep the best k of the reservoirs `full`, which hold that many or more."""
         for start in range(0, len(full), ROWS_AT_ONCE):
             rows = full[start : start + ROWS_AT_ONCE]
-            best = torch.topk(self._keys[rows], self._k, dim=1, sorted=False).values
-            self._keys[rows, self._k :] = NOTHING
+            held = int(self._used[rows].amax())
+            best = _best(self._keys[:, :held][rows], self._k)
+            self._keys[rows, self._k : held] = NOTHING
             self._keys[rows, : self._k] = best
             self._used[rows] = self._k
-            self._least_key[rows] = best.amin(dim=1)
-            self._least_score[rows] = scores_of(self._least_key[rows])
+            self._least[rows] = scores_of(best.amin(dim=1))
 
 
 def finite(scores: Any) -> Any:
@@ -101,12 +105,18 @@ def finite(scores: Any) -> Any:
     return scores
 
 
-def _not_below(scores: Any, least: Any) -> tuple[Any, Any]:
-    """Return rows and columns, both (n,), where `scores` are not below the `least` of their row; NaN never is below."""
-    # On a processor numpy takes a tenth of torch's time.
-    flat = by_numpy(scores, least) if scores.device.type == "cpu" else by_torch(scores, least)
-    rows = flat // scores.shape[1]
-    return rows, flat - rows * scores.shape[1]
+def _best(keys: Any, k: int) -> Any:
+    """Return (n, k) int64, in no order: the greatest of each row of `keys`, (n, m) with m at least k."""
+    import torch
+
+    if keys.device.type == "cpu":  # numpy takes a tenth of torch's time, here and below
+        return torch.from_numpy(np.partition(keys.numpy(), -k, axis=1)[:, -k:])
+    return torch.topk(keys, k, dim=1, sorted=False).values
+
+
+def _not_below(scores: Any, least: Any) -> Any:
+    """Return (n,) int64: places in (q, n) `scores`, row after row, not below their row's `least`; NaN never is."""
+    return by_numpy(scores, least) if scores.device.type == "cpu" else by_torch(scores, least)
 
 
 def by_numpy(scores: Any, least: Any) -> Any:

@@ -73,7 +73,8 @@ def search(
         ValueError: the blocks leave documents out, repeat some or hold more than there are ids.
     """
     k = min(k, len(ranks.of))
-    width = min(TILE_DOCUMENTS, max(LEAST_TILE, RESERVOIRS // (8 * max(1, len(queries)))))
+    # Ten bytes: a key has eight, and beyond the k a reservoir has room for a tile and a quarter (`best.OFTEN`).
+    width = min(TILE_DOCUMENTS, max(LEAST_TILE, RESERVOIRS // (10 * max(1, len(queries)))))
     height = max(1, TILE_SCORES // width)
     asked = comparison.prepared(_tensor(queries, device))
     best = Best(len(queries), k, width, device)

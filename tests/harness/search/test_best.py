@@ -37,6 +37,21 @@ def test_the_best_of_blocks_is_the_best_of_all():
     assert few.taken()[0, 2] == NOTHING
 
 
+@pytest.mark.parametrize("room", [1, 3, 40])
+@pytest.mark.parametrize("k", [1, 8, 30])
+def test_reservoirs_that_fill_unlike_fast_are_cut_apart(room, k):
+    """Scores of the first query only rise, of the second only fall, the third's are all equal: ids decide there."""
+    rise = torch.arange(200, dtype=torch.float32)
+    scores = torch.stack([rise, -rise, torch.zeros(200)])
+    places = torch.randperm(200, generator=torch.Generator().manual_seed(1))
+    best = Best(3, k, room, "cpu")
+    for start in range(0, 200, room):
+        best.add(0, scores[:, start : start + room], places[start : start + room])
+    for row, keys in enumerate(torch.from_numpy(best.taken())):
+        expected = sorted(zip(scores[row].tolist(), places.tolist(), strict=True), reverse=True)[:k]
+        assert list(zip(scores_of(keys).tolist(), places_of(keys).tolist(), strict=True)) == expected
+
+
 def test_a_score_that_would_be_kept_has_to_be_finite():
     """Minus infinity is kept where nothing is better yet."""
     best = Best(1, 1, 1, "cpu")
