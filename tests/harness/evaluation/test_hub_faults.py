@@ -1,4 +1,4 @@
-"""`harness run` on a hub that refuses, fails, is slow or stops in mid-file: its cells fail in words, others are scored."""
+"""`harness run` on a hub that refuses, fails, is slow or stops in mid-file: cells fail in words, others are scored."""
 
 from __future__ import annotations
 
