@@ -35,7 +35,7 @@ SETTINGS_FILE = "harness_module.json"
 """Both as `st_module.py` has them, which sentence-transformers alone imports; exports made before name them too."""
 HERE_ONLY = {"name", "note", "device", "batch_tokens", "ability", "store_dtype"}
 """What a suite's entry says that is no part of a candidate."""
-OF_THE_BASE = {"encoder", "model", "revision", "sha256", "adapter", "adapter_scale"}
+OF_THE_BASE = {"encoder", "model", "revision", "sha256", "adapter", "adapter_scale", "serving"}
 """What `candidate.yaml` says elsewhere."""
 TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2, "float16": 2e-3}
 """Largest difference of normalised vectors between the export and the harness, by the dtype of the weights."""

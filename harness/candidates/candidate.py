@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from harness.digests import digest
 from harness.sources.places import Gap, Located
 from harness.suite.encoder_kinds import ENTRY_POINT_GROUP, KINDS, has_language_model
-from harness.suite.model_entries import FittedModel, LoadedModel, OtherEncoderSpec, RationaleSpec
+from harness.suite.model_entries import FittedModel, LoadedModel, OtherEncoderSpec, RationaleSpec, Serving
 from harness.suite.task_entries import AbilitySettings
 
 _NOT_IN_IDENTITY = {
@@ -25,12 +25,13 @@ _NOT_IN_IDENTITY = {
     "adapter",
     "adapter_scale",
     "ability",
+    "serving",
     "seeds",
     "store_dtype",
     "search_precision",
 }
 """What an entry says that changes no vector, or that stands beside the options: `store_dtype` where it rounds,
-`adapter_scale` where it is not 1."""
+`adapter_scale` where it is not 1. `serving` says whose answers are measured: vectors are the same."""
 _PER_TASK = {"prompts", "instruction"}
 """They go into the key of each cell."""
 _LANGUAGE_MODEL_OPTIONS = ("dtype", "attn_implementation", "trust_remote_code")
@@ -81,6 +82,24 @@ class Candidate:
         )
 
     @property
+    def serving(self) -> Serving | None:
+        """Under which rule its adapter stands; None where it has none: one set of weights does everything."""
+        if self.adapter is None:
+            return None
+        found: Serving = getattr(self.spec, "serving", "merged")
+        return found
+
+    def answering(self) -> Candidate:
+        """Return who answers on the ability axis: itself; of a switched adapter the base, of which no training is said.
+
+        The name stays that of the entry.
+        """
+        if self.serving != "switched":
+            return self
+        spec = self.spec.model_copy(update={"adapter": None, "adapter_scale": 1.0, "serving": "merged"})
+        return replace(self, spec=spec, adapter=None, selected_on=None, training={}, directory=None)
+
+    @property
     def adapter_scale(self) -> float:
         """By what the change of its adapter is multiplied."""
         return float(getattr(self.spec, "adapter_scale", 1.0))
@@ -118,8 +137,11 @@ class Candidate:
     def language_model_identity(self) -> dict[str, Any] | None:
         """Return what changes answers on the ability axis; None while unknown.
 
-        How texts become vectors is no part of it: the same weights with and without a rationale share those cells.
+        How texts become vectors is no part of it: the same weights with and without a rationale share those cells, and
+        so do all adapters that are switched off for answering, with their base.
         """
+        if self.serving == "switched":
+            return self.answering().language_model_identity()
         identity = self.identity()
         if identity is None or not self.has_language_model:
             return identity

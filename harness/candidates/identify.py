@@ -6,6 +6,7 @@ A stock model is described by its entry in the suite; a trained one by the direc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,25 @@ from harness.errors import InputError
 from harness.sources.locate import locate_model
 from harness.sources.places import Gap, Located, Sources
 from harness.suite.encoder_kinds import KINDS, has_language_model
-from harness.suite.model_entries import CandidateSpec, FittedModel, LoadedModel, OtherEncoderSpec
+from harness.suite.model_entries import CandidateSpec, FittedModel, LoadedModel, ModelSpec, OtherEncoderSpec
 
 TRUST = "trust_remote_code"
-OF_SOME_KINDS = ("adapter_scale",)
+OF_SOME_KINDS = ("serving", "adapter_scale")
 """What a suite may say of a candidate directory over the directory's own word, where its encoder kind has it."""
+
+
+def identify_all(specs: Sequence[ModelSpec], sources: Sources) -> list[Candidate | MissingCandidate]:
+    """Resolve the models of a suite; raises InputError with what is wrong with any of them, all at once."""
+    found: list[Candidate | MissingCandidate] = []
+    problems: list[str] = []
+    for spec in specs:
+        try:
+            found.append(identify(spec, sources))
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+    return found
 
 
 def identify(
@@ -132,14 +147,16 @@ def _identify_directory(spec: CandidateSpec, sources: Sources) -> Candidate | Mi
 
 
 def _refuse_no_adapter(spec: LoadedModel, adapter: Located | None) -> None:
-    """Raise InputError where an entry says something of its adapter that it has none for, or that it cannot be."""
-    if getattr(spec, "adapter_scale", 1.0) == 1.0:
-        return
-    config = read_adapter_config(path) if adapter is not None and (path := on_disk(adapter)) is not None else None
-    why = why_not_scaled(config) if config else None
-    fault = "there is no adapter" if adapter is None else f"its adapter cannot be scaled: {why}" if why else None
-    if fault is not None:
-        raise InputError([f"model {spec.name!r}: adapter_scale: {fault}; take it out"])
+    """Raise InputError where an entry switches or scales an adapter that is not there, or that cannot be scaled."""
+    scale, serving = getattr(spec, "adapter_scale", 1.0), getattr(spec, "serving", "merged")
+    asked = {"serving": serving != "merged", "adapter_scale": scale != 1.0}
+    faults = [f"{name}: there is no adapter" for name, is_asked in asked.items() if is_asked and adapter is None]
+    path = on_disk(adapter) if adapter is not None and scale != 1.0 else None
+    config = read_adapter_config(path) if path is not None else None
+    if config and (why := why_not_scaled(config)):
+        faults.append(f"adapter_scale: its adapter cannot be scaled: {why}")
+    if faults:
+        raise InputError([f"model {spec.name!r}: {one}; take it out" for one in faults])
 
 
 def _trained_commit(about: CandidateFile) -> str | None:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from harness.candidates.candidate import Candidate
+from harness.encoders.bare import is_switched
 from harness.encoders.base import CausalLM, Counters, Vectors
 from harness.encoders.batching import default_budget, for_each_batch
 from harness.encoders.frame import frame_ids, stand_in_id
@@ -72,7 +73,7 @@ class MeanPoolEncoder(LanguageModelEncoder):
             AdapterHasNoEffectError: states of a probe text are the same with and without the adapter.
             EnvironmentGapError: the model gives other states each time.
         """
-        loaded = load_causal(spec, weights, adapter, needs_head=False)
+        loaded = load_causal(spec, weights, adapter, needs_head=False, keeps_base=is_switched(spec))
         context, budget = loaded.context_length, default_budget(loaded.device)
         super().__init__(spec, loaded, max_text_tokens=context, batch_tokens=budget)
         self.is_causal = is_causal(self.model, self.tokenizer)
@@ -95,7 +96,7 @@ class MeanPoolEncoder(LanguageModelEncoder):
         }
 
     def causal_lm(self) -> CausalLM:
-        """Return the model, adapter active, and its tokenizer; raises EnvironmentGapError where it sees both ways."""
+        """Return the model that answers and its tokenizer; raises EnvironmentGapError where it sees both ways."""
         if not self.is_causal:
             raise EnvironmentGapError([not_causal(self.model, "the ability axis")])
         return super().causal_lm()

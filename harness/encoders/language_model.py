@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from harness.encoders.adapter import with_peft
+from harness.encoders.bare import is_switched, twin_of, unchanged_by
 from harness.encoders.base import CausalLM, Counters
 from harness.encoders.fit import message, refuse_misfits, watched
 from harness.encoders.own_code import refused_by_name
@@ -39,12 +40,19 @@ class LoadedCausal:
     """Where the model is."""
     context_length: int
     """Tokens that it can take in; `NO_LIMIT` where nothing limits them."""
+    base: Any = None
+    """The same weights in memory without the adapter, where `keeps_base` asked for it; else None."""
     head_faults: tuple[str, ...] = ()
     """What is wrong with a head that was not needed: there are no next-token logits then."""
 
 
 def load_causal(
-    spec: LoadedModel, weights: Located, adapter: Located | None, *, needs_head: bool = True
+    spec: LoadedModel,
+    weights: Located,
+    adapter: Located | None,
+    *,
+    needs_head: bool = True,
+    keeps_base: bool = False,
 ) -> LoadedCausal:
     """Load a causal language model, its tokenizer and an adapter.
 
@@ -52,9 +60,11 @@ def load_causal(
         spec: device, dtype, attention.
         weights, adapter: where they are.
         needs_head: whether next-token logits are wanted; without, a head may be missing.
+        keeps_base: whether the model without its adapter is wanted too; both share every weight.
 
     Raises:
-        WeightsDoNotFitError: tensors are missing, of another shape, or without a place in the model.
+        WeightsDoNotFitError: tensors are missing, of another shape, or without a place in the model; or the adapter
+            changes the weights of the base, which is wanted too.
         AdapterHasNoEffectError: states of a probe text are the same with and without the adapter.
         EnvironmentGapError: the family has no head that is needed, or does not take the attention.
     """
@@ -73,11 +83,18 @@ def load_causal(
     head_faults = refuse_misfits(seen, repr(source), needs_head=needs_head)
     model.to(device).eval()
     forget_longer_texts(model)
+    base = twin_of(model) if keeps_base and adapter is not None else None
     if adapter is not None:
-        model = _with_adapter(model, tokenizer, adapter, scale=getattr(spec, "adapter_scale", 1.0))
-    context = context_length(model, tokenizer)
+        probe = torch.tensor([tokenizer(PROBE_TEXT)["input_ids"]], device=device)
+        with unchanged_by(adapter, base, probe):
+            model = _with_adapter(model, probe, adapter, scale=getattr(spec, "adapter_scale", 1.0))
     return LoadedCausal(
-        model=model, tokenizer=tokenizer, device=device, context_length=context, head_faults=head_faults
+        model=model,
+        tokenizer=tokenizer,
+        device=device,
+        context_length=context_length(model, tokenizer),
+        base=base,
+        head_faults=head_faults,
     )
 
 
@@ -133,12 +150,11 @@ def context_length(model: Any, tokenizer: Any) -> int:
     return min(int(one) for one in [*found, NO_LIMIT] if one is not None)
 
 
-def _with_adapter(model: Any, tokenizer: Any, adapter: Located, *, scale: float) -> Any:
+def _with_adapter(model: Any, probe: Any, adapter: Located, *, scale: float) -> Any:
     """Return `model` with the adapter injected into its layers and active; refuse one that changes nothing."""
     import torch
 
     wrapped = with_peft(model, adapter, scale=scale).to(model.device).eval()
-    probe = torch.tensor([tokenizer(PROBE_TEXT)["input_ids"]], device=model.device)
     with torch.inference_mode():
         with wrapped.disable_adapter():
             before = model.base_model(input_ids=probe).last_hidden_state
@@ -183,6 +199,8 @@ class LanguageModelEncoder:
         self.spec = spec
         self.counters = Counters()
         self.model, self.tokenizer, self.device = loaded.model, loaded.tokenizer, loaded.device
+        self._base = loaded.base
+        self._answers_as_base = loaded.base is not None and is_switched(spec)
         self._head_faults = loaded.head_faults
         self.max_text_tokens = spec.max_text_tokens or max_text_tokens
         _refuse_more_than_positions(spec, self.model)
@@ -204,14 +222,20 @@ class LanguageModelEncoder:
         return int(self.model.config.get_text_config().hidden_size)
 
     def causal_lm(self) -> CausalLM:
-        """Return the model, adapter active, and its tokenizer; raises WeightsDoNotFitError without a whole head."""
+        """Return the model that answers and its tokenizer: adapter active, or the base where it is switched off.
+
+        Raises:
+            WeightsDoNotFitError: it has no whole head.
+        """
         if self._head_faults:
             raise WeightsDoNotFitError(message(repr(self.spec.model), self.model, self._head_faults))
-        return CausalLM(self.model, self.tokenizer)
+        return CausalLM(self._base if self._answers_as_base else self.model, self.tokenizer)
 
     def follow(self, device: str) -> None:
         """Go on where another has moved the model to."""
         self.device = device
+        if self._base is not None:
+            self._base.to(device)
 
     def describe(self) -> dict[str, Any]:
         """Return device, dtype, dimension, length limit and number of parameters."""

@@ -103,9 +103,10 @@ def provenance_of(cell: Cell, candidate: Candidate, began: str) -> dict[str, Any
 
     Args:
         cell: what is scored.
-        candidate: its model.
+        candidate: its model; where an adapter is off for answering, an ability cell is one of the base's.
         began: when work on it began, in ISO format.
     """
+    candidate = candidate.answering() if cell.task.axis == "ability" else candidate
     spec = candidate.spec.model_dump(mode="json")
     return {
         "cell": str(cell),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.candidates.candidate import Candidate, MissingCandidate
-from harness.candidates.identify import identify
+from harness.candidates.identify import identify_all
 from harness.errors import InputError
 from harness.plan import ability
 from harness.plan.cells import Cell, Plan, PlannedTask, dataset_name
@@ -43,7 +43,7 @@ def make_plan(
     specs = _only(suite.models, models, "model")
 
     taken = [spec.name for spec in suite.models]
-    candidates = tuple(one for spec in specs for one in expand(identify(spec, sources), taken))
+    candidates = tuple(one for found in identify_all(specs, sources) for one in expand(found, taken))
     datasets, wanting = locate_datasets(planned, sources)
     missing_data = {task.name: gap for gap, wanted_by in wanting for task in wanted_by}
     cells = tuple(

@@ -12,6 +12,9 @@ from harness.suite.task_entries import AbilitySettings
 Forward = Literal["shared-prefix", "plain"]
 """How a rationale is written and pooled: one prefix for all rows, or one text at a time by the model's own pass."""
 StoreDtype = Literal["float32", "float16"]
+Serving = Literal["merged", "switched"]
+"""merged: one set of weights, adapter on, embeds and answers. switched: the adapter is off for answering: its answers
+are the base's own, and its embeddings cost a pass of their own."""
 AdapterScale = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 """Of a LoRA's change of the weights, W + scale x BA. 0 is the base itself, which has a name and a key already."""
 Ablation = Literal["none", "text-only", "rationale-only", "shuffled-rationale"]
@@ -79,6 +82,8 @@ class MeanPoolSpec(LoadedModel):
     encoder: Literal["mean-pool"]
     adapter: str | None = None
     """A PEFT adapter: a folder or a hub repository."""
+    serving: Serving = "merged"
+    """Whether the adapter is on where the model answers (merged) or off (switched); vectors are the same."""
     adapter_scale: AdapterScale = 1.0
     """Scales what a LoRA adds to the weights: the curve between base (0) and adapter (1)."""
     ability: dict[str, AbilitySettings] = {}
@@ -114,6 +119,8 @@ class RationaleSpec(LoadedModel):
     """plain: one text at a time by the model's own forward pass, for families that cannot share a prefix; slower."""
     template_variables: dict[str, str | int | float | bool | None] = {}
     """What the chat template is told beside messages, such as `enable_thinking: false`."""
+    serving: Serving = "merged"
+    """Whether the adapter is on where the model answers (merged) or off (switched); vectors are the same."""
     adapter_scale: AdapterScale = 1.0
     """Scales what a LoRA adds to the weights: the curve between base (0) and adapter (1)."""
     ability: dict[str, AbilitySettings] = {}
@@ -141,6 +148,8 @@ class CandidateSpec(EncoderOptions):
     """How a rationale is written; None takes the candidate's own."""
     forward: Forward | None = None
     """Of a rationale; None takes the candidate's own."""
+    serving: Serving | None = None
+    """Whether its adapter is on where it answers; None takes the candidate's own, or merged."""
     adapter_scale: AdapterScale | None = None
     """Scales what the candidate's LoRA adds to the weights; None takes the candidate's own, or 1."""
     trust_remote_code: bool = False

@@ -10,6 +10,7 @@ import numpy as np
 
 from harness.candidates.candidate import Candidate
 from harness.digests import sha256_text
+from harness.encoders.bare import is_switched
 from harness.encoders.base import Counters, Vectors
 from harness.encoders.batching import default_budget, for_each_batch
 from harness.encoders.cache import ContentCache, Entry
@@ -68,7 +69,7 @@ class RationaleEncoder(LanguageModelEncoder):
             EnvironmentGapError: the model is not causal, or cannot share a prefix and `forward` is not plain.
         """
         self._vllm = vllm_writer.start(spec, weights, adapter) if spec.generation.engine == "vllm" else None
-        loaded = load_causal(spec, weights, adapter)
+        loaded = load_causal(spec, weights, adapter, keeps_base=is_switched(spec))
         check_causal(loaded.model, loaded.tokenizer, wants="`encoder: rationale`")
         check = check_shared_prefix if spec.forward == "shared-prefix" else check_plain
         check(loaded.model, loaded.tokenizer)

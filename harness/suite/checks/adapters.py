@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from harness.suite.problems import Problem, problem
 from harness.yaml_source import Node
 
-OF_AN_ADAPTER = {"adapter_scale": 1}
+OF_AN_ADAPTER = {"serving": "merged", "adapter_scale": 1}
 """Key that only means something beside an adapter -> the value with which it says nothing."""
 
 
 def check_adapters(tree: Node) -> Iterator[Problem]:
-    """Yield a problem for every entry that scales an adapter and has none.
+    """Yield a problem for every entry that switches or scales an adapter and has none.
 
     Of a candidate directory nobody knows before it is read: `harness.candidates` says it there.
     """
