@@ -35,7 +35,7 @@ SETTINGS_FILE = "harness_module.json"
 """Both as `st_module.py` has them, which sentence-transformers alone imports; exports made before name them too."""
 HERE_ONLY = {"name", "note", "device", "batch_tokens", "ability", "store_dtype"}
 """What a suite's entry says that is no part of a candidate."""
-OF_THE_BASE = {"encoder", "model", "revision", "sha256", "adapter", "adapter_scale", "serving"}
+OF_THE_BASE = {"encoder", "model", "revision", "sha256", "adapter", "adapter_scale", "serving", "writer"}
 """What `candidate.yaml` says elsewhere."""
 TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2, "float16": 2e-3}
 """Largest difference of normalised vectors between the export and the harness, by the dtype of the weights."""
@@ -115,6 +115,9 @@ def check(candidate: Candidate, out: Path, *, force: bool) -> None:
     ablation = getattr(candidate.spec, "ablation", "none")
     if ablation == "shuffled-rationale":
         raise InputError([f"{candidate.name}: ablation {ablation!r} depends on the other texts of a task"])
+    if candidate.writer is not None:
+        why = f"it reads the rationales of {candidate.writer.name!r}, and an export is one set of weights"
+        raise InputError([f"{candidate.name} cannot be exported: {why}; say `writer: self` (-o writer=self)"])
     if out.is_file():
         raise InputError([f"--out {out}: is a file; expected a folder to make"])
     if out.is_dir() and any(out.iterdir()) and not force:

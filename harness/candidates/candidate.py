@@ -29,11 +29,15 @@ _NOT_IN_IDENTITY = {
     "seeds",
     "store_dtype",
     "search_precision",
+    "writer",
 }
 """What an entry says that changes no vector, or that stands beside the options: `store_dtype` where it rounds,
-`adapter_scale` where it is not 1. `serving` says whose answers are measured: vectors are the same."""
+`adapter_scale` where it is not 1. `writer` where it is another. `serving` says whose answers are measured: vectors are
+the same."""
 _PER_TASK = {"prompts", "instruction"}
 """They go into the key of each cell."""
+_NO_MATTER_OF_WRITING = ("similarity", "ablation")
+"""Options of a rationale encoder that change no rationale."""
 _LANGUAGE_MODEL_OPTIONS = ("dtype", "attn_implementation", "trust_remote_code")
 """Options that change answers on the ability axis."""
 
@@ -52,6 +56,8 @@ class Candidate:
     """None for encoders that have none, and for those of other packages, which find their own."""
     adapter: Located | None = None
     """None where there is none."""
+    writer: Candidate | None = None
+    """Whose rationales it reads; None: its own, or it reads none."""
     note: str | None = None
     """A remark shown beside the model in reports."""
     selected_on: str | None = None
@@ -97,7 +103,7 @@ class Candidate:
         if self.serving != "switched":
             return self
         spec = self.spec.model_copy(update={"adapter": None, "adapter_scale": 1.0, "serving": "merged"})
-        return replace(self, spec=spec, adapter=None, selected_on=None, training={}, directory=None)
+        return replace(self, spec=spec, adapter=None, writer=None, selected_on=None, training={}, directory=None)
 
     @property
     def adapter_scale(self) -> float:
@@ -127,12 +133,32 @@ class Candidate:
             return {"kind": self.kind} | options | version
         if any(place is not None and place.identity is None for place in (self.weights, self.adapter)):
             return None
+        written = {}
+        if self.writer is not None:
+            if (writes := self.writer.writing_identity()) is None:
+                return None
+            written = {"writer": writes}
         return {
             "kind": self.kind,
             "weights": self.weights.identity if self.weights else None,
             "adapter": self.adapter.identity if self.adapter else None,
             "options": options,
-        } | (version | self._scaled())
+        } | (version | self._scaled() | written)
+
+    def writing_identity(self) -> dict[str, Any] | None:
+        """Return what changes the rationales that it writes for others, the seed apart; None while unknown."""
+        identity = self.identity()
+        if identity is None:
+            return None
+        options = {name: one for name, one in identity["options"].items() if name not in _NO_MATTER_OF_WRITING}
+        kept = ("kind", "weights", "adapter", "scoring_version", "adapter_scale")
+        return {name: identity[name] for name in kept if name in identity} | {"options": options}
+
+    @property
+    def places(self) -> tuple[Located, ...]:
+        """Where its weights and its adapter were found, and those of whoever writes for it."""
+        own = tuple(one for one in (self.weights, self.adapter) if one is not None)
+        return own if self.writer is None else (*own, *(one for one in self.writer.places if one not in own))
 
     def language_model_identity(self) -> dict[str, Any] | None:
         """Return what changes answers on the ability axis; None while unknown.
@@ -142,7 +168,7 @@ class Candidate:
         """
         if self.serving == "switched":
             return self.answering().language_model_identity()
-        identity = self.identity()
+        identity = replace(self, writer=None).identity()
         if identity is None or not self.has_language_model:
             return identity
         options = self.spec.model_dump(include=set(_LANGUAGE_MODEL_OPTIONS))

@@ -18,35 +18,69 @@ from harness.candidates.base import IDENTITY, AdaptersBase, adapters_base, anoth
 from harness.candidates.candidate import Candidate, MissingCandidate
 from harness.candidates.candidate_file import CandidateFile, complaints, read_candidate_file
 from harness.candidates.weight_files import broken, on_disk
+from harness.candidates.writers import with_writer
 from harness.errors import InputError
 from harness.sources.locate import locate_model
 from harness.sources.places import Gap, Located, Sources
 from harness.suite.encoder_kinds import KINDS, has_language_model
-from harness.suite.model_entries import CandidateSpec, FittedModel, LoadedModel, ModelSpec, OtherEncoderSpec
+from harness.suite.model_entries import (
+    BASE_WRITER,
+    OWN_WRITER,
+    CandidateSpec,
+    FittedModel,
+    LoadedModel,
+    ModelSpec,
+    OtherEncoderSpec,
+)
+from harness.wording import did_you_mean, listing
 
 TRUST = "trust_remote_code"
-OF_SOME_KINDS = ("serving", "adapter_scale")
+OF_SOME_KINDS = ("writer", "serving", "adapter_scale")
 """What a suite may say of a candidate directory over the directory's own word, where its encoder kind has it."""
 
 
-def identify_all(specs: Sequence[ModelSpec], sources: Sources) -> list[Candidate | MissingCandidate]:
-    """Resolve the models of a suite; raises InputError with what is wrong with any of them, all at once."""
+def identify_all(
+    specs: Sequence[ModelSpec], sources: Sources, *, beside: Sequence[ModelSpec] = ()
+) -> list[Candidate | MissingCandidate]:
+    """Resolve the models of a suite against what is on this machine, each with whoever writes for it.
+
+    Args:
+        specs: those that are wanted.
+        sources: where weights are looked for.
+        beside: the suite's other models, which may write for them.
+
+    Raises:
+        InputError: what is wrong with any of them, or with a `candidate.yaml`, all at once.
+    """
+    by_name = {spec.name: spec for spec in (*beside, *specs)}
+    known: dict[str, Candidate | MissingCandidate] = {}
+
+    def named(name: str) -> Candidate | MissingCandidate:
+        if name not in by_name:
+            valid = f"{OWN_WRITER}, {BASE_WRITER} or a model beside it: {listing(by_name)}"
+            raise InputError([f"writer {name!r} is no model here{did_you_mean(name, by_name)}; valid: {valid}"])
+        if name not in known:
+            known[name] = _identify(by_name[name], sources)
+        return known[name]
+
     found: list[Candidate | MissingCandidate] = []
-    problems: list[str] = []
+    problems: dict[str, None] = {}
     for spec in specs:
         try:
-            found.append(identify(spec, sources))
+            found.append(with_writer(named(spec.name), named))
         except InputError as error:
-            problems += error.problems
+            problems |= dict.fromkeys(error.problems)
     if problems:
-        raise InputError(problems)
+        raise InputError(list(problems))
     return found
 
 
-def identify(
-    spec: LoadedModel | FittedModel | CandidateSpec | OtherEncoderSpec, sources: Sources
-) -> Candidate | MissingCandidate:
-    """Resolve a model entry against what is on this machine; raises InputError for a broken `candidate.yaml`."""
+def identify(spec: ModelSpec, sources: Sources, *, beside: Sequence[ModelSpec] = ()) -> Candidate | MissingCandidate:
+    """Resolve one model entry, as `identify_all` does."""
+    return identify_all([spec], sources, beside=beside)[0]
+
+
+def _identify(spec: ModelSpec, sources: Sources) -> Candidate | MissingCandidate:
     if isinstance(spec, OtherEncoderSpec | FittedModel):
         return Candidate(name=spec.name, kind=spec.encoder, spec=spec, note=spec.note, seeds=spec.seeds)
     if isinstance(spec, CandidateSpec):
@@ -142,8 +176,17 @@ def _identify_directory(spec: CandidateSpec, sources: Sources) -> Candidate | Mi
         loaded = KINDS[kind].entry.model_validate(options)
     except ValidationError as error:
         raise InputError(complaints(error, yaml_source.load(directory / "candidate.yaml"), "encoder")) from error
+    _refuse_writer_of_a_suite(directory, about, kind)
     assert isinstance(loaded, LoadedModel)  # noqa: S101 - CandidateFile lets no other kind through
     return _identify_loaded(loaded, sources, directory, about)
+
+
+def _refuse_writer_of_a_suite(directory: Path, about: CandidateFile, kind: str) -> None:
+    """Raise InputError where a candidate itself names a model of a suite that it has never seen."""
+    writer = about.encoder.get("writer", OWN_WRITER) if "writer" in KINDS[kind].entry.model_fields else OWN_WRITER
+    if writer not in (OWN_WRITER, BASE_WRITER):
+        why = f"encoder.writer: {writer!r}: a candidate cannot name a model of a suite; say base or self"
+        raise InputError([f"{directory / 'candidate.yaml'}: {why}, and name the writer in the suite's entry"])
 
 
 def _refuse_no_adapter(spec: LoadedModel, adapter: Located | None) -> None:

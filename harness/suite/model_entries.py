@@ -12,6 +12,8 @@ from harness.suite.task_entries import AbilitySettings
 Forward = Literal["shared-prefix", "plain"]
 """How a rationale is written and pooled: one prefix for all rows, or one text at a time by the model's own pass."""
 StoreDtype = Literal["float32", "float16"]
+OWN_WRITER, BASE_WRITER = "self", "base"
+"""Who writes the rationales that a model reads: these two whatever models are called, or another model by its name."""
 Serving = Literal["merged", "switched"]
 """merged: one set of weights, adapter on, embeds and answers. switched: the adapter is off for answering: its answers
 are the base's own, and its embeddings cost a pass of their own."""
@@ -114,6 +116,9 @@ class RationaleSpec(LoadedModel):
     encoder: Literal["rationale"]
     adapter: str | None = None
     generation: Generation = Generation()
+    writer: str = OWN_WRITER
+    """Whose rationales it reads: its own (self), those of the same weights without the adapter (base), or those of
+    another model of the suite, by its name; one pool a writer, whoever reads it."""
     ablation: Ablation = "none"
     forward: Forward = "shared-prefix"
     """plain: one text at a time by the model's own forward pass, for families that cannot share a prefix; slower."""
@@ -148,6 +153,8 @@ class CandidateSpec(EncoderOptions):
     """How a rationale is written; None takes the candidate's own."""
     forward: Forward | None = None
     """Of a rationale; None takes the candidate's own."""
+    writer: str | None = None
+    """Whose rationales it reads: self, base, or the name of another model; None takes the candidate's own, or self."""
     serving: Serving | None = None
     """Whether its adapter is on where it answers; None takes the candidate's own, or merged."""
     adapter_scale: AdapterScale | None = None

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from harness.candidates.candidate import Candidate
-from harness.digests import sha256_text
 from harness.encoders.bare import is_switched
 from harness.encoders.base import Counters, Vectors
 from harness.encoders.batching import default_budget, for_each_batch
 from harness.encoders.cache import ContentCache, Entry
 from harness.encoders.kept import EntryStore
-from harness.encoders.language_model import LanguageModelEncoder, LoadedCausal, load_causal
+from harness.encoders.language_model import LanguageModelEncoder, LoadedCausal, load_causal, load_tokenizer
 from harness.encoders.probe import check_causal
-from harness.encoders.rationale import vllm_writer
+from harness.encoders.rationale import ablations, vllm_writer
 from harness.encoders.rationale.describe import Tally
 from harness.encoders.rationale.generate import Prompted, Rollout, Sampling, forward_on, generate, pool, with_prompt
 from harness.encoders.rationale.plain import PlainPrefix
+from harness.encoders.rationale.pool import RationalePool, shares_weights
 from harness.encoders.rationale.prefix_attention import SharedPrefix
 from harness.encoders.rationale.probe import check_plain, check_shared_prefix
 from harness.encoders.rationale.template import Template, end_tokens, render_template, tokenise
@@ -29,6 +29,7 @@ from harness.encoders.weights import weights_of
 from harness.environment import version_of, versions
 from harness.errors import EncoderOutputError, HarnessError
 from harness.sources.places import Located
+from harness.sources.reading import unchanged
 from harness.suite.model_entries import RationaleSpec
 from harness.tasks.types import Role
 
@@ -43,6 +44,8 @@ class RationaleEncoder(LanguageModelEncoder):
     spec: RationaleSpec
     entries: EntryStore | None
     """Rationales with their vectors, by content; None: everything is made anew."""
+    pool: RationalePool | None
+    """The rationales of another that it reads; None: it writes its own."""
 
     def __init__(
         self,
@@ -53,6 +56,8 @@ class RationaleEncoder(LanguageModelEncoder):
         fingerprint: str,
         seed: int,
         cache: ContentCache | None,
+        writer: Candidate | None = None,
+        loaded: LoadedCausal | None = None,
     ) -> None:
         """Load the model and run its prompt prefix once.
 
@@ -62,14 +67,19 @@ class RationaleEncoder(LanguageModelEncoder):
             fingerprint: of the candidate without its ablation; names its entries in the cache.
             seed: of sampling; no part in greedy decoding.
             cache: None: neither read nor written.
+            writer: whose rationales it reads; None: it writes its own.
+            loaded: the model, where it is in memory already.
 
         Raises:
             HarnessError: the tokenizer's chat template cannot carry the prompt.
             AdapterHasNoEffectError: the adapter changes nothing.
             EnvironmentGapError: the model is not causal, or cannot share a prefix and `forward` is not plain.
         """
-        self._vllm = vllm_writer.start(spec, weights, adapter) if spec.generation.engine == "vllm" else None
-        loaded = load_causal(spec, weights, adapter, keeps_base=is_switched(spec))
+        by_vllm = spec.generation.engine == "vllm" and writer is None
+        self._vllm = vllm_writer.start(spec, weights, adapter) if by_vllm else None
+        shares = writer is not None and shares_weights(spec, weights, writer)
+        if loaded is None:
+            loaded = load_causal(spec, weights, adapter, keeps_base=is_switched(spec) or shares)
         check_causal(loaded.model, loaded.tokenizer, wants="`encoder: rationale`")
         check = check_shared_prefix if spec.forward == "shared-prefix" else check_plain
         check(loaded.model, loaded.tokenizer)
@@ -78,9 +88,11 @@ class RationaleEncoder(LanguageModelEncoder):
         super().__init__(spec, loaded, max_text_tokens=_room(loaded, self.template, spec), batch_tokens=budget)
         self._ends = end_tokens(self.model, self.tokenizer, self.template)
         self.entries, self._seed = cache, seed
-        self._name = f"{fingerprint}\0{seed}\0{self.template.sha256}\0{_made_with(spec)}"
+        self._name = _entries_name(fingerprint, seed, self.template, spec)
         self._prompted = self._with_prompt()
-        self._tally = Tally(opens_thinking=self.template.opens_thinking)
+        self._loaded = loaded
+        self.pool = None if writer is None else self._pool_of(writer, shares=shares)
+        self._tally = self._new_tally()
         self._from_cache = self._written = 0
 
     @classmethod
@@ -95,6 +107,7 @@ class RationaleEncoder(LanguageModelEncoder):
             fingerprint=str(whole.fingerprint()),
             seed=seed,
             cache=ContentCache() if use_cache else None,
+            writer=candidate.writer and replace(candidate.writer, seed_index=candidate.seed_index),
         )
 
     def describe(self) -> dict[str, Any]:
@@ -108,11 +121,12 @@ class RationaleEncoder(LanguageModelEncoder):
             "template_sha256": self.template.sha256,
             "has_system_role": self.template.has_system_role,
             "pooling": "mean over text, assistant header and rationale, last layer after the final norm",
+            **({} if self.pool is None else {"writer": self.pool.described()}),
         }
 
     def take_details(self) -> dict[str, Any]:
         """Return what the rationales since the last call looked like."""
-        tally, self._tally = self._tally, Tally(opens_thinking=self.template.opens_thinking)
+        tally, self._tally = self._tally, self._new_tally()
         from_cache, self._from_cache = self._from_cache, 0
         return tally.described() | {"from_cache": from_cache}
 
@@ -125,6 +139,8 @@ class RationaleEncoder(LanguageModelEncoder):
         """Go on where another has moved the model to: the prefix's keys and values are made there."""
         super().follow(device)
         self._prompted = self._with_prompt()
+        if self.pool is not None:
+            self.pool.forget()
 
     def write(self, texts: Sequence[str], *, prompt: str | None) -> list[Entry]:
         """Return each text's rationale (`about`: its `ids`, whether it was `cut`) with its vector, in order.
@@ -146,19 +162,27 @@ class RationaleEncoder(LanguageModelEncoder):
         return np.stack([entry.vector for entry in entries]) if entries else np.zeros((0, self.dimension), np.float32)
 
     def partners(self, texts: Sequence[str], prompt: str | None) -> list[int]:
-        """Return whose rationale each text gets under `shuffled-rationale`: what is left when only the length is right.
+        """Return whose rationale each text gets under `shuffled-rationale`; raises HarnessError for less than two."""
+        return ablations.partners(texts, prompt, self._seed)
 
-        The partner is the next text in the order of a seeded hash, so it depends on the set of texts, not their order.
+    def _pool_of(self, writer: Candidate, *, shares: bool) -> RationalePool:
+        """Return the rationales of `writer`; `shares`: it is this model without its adapter, in memory already."""
+        spec: Any = writer.spec
+        tokenizer = self.tokenizer if shares else load_tokenizer(spec, weights_of(writer))
+        template = render_template(tokenizer, spec.template_variables)
+        fingerprint, cache, seed = str(writer.fingerprint()), self.entries, self._seed
 
-        Raises:
-            HarnessError: there is no other text.
-        """
-        if len(texts) < 2:
-            raise HarnessError("ablation shuffled-rationale needs two texts at least: there is no other rationale")
-        hashes = [sha256_text(f"{self._seed}\0{prompt or ''}{text}") for text in texts]
-        order = sorted(range(len(texts)), key=hashes.__getitem__)
-        partner = {index: order[(place + 1) % len(order)] for place, index in enumerate(order)}
-        return [partner[index] for index in range(len(texts))]
+        def load() -> RationaleEncoder:
+            bare = replace(self._loaded, model=self.bare, device=self.device, base=None) if shares else None
+            given: dict[str, Any] = {"fingerprint": fingerprint, "seed": seed, "cache": cache, "loaded": bare}
+            with unchanged(writer.weights, "models"), unchanged(writer.adapter, "models"):
+                return RationaleEncoder(spec, weights_of(writer), writer.adapter, **given)
+
+        made_in = _entries_name(fingerprint, seed, template, spec), cache
+        return RationalePool(writer.name, tokenizer, template, made_in=made_in, load=load, reader=self.tokenizer)
+
+    def _new_tally(self) -> Tally:
+        return Tally(opens_thinking=(self.pool or self).template.opens_thinking)
 
     def _with_prompt(self) -> Prompted:
         with forward_on(self.model, self.spec.forward):
@@ -186,8 +210,12 @@ class RationaleEncoder(LanguageModelEncoder):
         keys = [ContentCache.key(name, prompt, text) for text in texts]
         entries: list[Entry | None] = self.entries.get(keys) if self.entries else [None] * len(texts)
         missing = [index for index, entry in enumerate(entries) if entry is None]
-        wanted = [f"{prompt or ''}{texts[index]}" for index in missing]
-        for index, entry in zip(missing, self._generate(wanted, [keys[index] for index in missing], new), strict=True):
+        wanted, lacking = [texts[index] for index in missing], [keys[index] for index in missing]
+        if self.pool is not None and new:
+            made = self._read(wanted, lacking, self.pool, prompt)
+        else:
+            made = self._generate([f"{prompt or ''}{text}" for text in wanted], lacking, new)
+        for index, entry in zip(missing, made, strict=True):
             entries[index] = entry
         self._written += len(missing)
         return [entry for entry in entries if entry is not None]
@@ -198,27 +226,59 @@ class RationaleEncoder(LanguageModelEncoder):
             raise HarnessError("ablation rationale-only: a rationale is empty, and there is nothing to embed")
         bare = self._cached(texts, prompt, 0)
         own = tokenise(self.tokenizer, [f"{prompt or ''}{text}" for text in texts])
-        found = []
-        for ids, entry, text in zip(own, whole, bare, strict=True):
-            before = min(len(ids), self.max_text_tokens) + len(self.template.suffix)
-            after = len(entry.about["ids"])
-            total = entry.vector.astype(np.float64) * (before + after)
-            vector = (total - text.vector.astype(np.float64) * before) / after
-            found.append(Entry(vector.astype(np.float32), entry.about))
-        return found
+        befores = [min(len(ids), self.max_text_tokens) + len(self.template.suffix) for ids in own]
+        return [ablations.rationale_alone(*one) for one in zip(whole, bare, befores, strict=True)]
 
     def _mixed(self, texts: list[str], written: list[list[int]]) -> Vectors:
         """Return the vector of each text with the rationale that is given for it."""
         own = [ids[: self.max_text_tokens] for ids in tokenise(self.tokenizer, texts)]
         rows = [[*ids, *self.template.suffix, *other] for ids, other in zip(own, written, strict=True)]
+        return self._pooled(rows, Counters())
+
+    def _pooled(
+        self, rows: list[list[int]], counters: Counters, done: Callable[[list[int], Vectors], None] | None = None
+    ) -> Vectors:
+        """Return the mean state of each row (text + suffix + rationale) in one pass, (n, d) float32.
+
+        Args:
+            rows: ids.
+            counters: where halved batches are counted.
+            done: is given each batch's places and vectors.
+        """
         vectors = np.zeros((len(rows), self.dimension), dtype=np.float32)
 
         def pool_batch(batch: list[int]) -> None:
             vectors[batch] = pool(self.model, self.prefix, [rows[index] for index in batch])
+            if done is not None:
+                done(batch, vectors[batch])
 
         with forward_on(self.model, self.spec.forward):
-            for_each_batch([len(row) for row in rows], self._budget, pool_batch, Counters())
+            self._budget = for_each_batch([len(row) for row in rows], self._budget, pool_batch, counters)
         return vectors
+
+    def _read(
+        self, texts: Sequence[str], keys: Sequence[bytes], written_by: RationalePool, prompt: str | None
+    ) -> list[Entry]:
+        """Read what another wrote about each text, and keep what the cache does not have, batch by batch."""
+        written = written_by.rationales(texts, prompt=prompt)
+        whole = tokenise(self.tokenizer, [f"{prompt or ''}{text}" for text in texts])
+        own = [ids[: self.max_text_tokens] for ids in whole]
+        read = [one.within(self._room_behind(len(ids))) for ids, one in zip(own, written, strict=True)]
+        written_by.count(self.counters, whole, most=self.max_text_tokens)
+        for ids, one in zip(own, read, strict=True):
+            self._refuse_to_cross(len(ids), len(one.ids))
+        rows = [[*ids, *self.template.suffix, *one.ids] for ids, one in zip(own, read, strict=True)]
+        made: dict[int, Entry] = {}
+
+        def keep(batch: list[int], vectors: Vectors) -> None:
+            fresh = {index: read[index].entry(vector) for index, vector in zip(batch, vectors, strict=True)}
+            if self.entries:
+                self.entries.put({keys[index]: one for index, one in fresh.items()})
+            made.update(fresh)
+            self.counters.tokens += sum(len(rows[index]) for index in batch)
+
+        self._pooled(rows, self.counters, keep)
+        return [made[index] for index in range(len(texts))]
 
     def _generate(self, texts: list[str], keys: list[bytes], new: int) -> list[Entry]:
         """Write `new` tokens at most and pool what the cache does not have; each batch is stored when it is done."""
@@ -235,7 +295,8 @@ class RationaleEncoder(LanguageModelEncoder):
         def encode_batch(batch: list[int]) -> None:
             rows = [(texts[index], ids[index]) for index in batch]
             rollouts = self._rollouts(rows, sampling)
-            fresh = {index: _entry(one) for index, one in zip(batch, rollouts, strict=True)}
+            kept = [Entry(one.vector.astype(np.float32), {"ids": one.ids, "cut": one.is_truncated}) for one in rollouts]
+            fresh = dict(zip(batch, kept, strict=True))
             if self.entries:
                 self.entries.put({keys[index]: entry for index, entry in fresh.items()})
             made.update(fresh)
@@ -246,6 +307,11 @@ class RationaleEncoder(LanguageModelEncoder):
         with forward_on(self.model, self.spec.forward):
             self._budget = for_each_batch(lengths, self._budget, encode_batch, self.counters)
         return [made[index] for index in range(len(texts))]
+
+    def _room_behind(self, text: int) -> int:
+        """Return how many tokens of a rationale are read behind a text: what is left, or as many as may be written."""
+        around = len(self.template.prefix) + text + len(self.template.suffix)
+        return max(self._loaded.context_length - around, self.spec.generation.max_new_tokens)
 
     def _refuse_to_cross(self, text: int, new: int) -> None:
         """Raise EncoderOutputError where a text of so many tokens and its rationale outgrow what one prefix serves."""
@@ -263,15 +329,16 @@ class RationaleEncoder(LanguageModelEncoder):
         return vllm_writer.rollouts(self._vllm, self._prompted, rows, sampling)
 
 
+def _entries_name(fingerprint: str, seed: int, template: Template, spec: RationaleSpec) -> str:
+    """Return what the entries of a model are called in the cache."""
+    return f"{fingerprint}\0{seed}\0{template.sha256}\0{_made_with(spec)}"
+
+
 def _made_with(spec: RationaleSpec) -> str:
     """Return the versions that can change a rationale or its vector: a cell records those that made what it scores."""
     names = ["torch", "transformers", "tokenizers", "peft"]
     own = [f"{name} {versions()[name]}" for name in names]
     return " ".join([*own, f"vllm {version_of('vllm')}"] if spec.generation.engine == "vllm" else own)
-
-
-def _entry(one: Rollout) -> Entry:
-    return Entry(one.vector.astype(np.float32), {"ids": one.ids, "cut": one.is_truncated})
 
 
 def _room(loaded: LoadedCausal, template: Template, spec: RationaleSpec) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.suite.checks.writers import writing
 from harness.suite.encoder_kinds import KINDS, known_encoders
 from harness.suite.problems import Problem, problem
 from harness.tasks.catalogue import catalogue
@@ -26,7 +27,7 @@ def check_models(tree: Node) -> Iterator[Problem]:
                 yield problem(name, f"model {name.value!r} is named twice; the first is at {first}; rename one")
             seen.setdefault(name.value, name)
         yield from _check_encoder(model)
-        yield from _check_seeds(model)
+        yield from _check_seeds(model, writing(model, models))
         yield from _check_prompts(model)
     baseline = tree.get("baseline")
     if baseline and isinstance(baseline.value, str) and baseline.value not in seen:
@@ -50,8 +51,8 @@ def _check_encoder(model: Node) -> Iterator[Problem]:
             yield problem(encoder, f"encoder {encoder.spelling} is not one of {listing(known)}{near}")
 
 
-def _check_seeds(model: Node) -> Iterator[Problem]:
-    """Yield a problem where every seed would give the same score."""
+def _check_seeds(model: Node, writer: Node) -> Iterator[Problem]:
+    """Yield a problem where every seed would give the same score; `writer`: whose entry says how it is written."""
     seeds, encoder = model.get("seeds"), model.get("encoder")
     kind = KINDS.get(str(encoder.value)) if encoder else None
     if seeds is None or seeds.value is None or encoder is None or kind is None:
@@ -63,7 +64,9 @@ def _check_seeds(model: Node) -> Iterator[Problem]:
             at_key=True,
         )
         return
-    generation = model.get("generation")
+    if writer.get("encoder") is None:
+        return  # a candidate directory says how it writes
+    generation = writer.get("generation")
     temperature = generation.get("temperature") if generation else None
     if temperature is None or temperature.value == 0:
         yield problem(

@@ -10,10 +10,18 @@ from harness.suite.checks.adapters import check_adapters
 from harness.suite.checks.embedding import check_tasks
 from harness.suite.checks.gates import check_gates
 from harness.suite.checks.models import check_models
+from harness.suite.checks.writers import check_writers
 from harness.suite.problems import Problem
 from harness.yaml_source import Node
 
 
 def check(tree: Node) -> list[Problem]:
     """Return every problem of models, tasks and gates in the merged `tree`."""
-    return [*check_models(tree), *check_adapters(tree), *check_tasks(tree), *check_ability(tree), *check_gates(tree)]
+    return [
+        *check_models(tree),
+        *check_adapters(tree),
+        *check_writers(tree),
+        *check_tasks(tree),
+        *check_ability(tree),
+        *check_gates(tree),
+    ]
