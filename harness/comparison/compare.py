@@ -72,6 +72,8 @@ class Comparison:
     """What the cells of the two models differ in beside the model: batch, device, dtype, versions, ..."""
     failed: bool
     """Whether a cell that is left out ended in an error."""
+    rules: tuple[tuple[str, str], ...] = ()
+    """Model with an adapter -> merged or switched."""
 
     @property
     def limits(self) -> tuple[int, ...]:
@@ -165,7 +167,12 @@ def compared(
         units=tuple(units.items()),
         unlike=tuple(unlike_making(a, b, pairs)),
         failed=failed,
+        rules=tuple((name, rule) for name, side in ((a, own), (b, other)) if (rule := _rule_of(side))),
     )
+
+
+def _rule_of(side: Mapping[str, Found]) -> str | None:
+    return next((one.rule for one in side.values() if one.rule), None)
 
 
 def _why_not(model: str, found: Found | None) -> str | None:

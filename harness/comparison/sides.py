@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.candidates.candidate import Candidate
+from harness.candidates.rule import rule_of
 from harness.errors import InputError
 from harness.plan.planner import make_plan
 from harness.plan.seeds import split_seed
 from harness.results.damage import relied_on
-from harness.results.facts import name_of
+from harness.results.facts import facts_of, name_of
 from harness.results.outcome import outcome_of
 from harness.results.records import Failure, Result, Score
 from harness.results.seeds import mean_over_seeds
@@ -39,6 +41,8 @@ class Found:
     type: str
     result: Result | None
     reason: str = ""
+    rule: str | None = None
+    """merged or switched, of a model with an adapter."""
 
 
 def side_of(text: str, results: Path) -> Side:
@@ -81,11 +85,14 @@ def planned(
         raise InputError([f"{side.model!r} is no model of {suite}; there are: {listing(names)}{near}"])
     plan = make_plan(loaded, sources, models=(side.model,), tasks=tasks, limit=limit)
     outcome = outcome_of(plan, Store(side.results))
+    rules = {one.name: rule_of(one) for one in outcome.plan.candidates if isinstance(one, Candidate)}
     found = {}
     for cell in outcome.plan.cells:
         reason = f"n/a: {cell.reason}" if cell.state == "n/a" else cell.reason or "not run yet"
         result = outcome.results.get(str(cell))
-        found[cell.task.label] = Found(axis=cell.task.axis, type=cell.task.type, result=result, reason=reason)
+        found[cell.task.label] = Found(
+            axis=cell.task.axis, type=cell.task.type, result=result, reason=reason, rule=rules.get(cell.model)
+        )
     return found
 
 
@@ -124,6 +131,7 @@ class _Entry(NamedTuple):
     label: str
     """The task with its splits, subsets and parts."""
     result: Result
+    rule: str | None
 
 
 def _entries(store: Store) -> list[_Entry]:
@@ -131,9 +139,9 @@ def _entries(store: Store) -> list[_Entry]:
     found = []
     for stored in store.all_results():
         one = relied_on(stored, store) if isinstance(stored, Score) else stored
-        found.append(_Entry(one.model, _label(one), one))
+        found.append(_Entry(one.model, _label(one), one, facts_of(one).rule))
         further = others.get((one.task, one.key), [])
-        found += [_Entry(name.model, name.cell.partition("/")[2], one) for name in further]
+        found += [_Entry(name.model, name.cell.partition("/")[2], one, name.rule) for name in further]
     return found
 
 
@@ -170,7 +178,8 @@ def _as_one(side: Side, entries: Sequence[_Entry], seeds: int, store: Store) -> 
     elif seeds and not _is_measured_once(scores, seeds):
         result = mean_over_seeds(side.model, scores, store) if len(scores) == seeds else None
         reason = "" if result else f"{seeds - len(scores)} of {seeds} seeds not run yet"
-    return Found(axis=each[0].axis, type=each[0].type, result=result, reason=reason)
+    rule = next((one.rule for one in entries if one.rule), None)
+    return Found(axis=each[0].axis, type=each[0].type, result=result, reason=reason, rule=rule)
 
 
 def _is_measured_once(scores: Sequence[Score], seeds: int) -> bool:

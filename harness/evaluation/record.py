@@ -9,6 +9,7 @@ from typing import Any
 from harness import environment
 from harness.backends.interface import NotRecomputedError, Outcome
 from harness.candidates.candidate import Candidate
+from harness.candidates.rule import rule_of
 from harness.errors import CellLostError
 from harness.plan.cells import Cell, Plan
 from harness.results.outcome import stored_results
@@ -106,6 +107,7 @@ def provenance_of(cell: Cell, candidate: Candidate, began: str) -> dict[str, Any
         candidate: its model; where an adapter is off for answering, an ability cell is one of the base's.
         began: when work on it began, in ISO format.
     """
+    rule = {} if candidate.serving is None else {"rule": candidate.serving}
     candidate = candidate.answering() if cell.task.axis == "ability" else candidate
     spec = candidate.spec.model_dump(mode="json")
     return {
@@ -127,6 +129,7 @@ def provenance_of(cell: Cell, candidate: Candidate, began: str) -> dict[str, Any
         "versions": environment.versions(),
         "git": environment.git_revision(),
         "began": began,
+        **rule,
     }
 
 
@@ -150,9 +153,10 @@ def note_run(plan: Plan, store: Store) -> None:
 
 def note_names(result: Result, plan: Plan, store: Store) -> None:
     """Have a record found under each model of the plan that shares it: it has the name of the first alone."""
+    rules = {one.name: rule_of(one) for one in plan.candidates if isinstance(one, Candidate)}
     for cell in plan.cells:
         if (cell.task.name, cell.key) == (result.task, result.key):
-            store.note_name(result, model=cell.model, cell=str(cell))
+            store.note_name(result, model=cell.model, cell=str(cell), rule=rules.get(cell.model))
 
 
 def note_all_names(plan: Plan, store: Store) -> None:

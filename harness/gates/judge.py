@@ -7,7 +7,9 @@ every condition that needs it, and says so. Differences are in points, new minus
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from harness.candidates.rule import rule_of
 from harness.gates.check import Check, Judge, Subject, needs_baseline
 from harness.gates.pairs import pair_of
 from harness.gates.rules import against_decisions, against_floor, against_reference
@@ -60,8 +62,14 @@ def _judge_gate(gate: Gate, by: Judge) -> list[Check]:
         views = [by.summary.cells[model, task] for task in tasks]
         is_single = gate.each or gate.task is not None or gate.max_flips is not None
         groups = [[view] for view in views] if is_single else [views]
-        checks += [_check(gate, by, model, group, reference) for group in groups]
+        rule = rule_of(by.summary.candidates.get(model))
+        checks += [_under(rule, _check(gate, by, model, group, reference)) for group in groups]
     return checks
+
+
+def _under(rule: str | None, check: Check) -> Check:
+    """Return the check with the rule under which its model stands, where it has an adapter."""
+    return check if rule is None else replace(check, said=f"{check.said} (served {rule})")
 
 
 def _check(gate: Gate, by: Judge, model: str, views: Sequence[CellView], against: str | None) -> Check:

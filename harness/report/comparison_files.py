@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from harness.candidates.rule import ANSWERS_AS_BASE
 from harness.comparison.compare import Comparison, Row
 from harness.report import tables
 from harness.report.formats import latex
@@ -15,6 +16,8 @@ from harness.statistics.resampling import BOOTSTRAP_SAMPLES
 
 COLUMNS = ("type", "task", "metric", "level", "a", "b", "difference", "low", "high", "stderr", "p", "q", "win", "tie",
            "loss", "n", "unit", "limit", "method")  # fmt: skip
+_RULES = {"merged": ": one set of weights, the adapter on, embeds and answers", "switched": f": it {ANSWERS_AS_BASE}"}
+"""Rule -> what it means, behind its name."""
 ONE_SET = " An item of clustering is a set of texts, and a small limit keeps one set."
 
 
@@ -66,6 +69,8 @@ def as_json(found: Comparison) -> dict[str, Any]:
     plain = asdict(found)
     plain["left_out"] = [{"task": task, "reason": reason} for task, reason in found.left_out]
     plain["units"] = dict(found.units)
+    rules = {"rules": dict(found.rules)} if found.rules else {}
+    plain = {name: one for name, one in plain.items() if name != "rules"} | rules
     return plain | {"limits": list(found.limits)}
 
 
@@ -106,6 +111,7 @@ def notes(found: Comparison) -> list[str]:
         )
     if found.limits:
         lines.append("LIMITED scores compare with each other only, never with full or published ones.")
+    lines += [f"{name} is served {rule}{_RULES[rule]}." for name, rule in found.rules]
     lines += [f"Left out: {task}: {reason}." for task, reason in found.left_out]
     lines += [f"Made differently: {line}." for line in found.unlike]
     if not found.unlike:

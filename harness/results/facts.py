@@ -147,6 +147,8 @@ class Facts:
     """The training record of the candidate's candidate.yaml; empty for other models."""
     note: str | None = None
     """What the suite says of the model."""
+    rule: str | None = None
+    """merged or switched: under which rule the model stands that it was first made for; None without an adapter."""
     splits: list[str] = field(default_factory=list)
     subsets: list[str] = field(default_factory=list)
     official_split: bool | None = None

@@ -42,6 +42,8 @@ class OtherName(NamedTuple):
     model: str
     cell: str
     """`model/task`, the task with its splits, subsets and parts."""
+    rule: str | None = None
+    """merged or switched, of a model with an adapter."""
 
 
 class Store:
@@ -177,14 +179,21 @@ class Store:
                 continue
             yield read_record(path)
 
-    def note_name(self, result: Result, *, model: str, cell: str) -> None:
-        """Remember that a stored record is also the cell `cell` of `model`, which has the same key."""
+    def note_name(self, result: Result, *, model: str, cell: str, rule: str | None = None) -> None:
+        """Remember that a stored record is also the cell `cell` of `model`, which has the same key.
+
+        Args:
+            result: the record.
+            model, cell: its other name.
+            rule: under which that model stands; None where it has no adapter.
+        """
         if result.model == model:
             return
         digest = hashlib.sha256(cell.encode("utf-8")).hexdigest()[:16]
         path = self.root / "names" / result.task / f"{result.key}.{digest}.json"
         if not path.exists():
             record = {"key": result.key, "task": result.task, "model": model, "cell": cell}
+            record |= {"rule": rule} if rule else {}
             _commit(path, (json.dumps(record, ensure_ascii=False) + "\n").encode("utf-8", ESCAPED))
 
     def other_names(self) -> dict[tuple[str, str], list[OtherName]]:
@@ -193,12 +202,14 @@ class Store:
         for path in sorted((self.root / "names").glob("*/*.json")):
             try:
                 one = json.loads(path.read_text(encoding="utf-8"))
-                found.setdefault((one["task"], one["key"]), []).append(OtherName(one["model"], one["cell"]))
+                found.setdefault((one["task"], one["key"]), []).append(
+                    OtherName(one["model"], one["cell"], one.get("rule"))
+                )
             except (ValueError, LookupError, TypeError, OSError) as error:
                 logger.warning(
                     "%s: not a note of a name (%s); remove it, and `harness run` writes it again", path, error
                 )
-        return {place: sorted(names) for place, names in found.items()}
+        return {place: sorted(names, key=lambda name: name[:2]) for place, names in found.items()}
 
     @contextmanager
     def claim(self, key: str) -> Iterator[bool]:

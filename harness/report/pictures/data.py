@@ -31,6 +31,13 @@ class Point:
     y: Whisker | None
     """Ability, difference to the baseline; None: not applicable or not measured."""
     is_baseline: bool = False
+    rule: str | None = None
+    """merged or switched; None of a model without an adapter."""
+
+    @property
+    def label(self) -> str:
+        """Its name, and the rule under which it stands where there are two."""
+        return self.name if self.rule is None else f"{self.name} ({self.rule})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,9 +111,9 @@ def _trade_off(points: Sequence[Point], baseline: str) -> Figure:
     else:
         for row, one in enumerate(shown):
             _point(axes, one, one.x, Whisker(value=-float(row)))
-        axes.set_yticks([-float(row) for row in range(len(shown))], [one.name for one in shown])
+        axes.set_yticks([-float(row) for row in range(len(shown))], [one.label for one in shown])
         axes.set_ylim(-len(shown) + 0.4, 0.6)
-    absent = [one.name for one in shown if one.y is None]
+    absent = [one.label for one in shown if one.y is None]
     if measured and absent:
         axes.set_title(f"without ability scores: {', '.join(absent)}", fontsize=8, color=SOFT, loc="left")
     return figure
@@ -130,7 +130,7 @@ def _point(axes: Axes, one: Point, x: Whisker, y: Whisker) -> None:
         color=_colour(one.index, is_baseline=one.is_baseline),
         elinewidth=1.2,
         markersize=6,
-        label=f"{one.name} (baseline)" if one.is_baseline else one.name,
+        label=f"{one.label} (baseline)" if one.is_baseline else one.label,
     )
 
 

@@ -72,7 +72,7 @@ def forest(points: Sequence[Point], *, width: int, baseline: str) -> Markup:
     rows = [one for one in points if not one.is_baseline]
     is_narrow = width < 500
     step = 44 if is_narrow else 30
-    names = 0.0 if is_narrow else max(len(one.name) for one in rows) * CHARACTER_WIDTH + 12
+    names = 0.0 if is_narrow else max(len(one.label) for one in rows) * CHARACTER_WIDTH + 12
     frame = Box(16 + names, 10, width - 24, 10 + step * len(rows))
     height = round(frame.bottom) + 46
     across = _axis([one.x for one in rows], frame.left, frame.right, 4 if is_narrow else 6)
@@ -85,9 +85,9 @@ def forest(points: Sequence[Point], *, width: int, baseline: str) -> Markup:
     for place, one in enumerate(rows):
         y = frame.top + step * place + (30 if is_narrow else step / 2)
         low, high = (across.scale(end) for end in one.x.ends)
-        name = _text(frame.left, y - 12, one.name, "label", "start")
+        name = _text(frame.left, y - 12, one.label, "label", "start")
         if not is_narrow:
-            name = _text(frame.left - 12, y + 4, one.name, "label", "end")
+            name = _text(frame.left - 12, y + 4, one.label, "label", "end")
         parts.append(_named(one, [_line(low, y, high, y, "ci"), _marker(one, across.scale(one.x.value), y), name]))
     return _svg(parts, width, height, f"Embedding gain to {baseline}")
 
@@ -137,7 +137,7 @@ def _lane(lane: Sequence[Point], across: Scale, frame: Box) -> list[Markup]:
         y = top + 14 + 24 * row
         low, high = one.x.ends
         parts.append(Markup('<g class="m{}">{}</g>').format(_colour(one), _line(across(low), y, across(high), y, "ci")))
-        label = f"{one.name} (ability n/a)"
+        label = f"{one.label} (ability n/a)"
         room = len(label) * CHARACTER_WIDTH
         after = max(across(high), across(one.x.value) + 6) + 8
         fits = after + room <= frame.right + 12
@@ -157,7 +157,7 @@ def _whiskers(one: Point, across: Scale, up: Scale) -> Markup:
 
 def _marked(one: Point, x: float, y: float, *, frame: Box, taken: list[Box], lines: Sequence[Box]) -> Markup:
     """Return a marker with its label, which is added to what is `taken`."""
-    label = one.name + (" (baseline)" if one.is_baseline else "")
+    label = one.label + (" (baseline)" if one.is_baseline else "")
     spot = label_spot(label, x, y, frame=frame, taken=taken, lines=lines)
     taken.append(spot.box)
     middle = (spot.box.top + spot.box.bottom) / 2
@@ -172,7 +172,7 @@ def _named(one: Point, parts: Sequence[Markup]) -> Markup:
 
 
 def _says(one: Point) -> str:
-    parts = [f"{one.name}: embedding {_said(one.x)}"]
+    parts = [f"{one.label}: embedding {_said(one.x)}"]
     parts.append(f"ability {_said(one.y)}" if one.y else "no ability scores")
     return ", ".join(parts)
 

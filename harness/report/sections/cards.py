@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.candidates.rule import ANSWERS_AS_BASE, rule_of
 from harness.comparison.retention import SAME_MODEL, AxisRetention, Verdict
 from harness.report.numbers import figures
 from harness.report.pictures.data import Point, Whisker
@@ -40,6 +41,8 @@ class Card:
     index: int
     is_baseline: bool
     note: str | None
+    rule: str | None
+    """merged or switched; None of a model without an adapter."""
     sentence: str
     verdict: Verdict | None
     """On general ability; None for the baseline and for models without ability scores."""
@@ -63,11 +66,20 @@ def points_of(found: Sequence[Card]) -> list[Point]:
             has_ability = other is not None and other.mean is not None
             zero = Whisker(value=0.0)
             points.append(
-                Point(name=card.model, index=card.index, x=zero, y=zero if has_ability else None, is_baseline=True)
+                Point(
+                    name=card.model,
+                    index=card.index,
+                    x=zero,
+                    y=zero if has_ability else None,
+                    is_baseline=True,
+                    rule=card.rule,
+                )
             )
         elif embedding is not None and embedding.difference is not None:
             y = _whisker(other.difference) if other is not None and other.difference is not None else None
-            points.append(Point(name=card.model, index=card.index, x=_whisker(embedding.difference), y=y))
+            points.append(
+                Point(name=card.model, index=card.index, x=_whisker(embedding.difference), y=y, rule=card.rule)
+            )
     return points
 
 
@@ -81,7 +93,8 @@ def _card(summary: Summary, model: str, index: int, marks: Mapping[tuple[str, st
         index=index,
         is_baseline=is_baseline,
         note=candidate.note if candidate else None,
-        sentence=_baseline_sentence(lines) if is_baseline else _sentence(lines, kept),
+        rule=rule_of(candidate),
+        sentence=_baseline_sentence(lines) if is_baseline else _sentence(lines, kept, rule_of(candidate)),
         verdict=kept.verdict if kept else None,
         lines=lines,
         badges=_badges(summary, model, marks),
@@ -124,13 +137,13 @@ def _baseline_sentence(lines: Sequence[AxisLine]) -> str:
     return f"The baseline: {' and '.join(said)}." if said else "The baseline; it has no scores yet."
 
 
-def _sentence(lines: Sequence[AxisLine], kept: AxisRetention | None) -> str:
+def _sentence(lines: Sequence[AxisLine], kept: AxisRetention | None, rule: str | None) -> str:
     """Return what became of a model on each axis, with how sure that is."""
     said = []
     for line in lines:
         name = AXIS_NAMES[line.axis]
         if line.axis == "ability" and kept is not None:
-            said.append(_retention(kept))
+            said.append(_retention(kept) + (f", served switched: {ANSWERS_AS_BASE}" if rule == "switched" else ""))
         elif line.mean is None:
             said.append(f"{name}: {line.reason}")
         elif line.difference is not None and line.difference.is_same_record:
@@ -170,7 +183,8 @@ def _badges(
     views = [view for (name, _), view in summary.cells.items() if name == model]
     counts = {status: sum(view.status == status for view in views) for status in ("error", "missing")}
     marked = {task for (name, task) in marks if name == model}
-    badges = []
+    rule = rule_of(summary.candidates.get(model))
+    badges = [("", f"served {rule}")] if rule else []
     if counts["error"]:
         badges.append(("bad", f"{counts['error']} failed"))
     if counts["missing"]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from harness.candidates.rule import writer_said
 from harness.report.numbers import between, signed
 from harness.results.facts import facts_of
 from harness.statistics.difference import Difference, mean_difference
@@ -57,15 +58,18 @@ def credits_of(summary: Summary, compare: Comparer) -> list[Credit]:
     for model, identity in identities.items():
         if identity is None or identity["kind"] != "rationale" or identity["options"].get("ablation") != "none":
             continue
+        candidate = summary.candidates.get(model)
         family = {
             ablation: other
             for other, its in identities.items()
             if its is not None and (ablation := _variant_of(identity, its)) is not None
         }
         order = [one for one in ABLATIONS if one in family]
-        found.append(
-            _credit(model, [_variant(summary, model, family[one], ablation=one, compare=compare) for one in order])
-        )
+        variants = [_variant(summary, model, family[one], ablation=one, compare=compare) for one in order]
+        credit = _credit(model, variants)
+        if candidate is not None and candidate.writer is not None:
+            credit = replace(credit, sentence=f"{credit.sentence} They are written by {writer_said(candidate.writer)}.")
+        found.append(credit)
     return found
 
 
@@ -162,6 +166,7 @@ def _variant_of(own: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
 
 def _but_ablation(identity: Mapping[str, Any]) -> str:
     options = {name: value for name, value in identity["options"].items() if name != "ablation"}
+    options |= {"writer": identity.get("writer")}
     return json.dumps(options, sort_keys=True, default=str)
 
 

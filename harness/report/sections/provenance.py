@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from harness.candidates.candidate import Candidate
+from harness.candidates.rule import rules_said
 from harness.report.numbers import NOT_THERE
 from harness.report.sections.section import Link, Report
 from harness.report.tables import table
@@ -21,7 +22,9 @@ def markdown(report: Report) -> str:
     """Return a row a model, and the versions, sources, dtypes and prompts of all cells together."""
     candidates = report.summary.candidates
     rows = [_row(name, candidates[name]) for name in report.summary.models]
-    return "\n\n".join(["## Models", table(HEADER, rows), _made_with(report.summary)])
+    served = [f"- **{name}**: {said}" for name in report.summary.models for said in rules_said(candidates[name])]
+    rules = ["\n".join(["How they are served:", "", *served])] if served else []
+    return "\n\n".join(["## Models", table(HEADER, rows), *rules, _made_with(report.summary)])
 
 
 def page(report: Report) -> dict[str, Any]:
@@ -94,6 +97,7 @@ def _of_model(summary: Summary, model: str) -> dict[str, Any]:
         "model": model,
         "cells": len(scores),
         "kind": _kind(candidate) if candidate else None,
+        "rules": list(rules_said(candidate)),
         "fingerprint": candidate.fingerprint() if candidate else None,
         "spec": candidate.spec.model_dump(mode="json", exclude_defaults=True) if candidate else None,
         "facts": {name: values for name, values in facts.items() if values},

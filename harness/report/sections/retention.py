@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.candidates.rule import ANSWERS_AS_BASE, rule_of
 from harness.comparison.retention import SAME_MODEL, AxisRetention, Judgement, TaskRetention, Verdict
 from harness.report.numbers import figure
 from harness.report.tables import table
@@ -28,7 +29,7 @@ LEGEND = (
 def sentences(summary: Summary) -> list[str]:
     """Return one sentence a model: retained, lost, undecided or not measurable, with what stands behind it."""
     limited = " On a LIMITED sample of each task." if summary.limits else ""
-    return [_sentence(one) + limited for one in summary.retention]
+    return [_sentence(one) + _served(summary, one.model) + limited for one in summary.retention]
 
 
 def rows(summary: Summary) -> list[list[str]]:
@@ -67,6 +68,14 @@ def _sentence(one: AxisRetention) -> str:
     if one.absent:
         said += f" Without {', '.join(one.absent)}: no score from both models."
     return said
+
+
+def _served(summary: Summary, model: str) -> str:
+    """Return under which rule a model was judged; nothing of one without an adapter."""
+    rule = rule_of(summary.candidates.get(model))
+    if rule is None:
+        return ""
+    return f" Served switched: {ANSWERS_AS_BASE}." if rule == "switched" else " Served merged: the adapter was on."
 
 
 def _n(task: TaskRetention) -> int:
