@@ -17,6 +17,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import AutoModelForCausalLM, AutoTokenizer, BloomConfig
 from weights_support import rewrite, without
 
+from harness.candidates.candidate_file import read_candidate_file
 from harness.candidates.named import named_candidate
 from harness.encoders.loading import load
 from harness.results.records import to_json
@@ -270,6 +271,19 @@ def test_mistakes_end_with_2(grace, model: Path, tmp_path: Path, arguments, code
     assert said.code == code
     assert words in said.err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_scaled_adapter_is_merged_as_far_as_it_was_scaled(grace, model: Path, tmp_path: Path) -> None:
+    """Nothing of the rule or the scale is left to say of one set of weights; another's rationales are not in it."""
+    options = "{adapter_scale: 0.5, serving: switched}"
+    candidate_directory(tmp_path / "run", model, kind="mean-pool", adapter=True, encoder=options)
+    expected = harness_vectors("run")
+    assert grace("export", "run", "--out", "out").code == 0
+    assert np.abs(load(named_candidate("out", Sources())).encode(TEXTS) - expected).max() < 1e-5
+    assert not {"serving", "adapter_scale"} & set(read_candidate_file(tmp_path / "out" / "candidate.yaml").encoder)
+    candidate_directory(tmp_path / "reader", model, kind="rationale", adapter=True, encoder="{writer: base}")
+    said = grace("export", "reader", "--out", "other")
+    assert (said.code, "reads the rationales of 'base', and an export is one set" in said.err) == (2, True)
 
 
 def test_a_head_that_is_not_there_is_not_made_up(grace, tmp_path: Path) -> None:
