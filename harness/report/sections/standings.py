@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.candidates.rule import rule_of
 from harness.report.numbers import NOT_THERE, interval_text, points
 from harness.report.tables import table
 from harness.summary.views import AxisSummary, Standing, Summary
@@ -33,4 +34,6 @@ def _row(summary: Summary, axis: AxisSummary, place: int, one: Standing) -> list
     lead = "leader" if one.to_leader is None else interval_text(one.to_leader)
     is_alone = len(axis.models) == 1  # one model has no rank among others
     within = NOT_THERE if one.best_rank is None or is_alone else f"{one.best_rank} to {one.worst_rank}"
-    return ["1=" if tied else str(place), within, one.model, points(one.mean), lead, base, counts]
+    rule = rule_of(summary.candidates.get(one.model))
+    model = one.model if rule is None else f"{one.model} ({rule})"
+    return ["1=" if tied else str(place), within, model, points(one.mean), lead, base, counts]

@@ -157,6 +157,7 @@ def test_a_report_names_the_rule_of_every_row(everything: Path) -> None:
         "temperature 1); the price: text and rationale are read once more" in report
     )
     assert "- **base**: " not in report
+    assert all(f"| {name} |" in report for name in ("switched (switched)", "merged (merged)", "base"))
     page = (everything / "report" / "index.html").read_text()
     assert page.count("served switched</span>") == 1
     assert page.count("served merged</span>") == 2
