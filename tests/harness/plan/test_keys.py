@@ -180,6 +180,7 @@ CHANGES: dict[str, dict[str, list[tuple[dict[str, Any], dict[str, Any]]]]] = {
         **OF_LOADED,
         "encoder": [({}, {"encoder": "sentence-transformers"})],
         "adapter": [({}, {"adapter": "adapter"}), ({"adapter": "adapter"}, {"adapter": "other-adapter"})],
+        "adapter_scale": [({"adapter": "adapter"}, {"adapter_scale": 0.5})],
     },
     "sentence-transformers": {**OF_LOADED, "encoder": [({}, {"encoder": "mean-pool"})]},
 }
@@ -191,7 +192,7 @@ SAME: dict[str, Any] = {
     "search_precision": "int8",
 }
 """Fields that must not change a key of STS: they can change no score of it beyond its last digit."""
-ABILITY_ONLY: dict[str, Any] = {"ability": {"gsm8k": {"num_fewshot": 3}}}
+ABILITY_ONLY: dict[str, Any] = {"ability": {"gsm8k": {"num_fewshot": 3}}, "serving": "switched"}
 """Fields that change keys of the ability axis alone."""
 PRECISIONS = ("float32", "int8", "binary")
 BASES = {"mean-pool": MEAN_POOL, "sentence-transformers": SENTENCE_TRANSFORMERS}
@@ -231,8 +232,9 @@ def test_the_precision_of_the_search_is_in_the_keys_of_ranking_tasks_alone(folde
 
 
 def test_settings_of_ability_tasks_leave_the_keys_of_embedding_tasks(folder):
-    """How a model is asked GSM8K does not change its vectors."""
-    assert key(folder, MEAN_POOL) == key(folder, MEAN_POOL | ABILITY_ONLY)
+    """How a model is asked GSM8K, and whether its adapter is on there, does not change its vectors."""
+    model = MEAN_POOL | {"adapter": "adapter"}
+    assert key(folder, model) == key(folder, model | ABILITY_ONLY)
 
 
 @pytest.mark.parametrize(
