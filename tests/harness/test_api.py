@@ -29,10 +29,11 @@ PUBLIC = {
     "grace": "Progress TrainConfig Trained train",
     "harness.encoders.base": "CausalLM Counters DetailedEncoder Encoder FittedEncoder RoleEncoder Vectors",
     "harness.evaluation.events": (
-        "Event Finished Phase Progress Remark Reporter RunBegins RunEnds SilentReporter Started told"
+        "Event Finished Phase Progress Remark Reporter RunBegins RunEnds ShardMade SilentReporter Started told"
     ),
     "harness.results.facts": (
-        "AbilityFacts Facts HardwareFacts KEYS LeftOut PlaceFacts facts_of left_out_said name_of off_count_said"
+        "AbilityFacts Facts HardwareFacts KEYS LeftOut PlaceFacts SearchFacts ShardFacts facts_of left_out_said "
+        "machines name_of off_count_said"
     ),
     "harness.results.records": (
         "Failure ItemsFile Metric RECORD_VERSION Result Score SeededScore Unit from_json to_json"
