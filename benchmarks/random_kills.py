@@ -16,7 +16,8 @@ one for each process that was killed while at work.
 
 Processes are forked from one that has imported all that a run imports, and worker processes are forked from the driver,
 so that a run takes a second and a kill seldom hits an import. The tests in tests/harness/evaluation kill processes that
-were started as the command starts them. With Ray, actors are what Ray starts.
+were started as the command starts them. With Ray, actors are what Ray starts; they keep no journal, so that shards that
+were begun and redone are not counted.
 
 `DIR/state.json` holds what was seen: the same command goes on from there, also after it was killed itself. Exit code 1
 where anything was lost, repeated or unlike.
@@ -55,8 +56,10 @@ WORKER_SHARE = 0.5
 WORKERS = 2
 WORDS = ["wave", "boat", "tide", "tree", "leaf", "moss", "tram", "lamp", "roof", "soup", "bread", "star", "moon"]
 JOURNAL = "RANDOM_KILLS_JOURNAL"
-"""Names the file that processes note shards in, for those that Ray starts too."""
+"""Names the file that processes note shards in."""
 SETTLE_SECONDS = 0.05
+OBJECT_STORE_BYTES = 128 * 2**20
+"""Of a node of Ray; nothing large is ever put there."""
 NUMBER_CELL = re.compile(r'<td class="num" data-v="[^"]*">[^<]*</td>')
 MEASURED = 4
 """Encoding, tokens a second, all in all, and peak memory."""
@@ -188,7 +191,7 @@ class Round:
                 self.nodes.replace(self.rng)
                 self._count("node", at_work=WORKERS)
                 continue
-            found = _actors() if self.kind == "actor" else _children(driver)
+            found = self.nodes.actors() if self.kind == "actor" else _children(driver)
             if found:
                 self._kill(self.rng.choice(found), at_work=1)
         self._kill(driver, at_work=self.workers, kind="driver")
@@ -255,7 +258,8 @@ def finish(folder: Path, state: State, executor: str) -> None:
     wrong += [f"unlike: {run / 'out' / name}" for name in _unlike(run, folder)]
     begun: Counter[str] = Counter()
     ended: Counter[str] = Counter()
-    for line in (run / "journal").read_text().splitlines():
+    journal = run / "journal"
+    for line in journal.read_text().splitlines() if journal.is_file() else ():
         what, shard = line.split(maxsplit=1)
         (begun if what == "begin" else ended)[shard] += 1
     wrong += [f"repeated: {shard} was made {count} times" for shard, count in ended.items() if count > 1]
@@ -382,42 +386,59 @@ def _children(process: int) -> list[int]:
     return []
 
 
-def _actors() -> list[int]:
-    """Return the processes of actors; no other run on this machine may use Ray meanwhile."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            if path.read_bytes().startswith(b"ray::RayWorker"):
-                found.append(int(path.parent.name))
-    return found
-
-
 @contextlib.contextmanager
 def cluster(executor: str) -> Iterator[Any]:
-    """Start two nodes beside a head on this machine, where Ray is asked for; yields what replaces one of them."""
+    """Start two nodes beside a head on this machine, where Ray is asked for; yields what kills one of them.
+
+    They are another process's: what Ray leaves in one that has spoken to a cluster does not survive a fork.
+    """
     if executor != "ray":
         yield None
         return
+    os.environ |= {"RAY_memory_monitor_refresh_ms": "0", "RAY_health_check_period_ms": "500"}
+    ours, theirs = multiprocessing.Pipe()
+    host = multiprocessing.get_context("spawn").Process(target=_be_a_cluster, args=(theirs,))
+    host.start()
+    os.environ["RAY_ADDRESS"] = ours.recv()
+    try:
+        yield Nodes(ours)
+    finally:
+        ours.send("end")
+        host.join()
+
+
+@dataclass
+class Nodes:
+    """The nodes that can be killed, as seen from here."""
+
+    pipe: Any
+
+    def actors(self) -> list[int]:
+        """Return the processes of our actors: children of the nodes' own."""
+        self.pipe.send("nodes")
+        below = [one for process in self.pipe.recv() for one in _children(process)]
+        return [one for one in below if Path(f"/proc/{one}/cmdline").read_bytes().startswith(b"ray::RayWorker")]
+
+    def replace(self, rng: random.Random) -> None:
+        """Kill a node as a power cut does, and add another."""
+        self.pipe.send(rng.randrange(WORKERS))
+        self.pipe.recv()
+
+
+def _be_a_cluster(pipe: Any) -> None:
+    """Hold a head and two nodes of one worker each, and do what is said: end, name the nodes, or replace one."""
     from ray.cluster_utils import Cluster
 
-    class Nodes:
-        """The nodes that can be killed."""
-
-        def __init__(self) -> None:
-            self.cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-            self.alive = [self.cluster.add_node(num_cpus=1) for _ in range(WORKERS)]
-
-        def replace(self, rng: random.Random) -> None:
-            """Kill a node as a power cut does, and add another."""
-            self.cluster.remove_node(self.alive.pop(rng.randrange(len(self.alive))), allow_graceful=False)
-            self.alive.append(self.cluster.add_node(num_cpus=1))
-
-    nodes = Nodes()
-    os.environ["RAY_ADDRESS"] = nodes.cluster.address
-    try:
-        yield nodes
-    finally:
-        nodes.cluster.shutdown()
+    room = {"object_store_memory": OBJECT_STORE_BYTES}
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **room})
+    alive = [made.add_node(num_cpus=1, **room) for _ in range(WORKERS)]
+    pipe.send(made.address)
+    while (said := pipe.recv()) != "end":
+        if said != "nodes":
+            made.remove_node(alive.pop(said), allow_graceful=False)
+            alive.append(made.add_node(num_cpus=1, **room))
+        pipe.send([node.all_processes["raylet"][0].process.pid for node in alive])
+    made.shutdown()
 
 
 def warm(folder: Path) -> None:
