@@ -25,6 +25,8 @@ class Repository:
     """Config -> split -> path, as the card names them; empty: `datasets` takes the splits from the files' names."""
     features: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Config -> column -> type, where the card states them, with the number of rows of each split."""
+    in_schema: Mapping[str, Any] = field(default_factory=dict)
+    """Column -> type, as `datasets` writes them into the schema of parquet; empty: they are not there."""
     others: Mapping[str, str] = field(default_factory=dict)
     """Path -> text of files beside the data."""
 
@@ -32,17 +34,20 @@ class Repository:
 def write(folder: Path, repository: Repository) -> None:
     """Write a repository."""
     for name, rows in repository.files.items():
-        _write_rows(folder / name, rows)
+        _write_rows(folder / name, rows, repository.in_schema)
     for name, text in repository.others.items():
         (folder / name).write_text(text, encoding="utf-8")
     if repository.configs:
         (folder / "README.md").write_text(_card(repository), encoding="utf-8")
 
 
-def _write_rows(file: Path, rows: Rows) -> None:
+def _write_rows(file: Path, rows: Rows, in_schema: Mapping[str, Any]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     if file.suffix == ".parquet":
-        pq.write_table(pa.Table.from_pylist([dict(row) for row in rows]), file)
+        table = pa.Table.from_pylist([dict(row) for row in rows])
+        if in_schema:
+            table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": in_schema}})})
+        pq.write_table(table, file)
         return
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
     file.write_bytes(gzip.compress(lines, mtime=0) if file.suffix == ".gz" else lines)
