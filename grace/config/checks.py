@@ -29,6 +29,7 @@ def check(tree: Node) -> list[Problem]:
         *_check_budget(tree),
         *_check_batch(tree),
         *_check_adapter(tree, objective),
+        *_check_rationale(tree, objective),
         *_check_grace(tree, objective),
     ]
 
@@ -140,6 +141,25 @@ def _check_adapter(tree: Node, objective: Any) -> Iterator[Problem]:
         if attention == 0 and not (dropout and dropout.value):
             node = tree.nearest(("simcse", "attention_dropout"))
             yield problem(node, "simcse needs noise between its two passes: attention_dropout or adapter.dropout")
+
+
+def _check_rationale(tree: Node, objective: Any) -> Iterator[Problem]:
+    section = tree.get("rationale")
+    if objective != "infonce-rationale" or section is None:
+        return
+    pool, writer, refresh = (section.get(key) for key in ("pool", "writer", "refresh_steps"))
+    has_pool, is_refreshed = (node is not None and node.value is not None for node in (pool, refresh))
+    if writer is not None and writer.value == "self" and not (has_pool and is_refreshed):
+        yield problem(
+            writer,
+            "rationale.writer: self writes a pool from time to time; give rationale.pool and rationale.refresh_steps",
+        )
+    if refresh is not None and is_refreshed and (writer is None or writer.value == "base"):
+        yield problem(
+            refresh,
+            "rationale.refresh_steps: the base would write the same again; say writer: self, or take it out",
+            at_key=True,
+        )
 
 
 def _check_grace(tree: Node, objective: Any) -> Iterator[Problem]:

@@ -170,9 +170,16 @@ class SimCSE(Strict):
 
 
 class RationaleData(Strict):
-    """Rationales of infonce-rationale: sampled from the base model, the adapter off, anew each epoch."""
+    """Rationales of infonce-rationale: from a pool that is written beforehand, or one more each time a text is met."""
 
     temperature: NotNegative = 1.0
+    pool: Count | None = None
+    """Rationales a text that are written at once and kept in the run's directory; each step draws one of them. None: a
+    text gets a new one each epoch, written in the step."""
+    writer: Literal["base", "self"] = "base"
+    """Of the rationales: the base, the adapter off; or the model as it is in training."""
+    refresh_steps: Count | None = None
+    """Steps after which a pool is written anew by the model as it is then, of the texts of the steps that follow."""
 
 
 class Grace(Strict):
@@ -312,7 +319,8 @@ class TrainConfig(Strict):
     @property
     def needs_base(self) -> bool:
         """Whether training looks at the base model: in its loss, or to write rationales."""
-        return self.retain_weight > 0 or self.grace.beta > 0 or self.objective == "infonce-rationale"
+        is_writer = self.objective == "infonce-rationale" and self.rationale.writer == "base"
+        return self.retain_weight > 0 or self.grace.beta > 0 or is_writer
 
     @property
     def candidate_kind(self) -> Literal["mean-pool", "rationale"]:

@@ -1,6 +1,7 @@
 """The directory of a run: configuration, metrics, checkpoints; every write survives a crash whole or not at all.
 
 config.yaml  origins.json  environment.json  metrics.jsonl  skipped.jsonl  checkpoints/step-00000050/
+rationales/ or teacher/, where the objective makes such things once
 and at the end: adapter/ or model/, README.md, candidate.yaml (which is written last)
 """
 
@@ -23,6 +24,8 @@ from harness.digests import write_atomically
 from harness.errors import EnvironmentGapError, InputError
 
 CONFIG, METRICS, CHECKPOINTS, CANDIDATE = "config.yaml", "metrics.jsonl", "checkpoints", "candidate.yaml"
+RATIONALES, TEACHER = "rationales", "teacher"
+"""Folders of what is made once and read in many steps (parts.py)."""
 ORIGINS = "origins.json"
 """What the run is made of: data, base, prompt, versions; a resumed run must be made of the same."""
 MAY_CHANGE = (
@@ -75,7 +78,8 @@ class RunDir:
 
     def _has_begun(self) -> bool:
         """Whether a step was made, or anything else is there that a run would lose."""
-        return bool(self.metrics()) or (self.path / CHECKPOINTS).exists() or (self.path / CANDIDATE).exists()
+        lost = (CHECKPOINTS, CANDIDATE, RATIONALES, TEACHER)
+        return bool(self.metrics()) or any((self.path / name).exists() for name in lost)
 
     def _forget_attempt(self) -> None:
         """Remove what a run wrote that was refused before its first step, say for its base."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -68,6 +69,16 @@ class Trainable:
         else:
             with self.peft.disable_adapter():
                 yield self.model
+
+    def digest(self) -> str:
+        """Return the sha256 over names and values of the trained tensors."""
+        import torch
+
+        found = hashlib.sha256()
+        for name, one in sorted(self.parameters().items()):
+            found.update(f"{name} {tuple(one.shape)} {one.dtype}\0".encode())
+            found.update(one.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        return found.hexdigest()
 
     def save_weights(self, folder: Path) -> None:
         """Write the trained tensors, and nothing of the base, for a checkpoint."""

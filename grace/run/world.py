@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import io
 import os
+import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import EnvironmentGapError
 
@@ -69,6 +71,19 @@ class World:
         rows = [part[: int(count)] for part, count in zip(parts, counts, strict=True)]
         rows[self.rank] = own
         return torch.cat(rows)
+
+    def gathered_objects(self, own: Sequence[Any], device: str) -> list[Any]:
+        """Return the objects of all processes in rank order; what is sent is pickled, and only this run's own.
+
+        Processes may have different numbers of objects.
+        """
+        import torch
+
+        if self.size == 1:
+            return list(own)
+        sent = torch.frombuffer(bytearray(pickle.dumps(list(own))), dtype=torch.uint8).to(device)
+        stream = io.BytesIO(self.gathered(sent).cpu().numpy().tobytes())
+        return [one for _ in range(self.size) for one in pickle.load(stream)]  # noqa: S301 - from this run's processes
 
     def sum_gradients(self, parameters: Sequence[torch.Tensor]) -> None:
         """Add up each parameter's gradient over all processes, in one message."""

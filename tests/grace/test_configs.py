@@ -21,7 +21,7 @@ LAUNCHERS = {"fsdp.yaml", "deepspeed-zero2.yaml"}
 ALL = sorted(path for path in CONFIGS.rglob("*.yaml") if path.name not in LAUNCHERS)
 
 
-TRIALS = sorted((CONFIGS / "trial").glob("*.yaml"))
+TRIALS = sorted(path for folder in ("trial", "study") for path in (CONFIGS / folder).glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 from cells_support import save_tiny_model
+from places import REPOSITORY
 from suites_support import write
 
 from grace.config.load import config_of
@@ -108,3 +113,35 @@ def session_of(folder: Path, out: Path, **changes: Any) -> Session:
     data = load_data(config.data, Sources(), at_least=config.batch_size)
     trained = load_trainable(config, locate_base(config, Sources()), keep_base=config.needs_base)
     return Session(config=config, run=run, trained=trained, data=data, progress=Quiet())
+
+
+def adapter_of(out: Path) -> dict[str, Any]:
+    """Return the trained tensors of a run's candidate."""
+    from safetensors.torch import load_file
+
+    return load_file(out / "adapter" / "adapter_model.safetensors")
+
+
+def in_two_processes(runs: dict[Path, dict[str, Any]]) -> None:
+    """Train configurations one after the other in two processes on this machine, which find each other by gloo.
+
+    Args:
+        runs: the directory of each run, and its configuration as plain data.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    told = json.dumps([[str(out), plain] for out, plain in runs.items()])
+    code = "import grace, json, sys; [grace.train(plain, out) for out, plain in json.loads(sys.argv[1])]"
+    own = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"} | world
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, told],
+            env=own | {"RANK": rank, "LOCAL_RANK": rank},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in ("0", "1")
+    ]
+    errors = [one.communicate(timeout=300)[1] for one in both]
+    assert [one.returncode for one in both] == [0, 0], errors

@@ -11,15 +11,18 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from grace.config.schema import TrainConfig
 from grace.data.batches import batch_of
 from grace.data.table import Row
 from grace.errors import TrainingFailedError
+from grace.run.parts import Cost
 from grace.run.session import Finished, Session
 from grace.run.stopping import Clock, Interrupt, interruptible, learning_rate, share_done
 from grace.run.tracking import Tracker
 from grace.training.contrastive.checks import check_contrastive
 from grace.training.contrastive.inputs import make_inputs
 from grace.training.contrastive.step import ContrastiveStep
+from harness.errors import InputError
 
 if TYPE_CHECKING:
     import torch
@@ -61,7 +64,9 @@ class _Loop:
         check_contrastive(config, session.data, processes=world.size)
         self._parameters = session.trained.parameters()
         self._optimiser = _adamw(config.optimiser.weight_decay, self._parameters, config)
-        self._contrastive = ContrastiveStep(session, make_inputs(config, session.trained))
+        self._inputs = make_inputs(config, session.trained)
+        self._contrastive = ContrastiveStep(session, self._inputs)
+        self._generated_tokens = 0
         self._no_limit = torch.inf
         self.step = 0
         self._clock = Clock()
@@ -74,6 +79,7 @@ class _Loop:
         state = torch.load(checkpoint / STATE, map_location=self._session.trained.device, weights_only=True)
         self._optimiser.load_state_dict(state["optimiser"])
         self.step = state["step"]
+        self._inputs.restore(state.get("inputs", {}))
         self._clock = Clock(state["seconds"], state["cpu_seconds"])
 
     def run(self, interrupt: Interrupt, tracker: Tracker) -> Finished:
@@ -85,8 +91,12 @@ class _Loop:
             # One vote for all: the processes' clocks differ, and a signal may have reached one of them only.
             ends, stops = session.world.total([share >= 1, interrupt.is_requested], session.trained.device)
             is_interrupted = bool(stops) and not ends
+            if ends and not self.step:
+                raise InputError([_nothing_left(config)])
             if ends or stops:
                 break
+            if not self._is_prepared(interrupt):
+                continue  # the vote says why
             row = self._one_step(share)
             session.run.log(row)
             tracker.log(row)
@@ -101,7 +111,37 @@ class _Loop:
             seconds=self._clock.seconds,
             cpu_seconds=self._clock.cpu_seconds,
             is_interrupted=is_interrupted,
+            facts=self._facts(),
         )
+
+    def _is_prepared(self, interrupt: Interrupt) -> bool:
+        """Let the inputs make what the next step needs; whether it is all there.
+
+        What that takes is part of the run's time, also where an interrupted run has made some of it before.
+        """
+        session, config = self._session, self._session.config
+        seconds, cpu_seconds = self._clock.seconds, self._clock.cpu_seconds
+        is_asked_to_stop = False
+
+        def stops(spent: Cost) -> bool:
+            nonlocal is_asked_to_stop
+            clock = Clock(seconds + spent.seconds, cpu_seconds + spent.cpu_seconds)
+            asked = [share_done(config, self.step, clock) >= 1, interrupt.is_requested]
+            ends, is_asked_to_stop = (bool(one) for one in session.world.total(asked, session.trained.device))
+            return ends or is_asked_to_stop
+
+        prepared = self._inputs.prepare(session, self.step, stops)
+        if prepared.cost.seconds:
+            # What an interrupted run has made is counted by the one that goes on with it.
+            cost = prepared.cost if prepared.is_whole or not is_asked_to_stop else Cost()
+            self._clock = Clock(seconds + cost.seconds, cpu_seconds + cost.cpu_seconds)
+        self._generated_tokens = prepared.generated_tokens
+        return prepared.is_whole
+
+    def _facts(self) -> dict[str, Any]:
+        """Return how many tokens of rationales were generated in all, for objectives that write some."""
+        rows = self._session.run.metrics() if self._session.config.uses_rationales else []
+        return {"generated_tokens": sum(int(row.get("generated_tokens", 0)) for row in rows)} if rows else {}
 
     def _one_step(self, share: float) -> dict[str, Any]:
         import torch
@@ -121,6 +161,8 @@ class _Loop:
         self._optimiser.step()
         self.step += 1
         seconds = time.monotonic() - began
+        if config.uses_rationales:
+            metrics["generated_tokens"] = metrics.get("generated_tokens", 0) + self._generated_tokens
         return {
             "step": self.step,
             "epoch": batch.epoch,
@@ -141,6 +183,7 @@ class _Loop:
             self._session.trained.save_weights(folder)
             state = {
                 "step": self.step,
+                "inputs": self._inputs.state(),
                 "optimiser": self._optimiser.state_dict(),
                 "seconds": self._clock.seconds,
                 "cpu_seconds": self._clock.cpu_seconds,
@@ -164,6 +207,14 @@ def _adamw(decay: float, parameters: dict[str, torch.nn.Parameter], config: Any)
     told = config.optimiser
     return torch.optim.AdamW(
         [group for group in groups if group["params"]], lr=told.lr, betas=told.betas, eps=told.eps, fused=True
+    )
+
+
+def _nothing_left(config: TrainConfig) -> str:
+    budget = "budget_minutes" if config.budget_cpu_seconds is None else "budget_cpu_seconds"
+    return (
+        f"{budget}: it is spent before the first step, on what is made for all steps; raise it, or make less of that: "
+        f"data.limit, rationale.pool, max_new_tokens"
     )
 
 

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from grace.data.table import Row
 from grace.objectives.losses import cosines, false_negatives, info_nce, kl_to_base
 from grace.run.session import Session
-from grace.training.contrastive.inputs import Inputs
+from grace.training.contrastive.batch import texts_of
 from grace.training.contrastive.packed import Packing, forward, packed_attention_on
 from grace.training.contrastive.padded import padded_forward
+from grace.training.contrastive.writing import Inputs
 from harness.encoders.batching import default_budget
 from harness.encoders.head import body_of, logits_of
 from harness.encoders.pooling import mean_pool
@@ -83,8 +84,8 @@ class ContrastiveStep:
             Metrics of the global batch: loss, info_nce, kl (nats a token), accuracy, tokens, ...
         """
         config, world, trained = self._session.config, self._session.world, self._session.trained
-        texts, is_query = self._texts(rows)
-        ids = self._inputs.rows(texts, epoch)
+        batch = texts_of(rows, config, step=step, epoch=epoch)
+        ids = self._inputs.of_batch(batch)
         parts = self._parts(ids, step)
         own = sum(map(len, ids))
         prefixes = sum(one.packing.prefix * self._prefixes(len(one.places)) for one in parts)
@@ -94,7 +95,7 @@ class ContrastiveStep:
         with self._attention_on(trained.model), self._dropout():
             encoded = [self._encode(part, with_graph=not is_cached) for part in parts]
             leaves = _in_order(parts, encoded)
-            loss, accuracy = self._loss(leaves, texts, is_query)
+            loss, accuracy = self._loss(leaves, batch.texts, batch.queries)
             for part, first in zip(parts, encoded, strict=True):
                 one = self._encode(part, with_graph=True) if is_cached else first
                 outputs, gradients = [one.vectors], [leaves.grad[part.places]]  # type: ignore[index]
@@ -105,19 +106,14 @@ class ContrastiveStep:
                     gradients.append(gradient)
                 _backward(outputs, gradients)
         world.sum_gradients(list(trained.parameters().values()))
-        metrics = {"loss": loss, "info_nce": loss, "accuracy": accuracy, "tokens": processed, **self._inputs.facts()}
+        facts = self._inputs.facts()
+        if "generated_tokens" in facts:
+            facts["generated_tokens"] = world.total([facts["generated_tokens"]], trained.device)[0]
+        metrics = {"loss": loss, "info_nce": loss, "accuracy": accuracy, "tokens": processed, **facts}
         if config.retain_weight:
             metrics["kl"] = world.total([kl], trained.device)[0] / tokens
             metrics["loss"] += config.retain_weight * metrics["kl"]
         return metrics
-
-    def _texts(self, rows: Sequence[Row]) -> tuple[list[str], int]:
-        """Return queries, then positives, then negatives, and how many queries there are."""
-        queries = [row.query for row in rows]
-        positives = [row.query if row.positive is None else row.positive for row in rows]
-        use_negatives = not self._is_simcse and self._session.config.infonce.hard_negatives
-        negatives = [text for row in rows for text in row.negatives] if use_negatives else []
-        return [*queries, *positives, *negatives], len(queries)
 
     def _parts(self, ids: list[list[int]], step: int) -> list[Part]:
         """Split the rows, longest first, into parts of like length and at most the budget's tokens."""

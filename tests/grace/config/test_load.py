@@ -95,6 +95,15 @@ def test_what_yaml_reads_as_something_else_is_said_beside_the_rest(tmp_path):
         ({"adapter": {"kind": "full", "r": 4}}, "full training has no adapter"),
         ({"adapter": "half"}, "'half' is not one of lora, full"),
         ({"steps": None}, "nothing ends the training"),
+        ({"rationale": {"pool": 2}}, "rationale: objective infonce does not use it"),
+        (
+            {"objective": "infonce-rationale", "max_new_tokens": 4, "rationale": {"writer": "self", "pool": 2}},
+            "give rationale.pool and rationale.refresh_steps",
+        ),
+        (
+            {"objective": "infonce-rationale", "max_new_tokens": 4, "rationale": {"pool": 2, "refresh_steps": 3}},
+            "the base would write the same again; say writer: self",
+        ),
         ({"candidate": {"kind": "rationale"}}, "needs candidate.max_new_tokens"),
         (
             {"objective": "grace", "max_new_tokens": 4, "grace": {"infonce_temperature": 0.1}},
