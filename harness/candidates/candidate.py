@@ -24,6 +24,7 @@ _NOT_IN_IDENTITY = {
     "sha256",
     "adapter",
     "adapter_scale",
+    "soft_tokens",
     "ability",
     "serving",
     "seeds",
@@ -32,8 +33,8 @@ _NOT_IN_IDENTITY = {
     "writer",
 }
 """What an entry says that changes no vector, or that stands beside the options: `store_dtype` where it rounds,
-`adapter_scale` where it is not 1. `writer` where it is another. `serving` says whose answers are measured: vectors are
-the same."""
+`adapter_scale` where it is not 1, `soft_tokens` where there are some, `writer` where it is another. `serving` says
+whose answers are measured: vectors are the same."""
 _PER_TASK = {"prompts", "instruction"}
 """They go into the key of each cell."""
 _NO_MATTER_OF_WRITING = ("similarity", "ablation")
@@ -122,6 +123,8 @@ class Candidate:
         if plain is None:
             return None
         rounded = {} if self.spec.store_dtype == "float32" else {"store_dtype": self.spec.store_dtype}
+        soft = getattr(self.spec, "soft_tokens", None)
+        rounded |= {} if soft is None else {"soft_tokens": soft.sha256}
         return plain | rounded | ({"seed_index": self.seed_index} if self.seed_index else {})
 
     def _identity(self) -> dict[str, Any] | None:

@@ -35,6 +35,8 @@ from harness.suite.model_entries import (
 from harness.wording import did_you_mean, listing
 
 TRUST = "trust_remote_code"
+SOFT_TOKENS = "soft_tokens"
+"""Of `encoder` in `candidate.yaml`: a file inside the directory, and its sha256."""
 OF_SOME_KINDS = ("writer", "serving", "adapter_scale")
 """What a suite may say of a candidate directory over the directory's own word, where its encoder kind has it."""
 
@@ -172,6 +174,10 @@ def _identify_directory(spec: CandidateSpec, sources: Sources) -> Candidate | Mi
     options |= said
     if about.adapter:
         options["adapter"] = str(directory / about.adapter)
+    if about.encoder.get(SOFT_TOKENS) is not None:
+        if kind != about.kind:
+            raise InputError([f"model {spec.name!r}: kind {kind} would leave the soft tokens out; take kind away"])
+        options[SOFT_TOKENS] = _inside(directory, about.encoder[SOFT_TOKENS])
     try:
         loaded = KINDS[kind].entry.model_validate(options)
     except ValidationError as error:
@@ -200,6 +206,13 @@ def _refuse_no_adapter(spec: LoadedModel, adapter: Located | None) -> None:
         faults.append(f"adapter_scale: its adapter cannot be scaled: {why}")
     if faults:
         raise InputError([f"model {spec.name!r}: {one}; take it out" for one in faults])
+
+
+def _inside(directory: Path, soft_tokens: Any) -> Any:
+    """Return what `candidate.yaml` says of soft tokens, with the place of the file; what is malformed stays."""
+    if not isinstance(soft_tokens, dict) or not isinstance(soft_tokens.get("file"), str):
+        return soft_tokens
+    return soft_tokens | {"file": str(directory / soft_tokens["file"])}
 
 
 def _trained_commit(about: CandidateFile) -> str | None:

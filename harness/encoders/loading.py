@@ -14,6 +14,9 @@ from harness.suite.encoder_kinds import ENTRY_POINT_GROUP, KINDS, known_encoders
 from harness.suite.model_entries import OtherEncoderSpec
 from harness.wording import listing
 
+WITH_SOFT_TOKENS = "harness.encoders.soft_tokens:SoftTokensEncoder"
+"""Of `mean-pool` where the entry names soft tokens."""
+
 
 class BuiltIn(Protocol):
     """The class of an encoder of ours: what `KINDS` names."""
@@ -37,12 +40,13 @@ def load(candidate: Candidate, *, seed: int = 0, use_cache: bool = True) -> Chec
     if isinstance(candidate.spec, OtherEncoderSpec):
         encoder = _registered(candidate.spec, seed)
     else:
-        encoder = _class_of(candidate.kind).from_candidate(candidate, seed=seed, use_cache=use_cache)
+        encoder = _class_of(candidate).from_candidate(candidate, seed=seed, use_cache=use_cache)
     return CheckedEncoder(encoder, name=candidate.name, store_dtype=candidate.spec.store_dtype)
 
 
-def _class_of(kind: str) -> BuiltIn:
-    module, _, name = KINDS[kind].encoder.partition(":")
+def _class_of(candidate: Candidate) -> BuiltIn:
+    has_soft_tokens = getattr(candidate.spec, "soft_tokens", None) is not None
+    module, _, name = (WITH_SOFT_TOKENS if has_soft_tokens else KINDS[candidate.kind].encoder).partition(":")
     found: BuiltIn = getattr(import_module(module), name)
     return found
 

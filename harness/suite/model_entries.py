@@ -78,6 +78,15 @@ class SentenceTransformersSpec(LoadedModel):
     encoder: Literal["sentence-transformers"]
 
 
+class SoftTokens(Strict):
+    """Trained vectors that stand in front of every text while it is embedded, and at no other time."""
+
+    file: str
+    """safetensors with the one tensor `soft_tokens`, (n, hidden size); of a candidate, inside its directory."""
+    sha256: Sha256
+    """Of the file; part of the key."""
+
+
 class MeanPoolSpec(LoadedModel):
     """A causal language model, mean-pooled over its last layer."""
 
@@ -88,6 +97,8 @@ class MeanPoolSpec(LoadedModel):
     """Whether the adapter is on where the model answers (merged) or off (switched); vectors are the same."""
     adapter_scale: AdapterScale = 1.0
     """Scales what a LoRA adds to the weights: the curve between base (0) and adapter (1)."""
+    soft_tokens: SoftTokens | None = None
+    """Trained vectors in front of every text; None: there are none."""
     ability: dict[str, AbilitySettings] = {}
     """Ability task -> what differs for this model, such as the chat template."""
 
