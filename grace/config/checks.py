@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, get_args
 
-from grace.config.schema import OF_LORA, SECTIONS, TEXT_SUFFIXES, Grace, Objective
+from grace.config.schema import OF_LORA, SECTIONS, TEXT_SUFFIXES, Distil, Grace, Objective
 from harness.suite.problems import Problem, problem
 from harness.wording import listing
 from harness.yaml_source import Node
 
-SUPERVISED_ONLY = ("infonce", "infonce-rationale")
+SUPERVISED_ONLY = ("infonce", "infonce-rationale", "best-of-n")
+WITH_SOFT_TOKENS = ("infonce", "simcse", "distil")
+OF_BASE_TEACHER = ("max_new_tokens", "temperature")
+"""Keys of `distil` that say how the base writes where it is the teacher."""
+WEIGHTS_OF_DISTIL = ("cosine_weight", "similarity_weight", "infonce_weight")
 OF_DATASET = ("revision", "config", "split")
 
 
@@ -30,6 +34,7 @@ def check(tree: Node) -> list[Problem]:
         *_check_batch(tree),
         *_check_adapter(tree, objective),
         *_check_rationale(tree, objective),
+        *_check_distil(tree, objective),
         *_check_grace(tree, objective),
     ]
 
@@ -129,10 +134,16 @@ def _check_batch(tree: Node) -> Iterator[Problem]:
 
 def _check_adapter(tree: Node, objective: Any) -> Iterator[Problem]:
     adapter = tree.get("adapter")
-    if adapter is not None and _value(tree, "adapter", "kind") == "full":
+    kind = adapter.value if adapter is not None and isinstance(adapter.value, str) else _value(tree, "adapter", "kind")
+    if adapter is not None and kind in ("full", "soft-tokens"):
+        why = "full training has no adapter" if kind == "full" else "soft tokens have no such thing"
         for key in OF_LORA:
             if (node := adapter.get(key)) is not None:
-                yield problem(node, f"adapter.{key}: full training has no adapter; take it out", at_key=True)
+                yield problem(node, f"adapter.{key}: {why}; take it out", at_key=True)
+    if adapter is not None and kind != "soft-tokens" and (node := adapter.get("tokens")) is not None:
+        yield problem(node, "adapter.tokens: belongs to kind: soft-tokens; take it out", at_key=True)
+    if kind == "soft-tokens":
+        yield from _check_soft_tokens(tree, objective)
     dropout = adapter.get("dropout") if adapter else None
     if dropout is not None and dropout.value and objective not in (None, "simcse"):
         yield problem(dropout, f"adapter.dropout: {dropout.value!r}, but dropout is off in every objective but simcse")
@@ -141,6 +152,27 @@ def _check_adapter(tree: Node, objective: Any) -> Iterator[Problem]:
         if attention == 0 and not (dropout and dropout.value):
             node = tree.nearest(("simcse", "attention_dropout"))
             yield problem(node, "simcse needs noise between its two passes: attention_dropout or adapter.dropout")
+
+
+def _check_soft_tokens(tree: Node, objective: Any) -> Iterator[Problem]:
+    """The base stays as it is: it cannot be trained to write, nor forget anything."""
+    if objective not in (None, *WITH_SOFT_TOKENS):
+        yield problem(
+            tree.nearest(("adapter", "kind")),
+            f"adapter: soft-tokens stand in front of texts that are embedded, and objective {objective} writes "
+            f"rationales; objectives that take them: {listing(WITH_SOFT_TOKENS)}",
+        )
+    if _value(tree, "retain_weight"):
+        yield problem(
+            tree.nearest(("retain_weight",)),
+            "retain_weight: soft tokens leave the base as it is: there is nothing to retain",
+            at_key=True,
+        )
+    if _value(tree, "candidate", "kind") == "rationale":
+        yield problem(
+            tree.nearest(("candidate", "kind")),
+            "candidate.kind: rationale would leave the soft tokens out; take it out",
+        )
 
 
 def _check_rationale(tree: Node, objective: Any) -> Iterator[Problem]:
@@ -160,6 +192,30 @@ def _check_rationale(tree: Node, objective: Any) -> Iterator[Problem]:
             "rationale.refresh_steps: the base would write the same again; say writer: self, or take it out",
             at_key=True,
         )
+
+
+def _check_distil(tree: Node, objective: Any) -> Iterator[Problem]:
+    if objective != "distil":
+        return
+    section = tree.get("distil")
+    teacher = _value(tree, "distil", "teacher")
+    if teacher is None and _value(tree, "distil", "max_new_tokens") is None:
+        where = section or tree
+        yield problem(where, "distil: the base is the teacher, and writes rationales: give distil.max_new_tokens")
+    if teacher is not None and section is not None:
+        for node in filter(None, (section.get(key) for key in OF_BASE_TEACHER)):
+            if node.value is not None:
+                yield problem(node, "distil: the teacher writes as it says itself; take this out", at_key=True)
+    weights = {key: _value(tree, "distil", key) for key in WEIGHTS_OF_DISTIL}
+    told = {key: Distil.model_fields[key].default if weight is None else weight for key, weight in weights.items()}
+    if not any(told.values()):
+        yield problem(section or tree, f"distil: nothing is learnt: {listing(WEIGHTS_OF_DISTIL)} are all 0")
+    data = tree.get("data")
+    if told["infonce_weight"] and data is not None and isinstance(data.value, dict):
+        has_columns = isinstance(_value(tree, "data", "columns"), dict)
+        if _value(tree, "data", "columns", "text") is not None if has_columns else _is_text(data):
+            node = tree.nearest(("distil", "infonce_weight"))
+            yield problem(node, "distil.infonce_weight: InfoNCE needs pairs or triplets, and the data are single texts")
 
 
 def _check_grace(tree: Node, objective: Any) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field
 
 from harness.suite.fields import Attention, Dtype, Name, Sha256, Strict, listed
 
-Objective = Literal["infonce", "simcse", "infonce-rationale", "grace"]
+Objective = Literal["infonce", "simcse", "infonce-rationale", "grace", "distil", "best-of-n"]
 Credit = Literal["paper", "corrected", "symmetric"]
 Truncation = Literal["minimum", "published", "off"]
 Algorithm = Literal["grpo", "dr_grpo", "dapo", "gspo", "reinforce++", "rloo", "remax"]
@@ -26,17 +26,20 @@ Count = Annotated[int, Field(gt=0)]
 
 TEXT_SUFFIXES = (".txt", ".txt.gz")
 SECTIONS: dict[str, tuple[Objective, ...]] = {
-    "infonce": ("infonce", "infonce-rationale"),
+    "infonce": ("infonce", "infonce-rationale", "distil", "best-of-n"),
     "simcse": ("simcse",),
     "rationale": ("infonce-rationale",),
+    "distil": ("distil",),
+    "best_of_n": ("best-of-n",),
     "grace": ("grace",),
-    "retain_weight": ("infonce", "simcse", "infonce-rationale"),
-    "forward": ("infonce", "simcse", "infonce-rationale"),
-    "max_new_tokens": ("infonce-rationale", "grace"),
+    "retain_weight": ("infonce", "simcse", "infonce-rationale", "distil", "best-of-n"),
+    "forward": ("infonce", "simcse", "infonce-rationale", "distil", "best-of-n"),
+    "max_new_tokens": ("infonce-rationale", "grace", "best-of-n"),
 }
 """Key -> the objectives that use it; for any other it is refused."""
 OF_LORA = ("r", "alpha", "dropout", "target_modules")
-"""Keys of `adapter` that full training does not have."""
+OF_SOFT_TOKENS = ("tokens",)
+"""Keys of `adapter` that belong to one kind."""
 
 
 def _unquoted_off(value: Any) -> Any:
@@ -116,7 +119,10 @@ class Data(Strict):
 class Adapter(Strict):
     """Which weights are trained."""
 
-    kind: Literal["lora", "full"] = "lora"
+    kind: Literal["lora", "full", "soft-tokens"] = "lora"
+    """soft-tokens: vectors in front of every text; the base stays as it is, and so do its answers."""
+    tokens: Annotated[int, Field(ge=4, le=16)] = 8
+    """Soft tokens."""
     r: Count = 16
     """Rank."""
     alpha: Positive | None = None
@@ -180,6 +186,36 @@ class RationaleData(Strict):
     """Of the rationales: the base, the adapter off; or the model as it is in training."""
     refresh_steps: Count | None = None
     """Steps after which a pool is written anew by the model as it is then, of the texts of the steps that follow."""
+
+
+class Distil(Strict):
+    """A student that reads the text alone learns the vectors that a teacher makes with a rationale."""
+
+    teacher: str | None = None
+    """A candidate directory, SUITE:MODEL, or an entry in braces, as `grace explain` takes it; None: the base with its
+    own rationales."""
+    max_new_tokens: Count | None = None
+    """Of the base's rationales, where it is the teacher."""
+    temperature: NotNegative = 0.0
+    """Of the base's rationales, where it is the teacher; 0 decodes greedily."""
+    cosine_weight: NotNegative = 1.0
+    """Of 1 - cosine to the teacher's vector."""
+    similarity_weight: NotNegative = 1.0
+    """Of the squared difference between the cosines of two texts, the student's and the teacher's."""
+    infonce_weight: NotNegative = 0.0
+    """Of InfoNCE on the student's vectors, where the data are pairs or triplets."""
+
+
+class BestOfN(Strict):
+    """The model writes n rationales about each query and positive; one of them is learnt, and read by InfoNCE."""
+
+    n: Annotated[int, Field(ge=2)] = 4
+    select: Literal["best", "random"] = "best"
+    """best: with the largest contrastive margin; random: the control, any of them."""
+    temperature: Positive = 1.0
+    """Of the rationales."""
+    cross_entropy_weight: NotNegative = 1.0
+    """Of the cross-entropy of a token of the rationale that is kept."""
 
 
 class Grace(Strict):
@@ -278,7 +314,7 @@ class TrainConfig(Strict):
     max_text_tokens: Count
     """Longer texts are cut and counted, in training and by the candidate."""
     max_new_tokens: Count | None = None
-    """Tokens of a rationale; wanted by infonce-rationale and grace, refused for the others."""
+    """Tokens of a rationale; wanted by infonce-rationale, best-of-n and grace, refused for the others."""
 
     batch_size: Annotated[int, Field(ge=1)]
     """Rows (triplets, pairs, texts) an optimiser step, over all processes."""
@@ -298,6 +334,8 @@ class TrainConfig(Strict):
     infonce: InfoNCE = InfoNCE()
     simcse: SimCSE = SimCSE()
     rationale: RationaleData = RationaleData()
+    distil: Distil = Distil()
+    best_of_n: BestOfN = BestOfN()
     grace: Grace = Grace()
     retain_weight: NotNegative = 0.0
     """Of KL(base || trained) a token of the training texts (nats), added to the loss."""
@@ -330,8 +368,10 @@ class TrainConfig(Strict):
     def plain(self) -> dict[str, Any]:
         """Return every value that is used, as plain data; reading it back gives an equal configuration."""
         unused: dict[str, Any] = {key: True for key, users in SECTIONS.items() if self.objective not in users}
-        if self.adapter.kind == "full":
-            unused["adapter"] = set(OF_LORA)
+        of_others = set(OF_LORA) if self.adapter.kind != "lora" else set()
+        unused["adapter"] = of_others | (set(OF_SOFT_TOKENS) if self.adapter.kind != "soft-tokens" else set())
+        if self.objective == "distil" and self.distil.teacher is not None:
+            unused["distil"] = {"max_new_tokens", "temperature"}
         if self.objective == "grace" and not self.grace.uses_infonce:
             unused["grace"] = {"infonce_temperature"}
         return self.model_dump(mode="json", exclude=unused, exclude_none=True)

@@ -30,6 +30,7 @@ from harness.errors import EncoderOutputError, InputError
 from harness.yaml_scalars import dumped
 
 Modules = Literal["sentence-transformers", "this package"]
+SOFT_TOKENS_FILE = "soft_tokens.safetensors"
 MODULE_CLASS = "harness.encoders.st_module.CandidateModule"
 SETTINGS_FILE = "harness_module.json"
 """Both as `st_module.py` has them, which sentence-transformers alone imports; exports made before name them too."""
@@ -87,6 +88,7 @@ def export(candidate: Candidate, out: Path, *, seed: int, results: Path | None =
     try:
         size = _save_weights(candidate, partial)
         modules = _write_modules(candidate, partial, seed, size)
+        _copy_soft_tokens(candidate, partial)
         (partial / "candidate.yaml").write_text(_candidate_file(candidate), encoding="utf-8")
         difference = _verify(candidate, partial, modules, seed)
         done = Exported(folder=out, modules=modules, is_merged=candidate.adapter is not None, difference=difference)
@@ -157,7 +159,8 @@ def _write_modules(candidate: Candidate, folder: Path, seed: int, size: _Size) -
     spec: Any = candidate.spec
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=spec.trust_remote_code)
     adds = any(frame_ids(tokenizer))
-    standard = candidate.kind == "mean-pool" and not adds and not spec.prompts and not spec.instruction
+    is_plain = candidate.kind == "mean-pool" and _soft_tokens_of(candidate) is None
+    standard = is_plain and not adds and not spec.prompts and not spec.instruction
     top = {"prompts": _prompts(spec), "default_prompt_name": None, "similarity_fn_name": spec.similarity or "cosine"}
     _write_json(folder / "config_sentence_transformers.json", top | {"model_type": "SentenceTransformer"})
     if not standard:
@@ -197,6 +200,8 @@ def _candidate_file(candidate: Candidate) -> str:
     spec: Any = candidate.spec
     base = base_of(candidate)
     options = spec.model_dump(mode="json", exclude=HERE_ONLY | OF_THE_BASE, exclude_defaults=True)
+    if (soft := _soft_tokens_of(candidate)) is not None:
+        options["soft_tokens"] = {"file": SOFT_TOKENS_FILE, "sha256": soft.sha256}
     about = {
         "version": 1,
         "kind": candidate.kind,
@@ -208,6 +213,15 @@ def _candidate_file(candidate: Candidate) -> str:
     }
     CandidateFile.model_validate(about)
     return dumped(about)
+
+
+def _soft_tokens_of(candidate: Candidate) -> Any:
+    return getattr(candidate.spec, "soft_tokens", None)
+
+
+def _copy_soft_tokens(candidate: Candidate, folder: Path) -> None:
+    if (soft := _soft_tokens_of(candidate)) is not None:
+        shutil.copyfile(soft.file, folder / SOFT_TOKENS_FILE)
 
 
 def _verify(candidate: Candidate, folder: Path, modules: Modules, seed: int) -> float:

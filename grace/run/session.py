@@ -11,6 +11,7 @@ from grace.run.directory import RunDir
 from grace.run.progress import Progress
 from grace.run.trainable import Trainable
 from grace.run.world import World
+from harness.sources.places import Sources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,8 @@ class Session:
     trained: Trainable
     """The model, and which of its weights are trained."""
     data: TrainingData
+    sources: Sources = field(default_factory=Sources)
+    """Where datasets and weights are looked for."""
     world: World = field(default_factory=World)
     """The processes that share the work."""
     progress: Progress = field(default_factory=Progress)

@@ -6,7 +6,7 @@ import copy
 import hashlib
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from harness.candidates.weight_files import broken
 from harness.encoders.language_model import LoadedCausal, load_causal
 from harness.encoders.probe import not_causal
 from harness.encoders.rope import rope_limit
+from harness.encoders.soft_tokens import check_soft_tokens, soft_ids, soft_tokens_on
 from harness.encoders.weights import choose_device
 from harness.errors import EnvironmentGapError, InputError
 from harness.sources.locate import locate_model
@@ -44,6 +45,8 @@ class Trainable:
     """The PEFT wrapper around `model`; None in full training."""
     frozen: Any
     """A copy of the base in full training, where one was asked for; None else."""
+    soft_tokens: torch.nn.Parameter | None = None
+    """(n, h) float32, trained; None where the weights themselves are."""
     tokenizer: Any
     device: str
     """This process's own."""
@@ -58,12 +61,23 @@ class Trainable:
 
     def parameters(self) -> dict[str, torch.nn.Parameter]:
         """Return the trained weights by name."""
-        return {name: one for name, one in self.model.named_parameters() if one.requires_grad}
+        soft = {} if self.soft_tokens is None else {"soft_tokens": self.soft_tokens}
+        return {name: one for name, one in self.model.named_parameters() if one.requires_grad} | soft
+
+    def soft_ids(self) -> list[int]:
+        """Return the ids that stand for soft tokens inside `embedding`."""
+        return [] if self.soft_tokens is None else soft_ids(self.model, len(self.soft_tokens))
+
+    def embedding(self) -> AbstractContextManager[None]:
+        """Return the block inside which the model embeds texts: with soft tokens where there are some."""
+        return nullcontext() if self.soft_tokens is None else soft_tokens_on(self.model, self.soft_tokens)
 
     @contextmanager
     def base(self) -> Iterator[Any]:
-        """Give the base model inside the block: the adapter off, or the frozen copy."""
-        if self.peft is None:
+        """Give the base model inside the block: the adapter off, the frozen copy, or the model without soft tokens."""
+        if self.soft_tokens is not None:
+            yield self.model
+        elif self.peft is None:
             assert self.frozen is not None  # noqa: S101 - asked for by whoever needs it
             yield self.frozen
         else:
@@ -130,29 +144,56 @@ def load_trainable(config: TrainConfig, weights: Located, *, keep_base: bool = F
     )
     # Full training saves the head with the rest: one that was drawn at random would pass for trained.
     uses_head = config.uses_rationales or config.retain_weight > 0 or config.candidate_kind == "rationale"
-    loaded = load_causal(spec, weights, None, needs_head=uses_head or config.adapter.kind != "lora")
+    loaded = load_causal(spec, weights, None, needs_head=uses_head or config.adapter.kind == "full")
     context = _context(config, loaded)
-    model, peft, frozen = loaded.model, None, None
+    model, peft, frozen, soft = loaded.model, None, None, None
     if not model.can_generate():  # an encoder without any head, which mean-pool could evaluate
         raise EnvironmentGapError([not_causal(model, "`grace train`")])
     if config.adapter.kind == "lora":
         model.requires_grad_(False)
         peft = attach_lora(model, config.adapter, config.seed)
+    elif config.adapter.kind == "soft-tokens":
+        model.requires_grad_(False)
+        check_soft_tokens(model, loaded.tokenizer)
+        soft = sampled_tokens(model, loaded.tokenizer, config.adapter.tokens, config.seed)
     else:
         frozen = copy.deepcopy(model).requires_grad_(False) if keep_base else None
         model.requires_grad_(True)
-    trained = sum(one.numel() for one in model.parameters() if one.requires_grad)
-    logger.info("%d of %d weights are trained", trained, sum(one.numel() for one in model.parameters()))
-    return Trainable(
+    made = Trainable(
         model=model,
         peft=peft,
         frozen=frozen,
+        soft_tokens=soft,
         tokenizer=loaded.tokenizer,
         device=device,
         dtype=dtype,
         context_length=context,
         weights=_as_loaded(weights, loaded.model),
     )
+    trained = sum(one.numel() for one in made.parameters().values())
+    logger.info("%d weights are trained, of a model of %d", trained, sum(one.numel() for one in model.parameters()))
+    return made
+
+
+def sampled_tokens(model: Any, tokenizer: Any, count: int, seed: int) -> torch.nn.Parameter:
+    """Return soft tokens that begin as embeddings of tokens drawn from the vocabulary, (n, h) float32.
+
+    Source: Lester et al. 2021 (arXiv 2104.08691), section 3.2: better than random vectors.
+
+    Args:
+        model: whose embedding layer is read.
+        tokenizer: its special tokens are left out.
+        count: how many.
+        seed: of the draw.
+    """
+    import torch
+
+    special = set(tokenizer.all_special_ids)
+    plain = torch.tensor([token for token in range(len(tokenizer)) if token not in special])
+    drawn = plain[torch.randperm(len(plain), generator=torch.Generator().manual_seed(seed))[:count]]
+    table = model.get_input_embeddings()
+    with torch.no_grad():
+        return torch.nn.Parameter(table(drawn.to(table.weight.device)).float().clone())
 
 
 def _context(config: TrainConfig, loaded: LoadedCausal) -> int:

@@ -15,12 +15,14 @@ from grace.run.directory import CANDIDATE, RunDir, fresh_folder, room_on_disk
 from grace.run.trainable import Trainable
 from harness.candidates.base import FILES, IDENTITY, files_of
 from harness.candidates.candidate_file import CandidateBase, CandidateFile
-from harness.digests import sha256_text, write_atomically
+from harness.digests import sha256_file, sha256_text, write_atomically
+from harness.encoders.soft_tokens import save_soft_tokens
 from harness.environment import git_revision, versions
 from harness.yaml_scalars import dumped
 
-ADAPTER, MODEL = "adapter", "model"
-"""Folders of the run's directory: of an adapter, of full weights."""
+ADAPTER, MODEL, SOFT_TOKENS = "adapter", "model", "soft_tokens"
+"""Folders of the run's directory: of an adapter, of full weights, of vectors in front of every text."""
+SOFT_TOKENS_FILE = "soft_tokens.safetensors"
 
 
 def write_candidate(
@@ -37,19 +39,22 @@ def write_candidate(
     """
     if not run.is_main:
         return
-    folder = ADAPTER if trained.peft is not None else MODEL
+    folder = _folder(trained)
     fresh_folder(run.path / folder, lambda target: _save(target, config, trained))
-    about = describe(config, trained, data, facts=facts)
+    about = describe(run, config, trained, data, facts=facts)
     with room_on_disk(run.path):
         write_atomically(run.path / "README.md", model_card(config, about).encode())
         text = dumped(about.model_dump(mode="json", exclude_none=True))
         write_atomically(run.path / CANDIDATE, text.encode())
 
 
-def describe(config: TrainConfig, trained: Trainable, data: TrainingData, *, facts: Mapping[str, Any]) -> CandidateFile:
+def describe(
+    run: RunDir, config: TrainConfig, trained: Trainable, data: TrainingData, *, facts: Mapping[str, Any]
+) -> CandidateFile:
     """Return what candidate.yaml says.
 
     Args:
+        run: whose directory has the trained weights.
         config: of the run.
         trained: what was trained, and over which base.
         data: what it was trained on.
@@ -59,9 +64,9 @@ def describe(config: TrainConfig, trained: Trainable, data: TrainingData, *, fac
         version=1,
         kind=config.candidate_kind,
         base=CandidateBase(model=config.model, revision=trained.weights.revision, sha256=config.sha256),
-        weights=None if trained.peft is not None else MODEL,
+        weights=MODEL if _folder(trained) == MODEL else None,
         adapter=ADAPTER if trained.peft is not None else None,
-        encoder=_encoder_options(config, trained),
+        encoder=_encoder_options(config, trained) | _soft_tokens(run, trained),
         selected_on=config.candidate.selected_on,
         training={
             "objective": config.objective,
@@ -96,7 +101,24 @@ def _encoder_options(config: TrainConfig, trained: Trainable) -> dict[str, Any]:
     return options
 
 
+def _folder(trained: Trainable) -> str:
+    """Return what the folder of the trained weights is called."""
+    if trained.soft_tokens is not None:
+        return SOFT_TOKENS
+    return ADAPTER if trained.peft is not None else MODEL
+
+
+def _soft_tokens(run: RunDir, trained: Trainable) -> dict[str, Any]:
+    if trained.soft_tokens is None:
+        return {}
+    file = f"{SOFT_TOKENS}/{SOFT_TOKENS_FILE}"
+    return {"soft_tokens": {"file": file, "sha256": sha256_file(run.path / file, anew=True)}}
+
+
 def _save(target: Path, config: TrainConfig, trained: Trainable) -> None:
+    if trained.soft_tokens is not None:
+        save_soft_tokens(trained.soft_tokens, target / SOFT_TOKENS_FILE)
+        return
     if trained.peft is None:
         trained.model.save_pretrained(target)
         trained.tokenizer.save_pretrained(target)
@@ -114,6 +136,9 @@ def model_card(config: TrainConfig, about: CandidateFile) -> str:
     training = about.training
     head = {"base_model": config.model, "library_name": "peft" if about.adapter else "transformers", "tags": ["grace"]}
     what = f"a LoRA adapter (rank {config.adapter.r})" if about.adapter else "all weights"
+    what = (
+        f"{config.adapter.tokens} soft tokens; the model is its base" if config.adapter.kind == "soft-tokens" else what
+    )
     selected = about.selected_on or "nothing: no setting and no checkpoint was chosen by a score"
     steps, seconds = training.get("steps"), training.get("seconds")
     lines = [

@@ -24,6 +24,7 @@ from grace.run.world import World, all_there, join
 from grace.training import probe
 from grace.training.candidate import write_candidate
 from grace.training.contrastive.checks import check_contrastive
+from grace.training.contrastive.teacher import origins_of_teacher
 from grace.training.policy.checks import check_policy
 from harness.candidates.base import files_of
 from harness.encoders.rationale.template import render_template
@@ -44,6 +45,8 @@ class Objective(NamedTuple):
     """(config, data, *, processes): raises InputError or EnvironmentGapError over what needs no model."""
     loop: str
     """`module:function` of (session, *, resume) -> Finished; imported when it begins, since trl is slow to load."""
+    origins: Callable[[TrainConfig, Sources], Mapping[str, Mapping[str, str]]] | None = None
+    """What a run is made of beside its data and base; raises where that is not there."""
 
     def train(self, session: Session, *, resume: bool) -> Finished:
         """Run the loop."""
@@ -59,6 +62,8 @@ OBJECTIVES = {
     "simcse": _CONTRASTIVE,
     "infonce-rationale": _CONTRASTIVE,
     "grace": Objective(check=check_policy, loop="grace.training.policy.loop:train_policy"),
+    "distil": _CONTRASTIVE._replace(origins=origins_of_teacher),
+    "best-of-n": _CONTRASTIVE,
 }
 """A row for each name; a new one is a row here, a section in `config/schema.py`, and its own file."""
 
@@ -103,11 +108,12 @@ def train(
 
     data = load_data(config.data, sources, at_least=config.batch_size)
     weights = locate_base(config, sources)
+    further = objective.origins(config, sources) if objective.origins else {}
     world = join(choose_device(config.device))
     objective.check(config, data, processes=world.size)
     run = RunDir(Path(out), is_main=world.is_main)
     _prepare(run, config, world, resume=resume)
-    _hold_to(run, origins(data, weights), progress, resume=resume)
+    _hold_to(run, {**origins(data, weights), **further}, progress, resume=resume)
     _note_beginnings(run, data, progress)
 
     trained = load_trainable(config, weights, keep_base=config.needs_base)
@@ -117,7 +123,9 @@ def train(
     if config.uses_rationales:
         prompt = {"prompt": {"sha256": render_template(trained.tokenizer).sha256}}
         _hold_to(run, prompt, progress, resume=resume)
-    session = Session(config=config, run=run, trained=trained, data=data, world=world, progress=progress)
+    session = Session(
+        config=config, run=run, trained=trained, data=data, sources=sources, world=world, progress=progress
+    )
     finished = objective.train(session, resume=resume)
     if not finished.is_interrupted:
         write_candidate(run, config, trained, data, facts=_facts(finished, world))

@@ -7,36 +7,11 @@ from collections.abc import Sequence
 from grace.config.schema import TrainConfig
 from grace.run.trainable import Trainable
 from grace.training.contrastive.batch import TextBatch
+from grace.training.contrastive.best_of import BestOfInputs
+from grace.training.contrastive.plain import PlainInputs
 from grace.training.contrastive.pool import PoolInputs
+from grace.training.contrastive.teacher import TaughtInputs
 from grace.training.contrastive.writing import Inputs, Stateless, Writing, rationale_facts
-from harness.encoders.base import Counters
-from harness.encoders.dense import prefix_ids, text_ids
-
-
-class PlainInputs(Stateless):
-    """Of the mean-pool encoder: the text itself."""
-
-    def __init__(self, config: TrainConfig, trained: Trainable) -> None:
-        """Take tokenizer and limits."""
-        self.prefix = tuple(prefix_ids(trained.tokenizer, None))
-        self.counters = Counters()
-        self._tokenizer = trained.tokenizer
-        self._most = max(min(config.max_text_tokens, trained.context_length) - len(self.prefix), 1)
-        self._mean = 0.0
-
-    def of_batch(self, batch: TextBatch) -> list[list[int]]:
-        """Return each text's ids, cut to the limit."""
-        return self.rows(batch.texts, batch.epoch)
-
-    def rows(self, texts: Sequence[str], epoch: int) -> list[list[int]]:  # noqa: ARG002 - the same each epoch
-        """Return each text's ids, cut to the limit."""
-        found = text_ids(self._tokenizer, texts, self._most, self.counters)
-        self._mean = sum(map(len, found)) / len(found)
-        return found
-
-    def facts(self) -> dict[str, float]:
-        """Return the mean length of the last texts."""
-        return {"tokens_per_text": self._mean}
 
 
 class RationaleInputs(Stateless):
@@ -73,6 +48,10 @@ class RationaleInputs(Stateless):
 
 def make_inputs(config: TrainConfig, trained: Trainable) -> Inputs:
     """Return the inputs of a contrastive objective."""
+    if config.objective == "best-of-n":
+        return BestOfInputs(config, trained)
+    if config.objective == "distil":
+        return TaughtInputs(config, trained)
     if not config.uses_rationales:
-        return PlainInputs(config, trained)
+        return PlainInputs(config, trained, trained.soft_ids())
     return PoolInputs(config, trained) if config.rationale.pool is not None else RationaleInputs(config, trained)

@@ -12,12 +12,11 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from grace.config.schema import TrainConfig
-from grace.data.batches import batch_of
 from grace.run.directory import RATIONALES
 from grace.run.parts import Cost, Work, fill
 from grace.run.session import Session
 from grace.run.trainable import Trainable
-from grace.training.contrastive.batch import TextBatch, texts_of
+from grace.training.contrastive.batch import TextBatch, visited_texts
 from grace.training.contrastive.writing import Prepared, Writing, rationale_facts
 from harness.environment import versions
 
@@ -60,7 +59,10 @@ class PoolInputs:
         is_own = self._config.rationale.writer == "self"
         writer = (self._restored["writer"] if has_begun else self._writing.trained.digest()) if is_own else "base"
         work = self._work(generation, writer, is_lost=has_begun and is_own)
-        texts = self._texts(session, step, generation)
+        first = generation * (self._refresh or 0)
+        # A pool of weights that move on is whole, whatever a resumed run says of its steps.
+        end = first + self._refresh if self._refresh else self._config.steps
+        texts = visited_texts(session.data, self._config, first=first, end=end)
         if not has_begun:
             session.progress.say(f"{self._size} rationale(s) for each of {len(texts)} texts: {_by(writer)}")
         filled = fill(session, work, texts, stops=stops)
@@ -93,22 +95,6 @@ class PoolInputs:
     def restore(self, state: dict[str, Any]) -> None:
         """Take the pool that was in use."""
         self._restored = state
-
-    def _texts(self, session: Session, step: int, generation: int) -> list[str]:
-        """Return the texts that the pool's steps read, in the order of the first visit; of the base's, maybe all."""
-        config, rows = self._config, len(session.data.rows)
-        first, last = (generation * self._refresh, (generation + 1) * self._refresh) if self._refresh else (0, None)
-        end = last or config.steps  # a pool of weights that move on is whole, whatever a resumed run says of its steps
-        places: dict[int, None] = {}
-        if end is not None and end - first < 2 * (rows // config.batch_size):
-            for number in range(first, max(end, step + 1)):
-                batch = batch_of(number, rows=rows, size=config.batch_size, seed=config.data.seed)
-                places |= dict.fromkeys(int(index) for index in batch.indices)
-        else:
-            places = dict.fromkeys(range(rows))
-        return list(
-            dict.fromkeys(text for place in places for text in texts_of([session.data.rows[place]], config).texts)
-        )
 
     def _work(self, generation: int, writer: str, *, is_lost: bool) -> Work:
         config, writing = self._config, self._writing

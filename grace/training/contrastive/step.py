@@ -13,11 +13,15 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from grace.data.table import Row
-from grace.objectives.losses import cosines, false_negatives, info_nce, kl_to_base
+from grace.objectives.losses import kl_to_base
 from grace.run.session import Session
 from grace.training.contrastive.batch import texts_of
+from grace.training.contrastive.best_of import BestOfInputs
+from grace.training.contrastive.criterion import Criterion, Distillation, InfoNCE
+from grace.training.contrastive.imitation import imitate
 from grace.training.contrastive.packed import Packing, forward, packed_attention_on
 from grace.training.contrastive.padded import padded_forward
+from grace.training.contrastive.teacher import TaughtInputs
 from grace.training.contrastive.writing import Inputs
 from harness.encoders.batching import default_budget
 from harness.encoders.head import body_of, logits_of
@@ -65,7 +69,9 @@ class ContrastiveStep:
         config = session.config
         self._budget = config.batch_tokens or default_budget(session.trained.device)
         self._is_packed = config.forward == "packed"
-        self._temperature = config.simcse.temperature if self._is_simcse else config.infonce.temperature
+        self._criterion: Criterion = InfoNCE(session)
+        if isinstance(inputs, TaughtInputs):
+            self._criterion = Distillation(session, inputs.taught)
         if self._is_simcse:
             _set_attention_dropout(session.trained.model, config.simcse.attention_dropout)
 
@@ -90,12 +96,13 @@ class ContrastiveStep:
         own = sum(map(len, ids))
         prefixes = sum(one.packing.prefix * self._prefixes(len(one.places)) for one in parts)
         tokens, processed = world.total([own, own + prefixes], trained.device)
+        imitated = self._tokens_to_learn()
         is_cached = config.accumulation > 1
-        kl = 0.0
-        with self._attention_on(trained.model), self._dropout():
+        kl = cross_entropy = 0.0
+        with self._attention_on(trained.model), self._dropout(), trained.embedding():
             encoded = [self._encode(part, with_graph=not is_cached) for part in parts]
             leaves = _in_order(parts, encoded)
-            loss, accuracy = self._loss(leaves, batch.texts, batch.queries)
+            metrics = self._criterion(leaves, batch)
             for part, first in zip(parts, encoded, strict=True):
                 one = self._encode(part, with_graph=True) if is_cached else first
                 outputs, gradients = [one.vectors], [leaves.grad[part.places]]  # type: ignore[index]
@@ -104,15 +111,23 @@ class ContrastiveStep:
                     kl += nats
                     outputs.append(one.states)
                     gradients.append(gradient)
+                if imitated:
+                    gradient, nats = self._imitate(one.states, part, config.best_of_n.cross_entropy_weight / imitated)
+                    cross_entropy += nats
+                    outputs.append(one.states)
+                    gradients.append(gradient)
                 _backward(outputs, gradients)
         world.sum_gradients(list(trained.parameters().values()))
         facts = self._inputs.facts()
         if "generated_tokens" in facts:
             facts["generated_tokens"] = world.total([facts["generated_tokens"]], trained.device)[0]
-        metrics = {"loss": loss, "info_nce": loss, "accuracy": accuracy, "tokens": processed, **facts}
+        metrics |= {"tokens": processed, **facts}
         if config.retain_weight:
             metrics["kl"] = world.total([kl], trained.device)[0] / tokens
             metrics["loss"] += config.retain_weight * metrics["kl"]
+        if imitated:
+            metrics["cross_entropy"] = world.total([cross_entropy], trained.device)[0] / imitated
+            metrics["loss"] += config.best_of_n.cross_entropy_weight * metrics["cross_entropy"]
         return metrics
 
     def _parts(self, ids: list[list[int]], step: int) -> list[Part]:
@@ -161,32 +176,6 @@ class ContrastiveStep:
         """Return how often the prefix of a part is computed."""
         return 1 if self._is_packed else rows
 
-    def _loss(self, leaves: torch.Tensor, texts: list[str], queries: int) -> tuple[float, float]:
-        """Return the loss of the global batch and how often the positive is the nearest; leaves get gradients."""
-        import torch
-
-        world, config = self._session.world, self._session.config
-        names = torch.tensor([_name(text) for text in texts], device=leaves.device)
-        q, p, n = (
-            world.gathered(leaves[start:end])
-            for start, end in ((0, queries), (queries, 2 * queries), (2 * queries, None))
-        )
-        q_names, p_names, n_names = (
-            world.gathered(names[start:end])
-            for start, end in ((0, queries), (queries, 2 * queries), (2 * queries, None))
-        )
-        documents = torch.cat([p, n])
-        ignored = None
-        if self._is_simcse or config.infonce.mask_false_negatives:
-            ignored = false_negatives(q_names, p_names, torch.cat([p_names, n_names]))
-        loss = info_nce(q, documents, temperature=self._temperature, ignored=ignored)
-        loss.backward()  # type: ignore[no-untyped-call]
-        with torch.no_grad():
-            scores = cosines(q, documents)
-            nearest = scores.masked_fill(ignored, -2.0).argmax(dim=1) if ignored is not None else scores.argmax(dim=1)
-            accuracy = (nearest == torch.arange(len(q), device=nearest.device)).float().mean()
-        return loss.item(), accuracy.item()
-
     def _retain(self, states: torch.Tensor, part: Part, weight: float) -> tuple[torch.Tensor, float]:
         """Return the gradient of weight x KL with respect to `states` (t, h), and the KL itself, summed over tokens.
 
@@ -207,6 +196,20 @@ class ContrastiveStep:
             nats += kl.item()
         assert leaf.grad is not None  # noqa: S101 - every token has a logit
         return leaf.grad, nats
+
+    def _tokens_to_learn(self) -> float:
+        """Return how many tokens of rationales the model learns to write in this step, of all processes."""
+        if not isinstance(self._inputs, BestOfInputs) or not self._session.config.best_of_n.cross_entropy_weight:
+            return 0.0
+        own = sum(len(one.ids) for one in self._inputs.learnt)
+        return self._session.world.total([own], self._session.trained.device)[0]
+
+    def _imitate(self, states: torch.Tensor, part: Part, weight: float) -> tuple[torch.Tensor, float]:
+        """Return the gradient of weight x cross-entropy with respect to `states` (t, h), and the cross-entropy."""
+        assert isinstance(self._inputs, BestOfInputs)  # noqa: S101 - asked by whoever has tokens to learn
+        learnt = [self._inputs.learnt[place] for place in part.places]
+        model = self._session.trained.model
+        return imitate(model, states, part.packing, learnt, weight=weight, chunk=HEAD_TOKENS)
 
     @contextmanager
     def _base(self) -> Iterator[Any]:
@@ -263,12 +266,6 @@ def _set_attention_dropout(model: Any, rate: float) -> None:
         )
     for layer in layers:
         layer.attention_dropout = rate
-
-
-def _name(text: str) -> int:
-    """Return a number that stands for the text: equal texts, equal numbers, in every process."""
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:8], "big", signed=True)
 
 
 def _seed(*numbers: int) -> int:

@@ -94,6 +94,41 @@ def test_what_yaml_reads_as_something_else_is_said_beside_the_rest(tmp_path):
         ({"adapter": {"dropout": 0.1}}, "dropout is off in every objective but simcse"),
         ({"adapter": {"kind": "full", "r": 4}}, "full training has no adapter"),
         ({"adapter": "half"}, "'half' is not one of lora, full"),
+        ({"adapter": {"kind": "soft-tokens", "r": 4}}, "adapter.r: soft tokens have no such thing"),
+        ({"adapter": {"kind": "soft-tokens", "tokens": 3}}, "expected 4 or more, got 3"),
+        ({"adapter": {"kind": "soft-tokens", "tokens": 17}}, "less than or equal to 16, got 17"),
+        ({"adapter": {"tokens": 8}}, "adapter.tokens: belongs to kind: soft-tokens"),
+        ({"adapter": "soft-tokens", "retain_weight": 1}, "there is nothing to retain"),
+        ({"adapter": "soft-tokens", "objective": "grace", "max_new_tokens": 4}, "objective grace writes rationales"),
+        (
+            {"adapter": "soft-tokens", "candidate": {"kind": "rationale", "max_new_tokens": 4}},
+            "would leave the soft tokens out",
+        ),
+        ({"best_of_n": {}}, "best_of_n: objective infonce does not use it"),
+        ({"objective": "best-of-n"}, "missing key 'max_new_tokens': objective best-of-n writes rationales"),
+        (
+            {"objective": "best-of-n", "max_new_tokens": 4, "data": {"path": "a.txt"}},
+            "objective best-of-n needs pairs or triplets",
+        ),
+        ({"objective": "best-of-n", "max_new_tokens": 4, "best_of_n": {"n": 1}}, "best_of_n.n: expected 2 or more"),
+        ({"distil": {}}, "distil: objective infonce does not use it"),
+        ({"objective": "distil"}, "give distil.max_new_tokens"),
+        (
+            {"objective": "distil", "distil": {"teacher": "runs/a", "temperature": 1.0}},
+            "distil: the teacher writes as it says itself",
+        ),
+        (
+            {"objective": "distil", "distil": {"max_new_tokens": 4, "cosine_weight": 0, "similarity_weight": 0}},
+            "nothing is learnt",
+        ),
+        (
+            {
+                "objective": "distil",
+                "data": {"path": "a.txt"},
+                "distil": {"max_new_tokens": 4, "infonce_weight": 1},
+            },
+            "InfoNCE needs pairs or triplets",
+        ),
         ({"steps": None}, "nothing ends the training"),
         ({"rationale": {"pool": 2}}, "rationale: objective infonce does not use it"),
         (

@@ -21,8 +21,24 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "retain_weight": 0.1,
         "steps": 3,
     },
+    "distil": {
+        "objective": "distil",
+        "distil": {"max_new_tokens": 4, "infonce_weight": 0.5},
+        "adapter": {"kind": "soft-tokens", "tokens": 4},
+    },
+    "best-of-n": {"objective": "best-of-n", "max_new_tokens": 4, "best_of_n": {"n": 2}, "retain_weight": 0.1},
 }
-COMPARED = ("loss", "info_nce", "kl", "accuracy", "grad_norm", "generated_tokens")
+COMPARED = (
+    "loss",
+    "info_nce",
+    "kl",
+    "cosine_loss",
+    "similarity_loss",
+    "cross_entropy",
+    "accuracy",
+    "grad_norm",
+    "generated_tokens",
+)
 
 
 @pytest.fixture(scope="module")
