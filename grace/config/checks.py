@@ -179,17 +179,17 @@ def _check_rationale(tree: Node, objective: Any) -> Iterator[Problem]:
     section = tree.get("rationale")
     if objective != "infonce-rationale" or section is None:
         return
-    pool, writer, refresh = (section.get(key) for key in ("pool", "writer", "refresh_steps"))
-    has_pool, is_refreshed = (node is not None and node.value is not None for node in (pool, refresh))
+    has_pool, is_refreshed = (_value(tree, "rationale", key) is not None for key in ("pool", "refresh_steps"))
+    writer = section.get("writer")
     if writer is not None and writer.value == "self" and not (has_pool and is_refreshed):
         yield problem(
             writer,
             "rationale.writer: self writes a pool from time to time; give rationale.pool and rationale.refresh_steps",
         )
-    if refresh is not None and is_refreshed and (writer is None or writer.value == "base"):
+    elif is_refreshed and not has_pool:
         yield problem(
-            refresh,
-            "rationale.refresh_steps: the base would write the same again; say writer: self, or take it out",
+            tree.nearest(("rationale", "refresh_steps")),
+            "rationale.refresh_steps: there is no pool to write anew; give rationale.pool",
             at_key=True,
         )
 

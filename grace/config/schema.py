@@ -185,7 +185,8 @@ class RationaleData(Strict):
     writer: Literal["base", "self"] = "base"
     """Of the rationales: the base, the adapter off; or the model as it is in training."""
     refresh_steps: Count | None = None
-    """Steps after which a pool is written anew by the model as it is then, of the texts of the steps that follow."""
+    """Steps after which a pool is written anew, about the texts of the steps that follow: by the model as it is then;
+    or others by the base."""
 
 
 class Distil(Strict):

@@ -11,7 +11,20 @@ from harness.wording import duration
 
 LINE_EVERY_SECONDS = 10.0
 REWRITE_EVERY_SECONDS = 0.2
-SHOWN = ("loss", "info_nce", "kl", "reward", "accuracy", "tokens_per_text", "tokens_per_rationale", "tokens_per_second")
+SHOWN = (
+    "loss",
+    "info_nce",
+    "cosine_loss",
+    "similarity_loss",
+    "cross_entropy",
+    "kl",
+    "reward",
+    "margin",
+    "accuracy",
+    "tokens_per_text",
+    "tokens_per_rationale",
+    "tokens_per_second",
+)
 
 
 class Progress:

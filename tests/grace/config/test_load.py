@@ -136,8 +136,8 @@ def test_what_yaml_reads_as_something_else_is_said_beside_the_rest(tmp_path):
             "give rationale.pool and rationale.refresh_steps",
         ),
         (
-            {"objective": "infonce-rationale", "max_new_tokens": 4, "rationale": {"pool": 2, "refresh_steps": 3}},
-            "the base would write the same again; say writer: self",
+            {"objective": "infonce-rationale", "max_new_tokens": 4, "rationale": {"refresh_steps": 3}},
+            "rationale.refresh_steps: there is no pool to write anew",
         ),
         ({"candidate": {"kind": "rationale"}}, "needs candidate.max_new_tokens"),
         (

@@ -24,6 +24,8 @@ from harness.errors import InputError
 POOL = {"objective": "infonce-rationale", "max_new_tokens": 5, "rationale": {"pool": 2}, "steps": 3}
 SELF = POOL | {"rationale": {"pool": 2, "writer": "self", "refresh_steps": 2}}
 
+ANEW = POOL | {"rationale": {"pool": 2, "refresh_steps": 2}}
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -153,7 +155,9 @@ def test_the_model_itself_writes_anew_from_its_weights_of_then(folder, tmp_path)
     assert len(second) >= len(first)
 
 
-@pytest.mark.parametrize("changes", [POOL, SELF, SELF | {"retain_weight": 0.5}], ids=["base", "self", "self+kl"])
+@pytest.mark.parametrize(
+    "changes", [POOL, SELF, SELF | {"retain_weight": 0.5}, ANEW], ids=["base", "self", "kl", "anew"]
+)
 def test_a_resumed_run_ends_as_an_undisturbed_one(changes, folder, tmp_path):
     """Stopped between two refreshes, where the weights that wrote the pool are gone: bit by bit."""
     changes = changes | {"checkpoint_every": 1}
@@ -164,6 +168,17 @@ def test_a_resumed_run_ends_as_an_undisturbed_one(changes, folder, tmp_path):
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     told = [[row[name] for row in RunDir(tmp_path / one).metrics()] for one in ("out", "whole") for name in ("loss",)]
     assert told[0] == told[1]
+
+
+def test_the_base_writes_others_anew(folder, tmp_path):
+    """Sampled, about a text that both pools have: rollouts 0 and 1, then 2 and 3."""
+    session = session_of(folder, tmp_path / "out", **ANEW | {"batch_size": 12})
+    inputs, (text, *_) = prepared(session), texts_of(session.data.rows[:1], session.config).texts
+    first = [one["ids"] for one in inputs._rows[text]]
+    inputs.prepare(session, 2, lambda _: False)
+    second = [one["ids"] for one in inputs._rows[text]]
+    four = session_of(folder, tmp_path / "four", **POOL | {"rationale": {"pool": 4}})
+    assert first + second == [one["ids"] for one in prepared(four)._rows[text]]
 
 
 def test_a_pool_of_weights_that_are_gone_is_refused_where_it_was_changed(folder, tmp_path):
