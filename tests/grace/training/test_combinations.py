@@ -18,6 +18,18 @@ from grace.training.train import train
 CONTRASTIVE = list(
     product(("infonce", "simcse", "infonce-rationale"), ("lora", "full"), (0.0, 0.5), ("packed", "plain"))
 )
+READING: dict[str, dict[str, Any]] = {
+    "pool": {"objective": "infonce-rationale", "max_new_tokens": 2, "rationale": {"pool": 2}},
+    "anew": {
+        "objective": "infonce-rationale",
+        "max_new_tokens": 2,
+        "rationale": {"pool": 1, "writer": "self", "refresh_steps": 1},
+    },
+    "best": {"objective": "best-of-n", "max_new_tokens": 2, "best_of_n": {"n": 2}},
+    "random": {"objective": "best-of-n", "max_new_tokens": 2, "best_of_n": {"n": 2, "select": "random"}},
+    "distil": {"objective": "distil", "distil": {"max_new_tokens": 2, "infonce_weight": 0.5}},
+}
+"""Objectives that write rationales before a step, choose among them, or read a teacher's."""
 SETTINGS = list(product(("lora", "full"), (0.0, 0.1), ("staged", "plain")))
 POLICY = [
     (algorithm, credit, *SETTINGS[(3 * n + 5 * m) % len(SETTINGS)], (0.0, 0.1)[(n + m) % 2])
@@ -59,6 +71,24 @@ def test_contrastive(objective: str, adapter: str, retain: float, forward: str, 
         data={"path": str(folder / data)},
         **changes,
     )
+
+
+@pytest.mark.parametrize(("adapter", "retain", "forward"), product(("lora", "full"), (0.0, 0.5), ("packed", "plain")))
+@pytest.mark.parametrize("name", READING)
+def test_reading(name: str, adapter: str, retain: float, forward: str, folder: Path, tmp_path: Path) -> None:
+    """Objective, weights, KL, forward pass."""
+    own = {"adapter": {"kind": "full"} if adapter == "full" else {"r": 2}}
+    takes_a_step(folder, tmp_path / "out", retain_weight=retain, forward=forward, **own, **READING[name])
+
+
+@pytest.mark.parametrize("forward", ["packed", "plain"])
+@pytest.mark.parametrize("objective", ["infonce", "simcse", "distil"])
+def test_soft_tokens(objective: str, forward: str, folder: Path, tmp_path: Path) -> None:
+    """Every objective that takes them, both forward passes."""
+    changes = READING["distil"] if objective == "distil" else {"objective": objective}
+    data = "texts.txt" if objective == "simcse" else "triplets.jsonl"
+    own = {"adapter": {"kind": "soft-tokens", "tokens": 4}, "data": {"path": str(folder / data)}}
+    takes_a_step(folder, tmp_path / "out", forward=forward, **own, **changes)
 
 
 @pytest.mark.parametrize(("algorithm", "credit", "adapter", "beta", "forward", "infonce"), POLICY)
