@@ -97,13 +97,15 @@ class Candidate:
         return found
 
     def answering(self) -> Candidate:
-        """Return who answers on the ability axis: itself; of a switched adapter the base, of which no training is said.
+        """Return who answers on the ability axis: itself; of a switched adapter, and of soft tokens, the base.
 
-        The name stays that of the entry.
+        No training is said of it; the name stays that of the entry.
         """
-        if self.serving != "switched":
+        has_soft_tokens = getattr(self.spec, "soft_tokens", None) is not None and self.adapter is None
+        if self.serving != "switched" and not has_soft_tokens:
             return self
-        spec = self.spec.model_copy(update={"adapter": None, "adapter_scale": 1.0, "serving": "merged"})
+        soft: dict[str, Any] = {"soft_tokens": None} if has_soft_tokens else {}
+        spec = self.spec.model_copy(update={"adapter": None, "adapter_scale": 1.0, "serving": "merged"} | soft)
         return replace(self, spec=spec, adapter=None, writer=None, selected_on=None, training={}, directory=None)
 
     @property
