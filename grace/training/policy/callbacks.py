@@ -31,6 +31,7 @@ LOGGED = {
     "info_nce": "info_nce",
     "truncated": "truncated",
     "completions/mean_length": "tokens_per_rationale",
+    "generated_tokens": "generated_tokens",
     "clip_ratio/region_mean": "clipped",
 }
 """trl's names to those of metrics.jsonl; the reward's terms come with them under their own."""

@@ -62,7 +62,11 @@ def train_policy(session: Session, *, resume: bool) -> Finished:
         seconds=books.clock.seconds,
         cpu_seconds=books.clock.cpu_seconds,
         is_interrupted=books.is_interrupted,
-        facts={"algorithm": config.grace.algorithm, "inert_reward_terms": trainer.inert_terms},
+        facts={
+            "algorithm": config.grace.algorithm,
+            "inert_reward_terms": trainer.inert_terms,
+            "generated_tokens": sum(int(row.get("generated_tokens", 0)) for row in session.run.metrics()),
+        },
     )
 
 

@@ -63,8 +63,6 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]
         self._extra: list[Row] = []
         self._pooled: torch.Tensor | None = None
         self._named_inert: set[tuple[str, str]] = set()
-        self.generated_tokens = 0
-        """Tokens of all rationales so far, anchors included, on this process."""
         super().__init__(reward_funcs=self._reward, rollout_func=self._rollout, **options)
         self.eos_token_ids = sorted(task.writer.ends)
         self.causal = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
@@ -130,7 +128,8 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]
         batch.cut = [one.end is None for one in (*paid, *written.rows[end:])]
         batch.anchor_rows = [replace(one, is_scored=False) for one in written.rows[n:end]]
         self._extra = batch.anchor_rows if self.use_vllm else []
-        self.generated_tokens += sum(len(one.rationale) for one in written.rows)
+        tokens = torch.tensor([sum(len(one.rationale) for one in written.rows)], device=self.accelerator.device)
+        self._metrics["train"]["generated_tokens"].append(float(self.accelerator.gather(tokens).sum()))
         return {
             "prompt_ids": [[*writer.template.prefix, *one.prompt] for one in paid],
             "completion_ids": [[*one.rationale, *([] if one.end is None else [one.end])] for one in paid],

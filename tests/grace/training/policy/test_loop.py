@@ -170,10 +170,13 @@ def test_two_processes_train_as_one(folder: Path, undisturbed: Path) -> None:
         assert one.returncode == 0, errors.decode()[-2000:]
     alone = _metrics(undisturbed)[:2]
     for row, expected in zip(_metrics(out), alone, strict=True):
-        for key in ("reward", "info_nce", "loss", "grad_norm", "reward_terms/cross_group"):
+        for key in ("reward", "info_nce", "loss", "grad_norm", "reward_terms/cross_group", "generated_tokens"):
             assert (key in row) == (key in expected), key
             assert row.get(key, 0.0) == pytest.approx(expected.get(key, 0.0), rel=1e-4, abs=1e-6), key
     assert "reward" in alone[0]
+    total = sum(int(row.get("generated_tokens", 0)) for row in _metrics(undisturbed))
+    assert total > 0
+    assert f"generated_tokens: {total}" in (undisturbed / "candidate.yaml").read_text()
 
 
 def test_the_embedding_in_training_is_that_of_the_candidate(folder: Path, undisturbed: Path) -> None:
