@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, get_args
 
-from grace.config.schema import OF_LORA, SECTIONS, TEXT_SUFFIXES, Distil, Grace, Objective
+from grace.config.contrastive import Distil
+from grace.config.schema import OF_LORA, SECTIONS, TEXT_SUFFIXES, Grace, Objective
 from harness.suite.problems import Problem, problem
 from harness.wording import listing
 from harness.yaml_source import Node
