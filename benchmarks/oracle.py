@@ -12,8 +12,9 @@ text and m of the other it takes the one whose cosine is nearest to where the pa
 cosines of all pairs. Triplets are judged by how often the positive is nearer than the negative, and by the margin; of
 query and positive the oracle takes what brings them nearest together and farthest from the negative, whose rationale is
 one that was drawn. No policy can choose better than that by these data; one that learns can do no more than approach it
-on others. Part of an oracle's gain is picked out of noise, so a small gain rules a policy out, and a large one promises
-nothing.
+on others. Much of an oracle's gain is picked out of noise: a small one rules a policy out, a large one promises none.
+So pairs are judged once more with every pair given the spread of another pair's cosines around its own mean: where that
+gains as much, the room is the spread's and not the rationales'.
 
 `best of 1` is the mean over all single draws, and the difference is to that, over the same items: intervals of 95 %, by
 bootstrap over items. Best of m is averaged over the n runs of m draws in a circle, so that no draw counts more.
@@ -139,9 +140,13 @@ def of_pairs(first: Floats, second: Floats, scores: Floats) -> dict[str, list[li
     """
     cosines = np.einsum("kid,lid->ikl", first, second)  # (items, n, n)
     wanted = targets(cosines.mean(axis=(1, 2)), scores)
-    n = len(first)
-    chosen = [[nearest(cosines[:, run][:, :, run], wanted) for run in runs(n, m)] for m in range(1, n + 1)]
-    return {"Spearman x 100": [[_hundredfold(spearman_statistic(one, scores)) for one in own] for own in chosen]}
+    means = cosines.mean(axis=(1, 2), keepdims=True)
+    foreign = means + np.roll(cosines - means, 1, axis=0)
+    found, n = {}, len(first)
+    for name, own in (("Spearman x 100", cosines), ("Spearman x 100, each pair with another's spread", foreign)):
+        chosen = [[nearest(own[:, run][:, :, run], wanted) for run in runs(n, m)] for m in range(1, n + 1)]
+        found[name] = [[_hundredfold(spearman_statistic(one, scores)) for one in of_m] for of_m in chosen]
+    return found
 
 
 def targets(means: Floats, scores: Floats) -> Floats:

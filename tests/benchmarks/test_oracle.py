@@ -55,7 +55,8 @@ def test_best_of_one_is_the_mean_over_single_draws(oracle: Any) -> None:
     """By scipy; more draws can only come nearer to the target, and every gain has an interval around it."""
     rng = np.random.default_rng(0)
     first, second, scores = unit(rng, 3, 40, 6), unit(rng, 3, 40, 6), rng.normal(size=40)
-    ((_, statistics),) = oracle.of_pairs(first, second, scores).items()
+    statistics, foreign = oracle.of_pairs(first, second, scores).values()
+    assert oracle.judged(foreign, 40)[2]["gain"] > 0  # out of noise alone
     table = oracle.judged(statistics, 40)
     each = [100 * spearmanr((a * b).sum(axis=1), scores)[0] for a, b in zip(first, second, strict=True)]
     assert table[0]["value"] == pytest.approx(np.mean(each))
