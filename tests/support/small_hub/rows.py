@@ -184,6 +184,8 @@ def sets(
     single: bool = False,
     short: bool = False,
     words: int = 6,
+    sizes: Sequence[int] = (60, 45, 30),
+    flat: bool = False,
 ) -> Repository:
     """Return sets of texts to cluster, `<split>.jsonl.gz`, a set a row.
 
@@ -195,12 +197,14 @@ def sets(
         single: whether some labels have one text.
         short: whether there are texts of one character, and the same text twice.
         words: of a text.
+        sizes: texts of each set.
+        flat: whether a row is a text and its label, and there are no sets.
     """
     rng = random.Random(seed)
     files = {}
     for split in splits:
-        rows = []
-        for size in (60, 45, 30):
+        rows: list[Row] = []
+        for size in sizes:
             topics = [list(TOPICS)[number % 5] for number in range(size)]
             sentences = [_mixed(topic, rng, words) for topic in topics]
             labels: list[Any] = [list(TOPICS).index(topic) if numbers else names.format(topic) for topic in topics]
@@ -208,7 +212,9 @@ def sets(
                 labels[:2] = ["alone", "alone too"]
             if short:
                 sentences[2], sentences[4] = "x", sentences[3]
-            rows.append({"sentences": sentences, "labels": labels})
+            both = zip(sentences, labels, strict=True)
+            rows += [{"sentences": one, "labels": label} for one, label in both] if flat else []
+            rows += [] if flat else [{"sentences": sentences, "labels": labels}]
         files[f"{split}.jsonl.gz"] = rows
     return Repository(files=files)
 

@@ -1,4 +1,4 @@
-"""All 56 tasks of MTEB(eng, v1) from a hub in their repositories' forms to a comparison of two models.
+"""All tasks of MTEB(eng, v1) and (eng, v2) from a hub in their repositories' forms to a comparison of two models.
 
 The truth is plain `mteb.evaluate` with the tasks as its own benchmark has them, over the same files, with vectors that
 are spoken straight to it; for tasks that rank documents that is its own SearchEncoderWrapper and pytrec_eval.
@@ -8,26 +8,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from copy import copy
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from small_hub import encoders
-from small_hub.tasks import ALL, PARTS, write_hub
+from small_hub.tasks import ALL, NEWER, PARTS, write_hub
 
 import harness
+from harness.plan.tasks import resolve_tasks
 from harness.results.records import Score
 from harness.results.store import Store
 from harness.sources.places import Sources
+from harness.suite.load import load_suite
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*is superseded"),
     pytest.mark.filterwarnings("ignore:.*is ill-defined"),
 ]
 CQADUPSTACK = "CQADupstackRetrieval"
-TASKS = (*(name for name in ALL if name not in PARTS), CQADUPSTACK)
+FIRST = (*(name for name in ALL if name not in PARTS), CQADUPSTACK)
+TASKS = (*FIRST, *(pytest.param(name, marks=pytest.mark.slow) for name in NEWER))
 MODELS = ("hashed", "tf-idf")
 DIMENSION = 256
 FEWER = {"ToxicConversationsClassification": 2}
@@ -56,6 +59,17 @@ ITEMS = {
     "STS17": 24,
     "STS22": 24,
     "STSBenchmark": 31,
+    "ArXivHierarchicalClusteringP2P": 81,
+    "ArXivHierarchicalClusteringS2S": 81,
+    "BiorxivClusteringP2P.v2": 28,
+    "CQADupstackGamingRetrieval": 6,
+    "CQADupstackUnixRetrieval": 6,
+    "MedrxivClusteringP2P.v2": 28,
+    "MedrxivClusteringS2S.v2": 28,
+    "STS22.v2": 24,
+    "StackExchangeClustering.v2": 2048,
+    "StackExchangeClusteringP2P.v2": 28,
+    "TwentyNewsgroupsClustering.v2": 28,
 }
 """Where they are not those of the type."""
 ROUNDING = 0.51e-5
@@ -82,7 +96,7 @@ def suite_of(names: tuple[str, ...], **fields: Any) -> harness.Suite:
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The small hub; what `datasets` makes of it stays out of the user's cache, and one encoder is installed."""
+    """A folder with a small hub of each version; one encoder is installed, and `datasets` has a cache of its own."""
     import datasets
 
     site = tmp_path_factory.mktemp("site")
@@ -90,21 +104,23 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("datasets-cache"))
         patch.syspath_prepend(str(site))
-        yield write_hub(tmp_path_factory.mktemp("hub"))
+        folder = tmp_path_factory.mktemp("hub")
+        write_hub(folder / "v2", NEWER)
+        yield write_hub(folder / "v1").parent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
     """All tasks with both models."""
 
-    outcome: harness.RunOutcome
+    results: dict[str, Any]
     store: Store
     rows: dict[str, Any]
     """Task -> the first model minus the second."""
 
     def score(self, model: str, task: str) -> Score:
         """Return a cell's score."""
-        found = self.outcome.results[f"{model}/{task}"]
+        found = self.results[f"{model}/{task}"]
         assert isinstance(found, Score), found
         return found
 
@@ -116,25 +132,38 @@ class Ran:
         return rows
 
 
-@pytest.fixture(scope="module")
-def ran(hub: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """`harness run` and `harness compare`, once."""
-    results = tmp_path_factory.mktemp("results")
+def run_all(hub: Path, results: Path, names: tuple[str, ...]) -> Ran:
+    """Return what `harness run` and `harness compare` make of some tasks."""
     options = harness.RunOptions(results=results, sources=Sources(hub=hub, offline=True))
-    outcome = harness.run(suite_of(TASKS), options)
+    outcome = harness.run(suite_of(names), options)
     compared = harness.compare(*MODELS, results=results)
     rows = {row.name.split(" ")[0]: row for row in compared.of("task")}
-    return Ran(outcome=outcome, store=Store(results), rows=rows)
+    return Ran(results=dict(outcome.results), store=Store(results), rows=rows)
+
+
+@pytest.fixture(scope="module")
+def ran_of(hub: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Ran]:
+    """Return a function from a task to the run that it was in: all of a version's in one."""
+    known: dict[str, Ran] = {}
+
+    def found(name: str) -> Ran:
+        version, names = ("v2", tuple(NEWER)) if name in NEWER else ("v1", FIRST)
+        if version not in known:
+            known[version] = run_all(hub / version, tmp_path_factory.mktemp("results"), names)
+        return known[version]
+
+    return found
 
 
 def official_tasks(hub: Path, name: str) -> list[Any]:
     """Return a task as mteb's benchmark has it, or the parts of an aggregate, reading the hub."""
     import mteb
 
-    (task,) = [one for one in mteb.get_benchmark("MTEB(eng, v1)").tasks if one.metadata.name == name]
-    parts = [copy(one) for one in (task.metadata.tasks if name == CQADUPSTACK else [task])]
+    version, table = ("v2", NEWER) if name in NEWER else ("v1", ALL)
+    (task,) = [one for one in mteb.get_benchmark(f"MTEB(eng, {version})").tasks if one.metadata.name == name]
+    parts = [deepcopy(one) for one in (task.metadata.tasks if name == CQADUPSTACK else [task])]
     for part in parts:
-        path = str(hub / "datasets" / ALL[part.metadata.name].repository)
+        path = str(hub / version / "datasets" / table[part.metadata.name].repository)
         part.metadata = part.metadata.model_copy(update={"dataset": {**part.metadata.dataset, "path": path}})
         part.load_data()
     return parts
@@ -252,13 +281,18 @@ def official(hub: Path) -> Callable[[str], dict[str, Official]]:
     return found
 
 
-def test_the_table_is_the_benchmark() -> None:
-    """Every task of MTEB(eng, v1) has a repository, and it is the one that mteb reads."""
+def test_the_tables_are_the_benchmarks() -> None:
+    """Every task of both has a repository, and it is the one that mteb reads; so has the subset of the paper."""
     import mteb
 
     tasks = {one.metadata.name: one for one in mteb.get_benchmark("MTEB(eng, v1)").tasks}
-    assert len(TASKS) == 56
-    assert set(TASKS) == set(tasks)
+    newer = {one.metadata.name: one for one in mteb.get_benchmark("MTEB(eng, v2)").tasks}
+    assert len(FIRST) == 56
+    assert set(FIRST) == set(tasks)
+    assert set(NEWER) == set(newer) - set(tasks)
+    assert len(newer) == 41
+    assert all(NEWER[name].repository == newer[name].metadata.dataset["path"] for name in NEWER)
+    assert {task.name for task in resolve_tasks(load_suite("grace-subset").suite, None)} <= {*FIRST, *NEWER}
     parts = {one.metadata.name: one for one in tasks.pop(CQADUPSTACK).metadata.tasks}
     for name, task in (tasks | parts).items():
         assert ALL[name].repository == task.metadata.dataset["path"]
@@ -267,14 +301,15 @@ def test_the_table_is_the_benchmark() -> None:
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("name", TASKS)
 def test_the_score_is_mtebs_own(
-    ran: Ran, official: Callable[[str], dict[str, Official]], name: str, model: str
+    ran_of: Callable[[str], Ran], official: Callable[[str], dict[str, Official]], name: str, model: str
 ) -> None:
     """To 1e-6 of mteb's; of tasks that rank documents each query's, since mteb rounds their mean to five decimals.
 
     Vectors of signs are compared exactly, so that nothing but equality will do. Of those of TF-IDF, documents that are
     alike to the last digit are in mteb's ranking in the order of rounding, which hangs on their place in a matrix.
     """
-    truth, score = official(name)[model], ran.score(model, name).score / 100
+    ran, truth = ran_of(name), official(name)[model]
+    score = ran.score(model, name).score / 100
     items = ran.items(model, name)
     assert 0.02 < truth.score() < 0.999
     assert {(row["split"], row["subset"]) for row in items} == truth.where()
@@ -302,8 +337,9 @@ def accuracy(items: list[dict[str, Any]], experiments: int) -> float:
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_every_cell_has_items_an_interval_and_a_difference(ran: Ran, name: str) -> None:
+def test_every_cell_has_items_an_interval_and_a_difference(ran_of: Callable[[str], Ran], name: str) -> None:
     """Of each model; what is compared are the two cells."""
+    ran = ran_of(name)
     cells = [ran.score(model, name) for model in MODELS]
     for model, cell in zip(MODELS, cells, strict=True):
         assert cell.n == ITEMS.get(name, BY_TYPE[cell.type])
@@ -317,11 +353,12 @@ def test_every_cell_has_items_an_interval_and_a_difference(ran: Ran, name: str) 
     assert row.difference.low < row.difference.value < row.difference.high
 
 
-def test_shards_give_the_score_of_the_whole(hub: Path, ran: Ran, tmp_path: Path) -> None:
+def test_shards_give_the_score_of_the_whole(hub: Path, ran_of: Callable[[str], Ran], tmp_path: Path) -> None:
     """Tasks of every type, cut into shards of seven texts: items and scores are those of the whole cell."""
-    options = harness.RunOptions(results=tmp_path, sources=Sources(hub=hub, offline=True), models=("hashed",))
+    options = harness.RunOptions(results=tmp_path, sources=Sources(hub=hub / "v1", offline=True), models=("hashed",))
     outcome = harness.run(suite_of(CUT, shards={"max_texts": 7}), options)
-    cut = Ran(outcome=outcome, store=Store(tmp_path), rows={})
+    ran = ran_of(CUT[0])
+    cut = Ran(results=dict(outcome.results), store=Store(tmp_path), rows={})
     for name in CUT:
         found, whole = cut.score("hashed", name), ran.score("hashed", name)
         assert found.provenance["shards"]["count"] > 4
