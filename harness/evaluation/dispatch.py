@@ -70,9 +70,14 @@ class Dispatch:
             if str(event.cell) in self.ended:
                 return
             self.ended.add(str(event.cell))
-            if str(event.cell) in self.begun:
-                event = replace(event, seconds=time.perf_counter() - self.begun[str(event.cell)])
+            if event.seconds:  # none where another run had scored it
+                event = replace(event, seconds=self._seconds(event.cell, event.seconds))
         self.reporter.report(event)
+
+    def _seconds(self, cell: Cell, otherwise: float) -> float:
+        """Return how long ago a worker first came to a cell."""
+        began = self.begun.get(str(cell))
+        return otherwise if began is None else time.perf_counter() - began
 
     def back(self, done: Done) -> None:
         """Take note of what came of a unit."""
@@ -106,4 +111,6 @@ class Dispatch:
         cell = unit.cell
         if not self.store.has_score(cell.task.name, cell.key):
             self.store.put_failure(failure)
-        self.report(Finished(cell=cell, result=self.store.get(cell.task.name, cell.key), seconds=0.0))
+        self.report(
+            Finished(cell=cell, result=self.store.get(cell.task.name, cell.key), seconds=self._seconds(cell, 0.0))
+        )

@@ -150,6 +150,14 @@ def test_a_cell_is_begun_once_over_all_its_steps(cut: tuple[Dispatch, Told, Cell
     assert 100 <= event.seconds < 160
 
 
+def test_a_cell_that_another_run_scored_took_no_time(cut: tuple[Dispatch, Told, Cell]) -> None:
+    """Though this one had begun to read its data."""
+    dispatch, told, cell = cut
+    dispatch.report(Started(cell=cell))
+    dispatch.report(Finished(cell=cell, result=None, seconds=0.0))
+    assert [one.seconds for one in told.of(Finished) if isinstance(one, Finished)] == [0.0]
+
+
 def test_a_result_is_told_once_though_its_worker_dies_before_the_unit_is_back(
     cut: tuple[Dispatch, Told, Cell],
 ) -> None:
