@@ -93,7 +93,7 @@ def test_shards_of_a_reader_give_its_score(place: Path, tmp_path: Path, monkeypa
     record = Store(tmp_path / "cut").get("own", cut.key)
     assert isinstance(record, Score)
     assert record.provenance["shards"]["count"] > 1
-    assert not record.provenance["shards"]["made_at_scoring"]
+    assert not record.provenance["shards"]["remade"]
     assert sorted(written) == sorted(once * 2)
     assert facts_of(record).rationales["from_cache"] == facts_of(record).rationales["rationales"]
 

@@ -362,7 +362,7 @@ def test_shards_give_the_score_of_the_whole(hub: Path, ran_of: Callable[[str], R
     for name in CUT:
         found, whole = cut.score("hashed", name), ran.score("hashed", name)
         assert found.provenance["shards"]["count"] > 4
-        assert found.provenance["shards"]["made_at_scoring"] == []
+        assert found.provenance["shards"]["remade"] == []
         assert (found.key, found.score, found.ci_low, found.ci_high) == (
             whole.key,
             whole.score,
