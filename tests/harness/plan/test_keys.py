@@ -175,12 +175,20 @@ OF_LOADED: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
     "instruction": [({}, {"instruction": "Instruct: {instruction} "})],
 }
 """Field -> base and change: each change makes another key."""
+
+
+def soft(digit: str) -> dict[str, str]:
+    """Return what an entry says of its soft tokens."""
+    return {"file": "soft_tokens.safetensors", "sha256": digit * 64}
+
+
 CHANGES: dict[str, dict[str, list[tuple[dict[str, Any], dict[str, Any]]]]] = {
     "mean-pool": {
         **OF_LOADED,
         "encoder": [({}, {"encoder": "sentence-transformers"})],
         "adapter": [({}, {"adapter": "adapter"}), ({"adapter": "adapter"}, {"adapter": "other-adapter"})],
         "adapter_scale": [({"adapter": "adapter"}, {"adapter_scale": 0.5})],
+        "soft_tokens": [({}, {"soft_tokens": soft("a")}), ({"soft_tokens": soft("a")}, {"soft_tokens": soft("b")})],
     },
     "sentence-transformers": {**OF_LOADED, "encoder": [({}, {"encoder": "mean-pool"})]},
 }
