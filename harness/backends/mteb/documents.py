@@ -48,17 +48,18 @@ def texts_of_rows(table: Any) -> list[str]:
 class Documents:
     """The vectors of a corpus; every iteration encodes it anew."""
 
-    def __init__(self, corpus: Any, encode: Encode, dimension: int) -> None:
+    def __init__(self, corpus: Any, encode: Encode, dimension: int, block: int | None = None) -> None:
         """Stream `corpus`.
 
         Args:
             corpus: mteb's, a Dataset.
             encode: texts -> (n, d) float32.
             dimension: d, for how many documents are held at a time.
+            block: so many, whatever they take.
         """
         self._rows = corpus.with_format("arrow")
         self._encode = encode
-        self.block = min(MAX_TEXTS, max(1, BLOCK_BYTES // (4 * max(1, dimension))))
+        self.block = block or min(MAX_TEXTS, max(1, BLOCK_BYTES // (4 * max(1, dimension))))
         """Documents that are held at a time."""
         self.seconds = 0.0
         """What reading and encoding took so far."""

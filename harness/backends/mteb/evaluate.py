@@ -115,7 +115,10 @@ def _searching(job: Job, encoder: CheckedEncoder, model: MtebModel) -> ExactSear
         return None
     from harness.backends.mteb.search import ExactSearch
 
-    return ExactSearch(model, job.cell.search_precision, str(encoder.describe().get("device", "cpu")))
+    about = encoder.describe()
+    is_shuffled = about.get("ablation") == "shuffled-rationale"
+    device = str(about.get("device", "cpu"))
+    return ExactSearch(model, job.cell.search_precision, device, reads_together=is_shuffled)
 
 
 def _outcome(task: PlannedTask, parts: list[_Part], model: MtebModel) -> Outcome:

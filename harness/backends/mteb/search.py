@@ -33,6 +33,8 @@ from harness.search.exact import Blocks, Found, Pairs, rerank, search
 from harness.search.ranks import ranks_of
 from harness.suite.fields import SearchPrecision
 
+MTEB_CHUNK = 50_000
+"""Documents that mteb has encoded together (`SearchEncoderWrapper.corpus_chunk_size`); of reranking all."""
 TIES = "by falling document id, as trec_eval ranks them"
 Results = dict[str, dict[str, float]]
 
@@ -40,18 +42,23 @@ Results = dict[str, dict[str, float]]
 class ExactSearch(SearchEncoderWrapper):  # type: ignore[misc]
     """What mteb is given for tasks that rank documents; mteb times the steps of this class of its own."""
 
-    def __init__(self, model: MtebModel, precision: SearchPrecision, device: str) -> None:
+    def __init__(
+        self, model: MtebModel, precision: SearchPrecision, device: str, *, reads_together: bool = False
+    ) -> None:
         """Search with the vectors of `model`.
 
         Args:
             model: the encoder.
             precision: as what its vectors are compared.
             device: of the encoder; the search runs on it where it is CUDA, else on the processor.
+            reads_together: whether a vector hangs on the texts that it is made with (shuffled rationales): documents
+                are then encoded together as mteb does it.
         """
         super().__init__(model)
         self.task_corpus: Any = None
         """mteb's corpus, between `index` and `search`; `index` is mteb's own."""
         self._precision = precision
+        self._reads_together = reads_together
         self._device = device if device.startswith("cuda") else "cpu"
         self.facts: dict[str, Any] = {}
         """How was searched, for provenance; empty before the first search."""
@@ -98,9 +105,12 @@ class ExactSearch(SearchEncoderWrapper):  # type: ignore[misc]
         began = time.monotonic()
         pairs = None
         if top_ranked is not None:
-            corpus, pairs = _candidates(corpus, names, top_ranked, where)
+            corpus, pairs = _candidates(corpus, names, top_ranked, where, alone=not self._reads_together)
+        block = None
+        if self._reads_together:
+            block = MTEB_CHUNK if pairs is None else max(1, len(corpus))
         encode = partial(self.model.vectors, task_name=task_metadata.name, role="document")
-        documents = Documents(corpus, encode, vectors.shape[1])
+        documents = Documents(corpus, encode, vectors.shape[1], block)
         try:
             results = self._results(names, vectors, documents, ids_of(corpus), k=top_k, pairs=pairs)
         except ScoreNotFiniteError as error:
@@ -130,9 +140,16 @@ class ExactSearch(SearchEncoderWrapper):  # type: ignore[misc]
 
 
 def _candidates(
-    corpus: Any, names: list[str], top_ranked: Mapping[str, Sequence[str]], where: str
+    corpus: Any, names: list[str], top_ranked: Mapping[str, Sequence[str]], where: str, *, alone: bool
 ) -> tuple[Any, Pairs]:
     """Return the documents that some query ranks, in the corpus' order, and which query ranks which of them.
+
+    Args:
+        corpus: mteb's.
+        names: of the queries.
+        top_ranked: query -> the documents it ranks.
+        where: of the data, for the message.
+        alone: False: all documents, in their order.
 
     Raises:
         HarnessError: a candidate is not in the corpus.
@@ -150,6 +167,8 @@ def _candidates(
             f"{where}: {places.null_count} candidates are not in the corpus, the first {flat[first].as_py()!r} of "
             f"query {names[rows[first]]!r}: fetch the data again"
         )
+    if not alone:
+        return corpus, Pairs(queries=rows, documents=places.to_numpy(zero_copy_only=False).astype(np.int64))
     wanted, positions = np.unique(places.to_numpy(zero_copy_only=False).astype(np.int64), return_inverse=True)
     return corpus.select(wanted), Pairs(queries=rows, documents=positions)
 

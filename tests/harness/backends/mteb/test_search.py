@@ -6,6 +6,7 @@ scores are cut it keeps any of them, so there the truth is a sort of all scores 
 
 from __future__ import annotations
 
+import inspect
 import re
 from functools import partial
 from types import SimpleNamespace
@@ -22,7 +23,7 @@ from sentence_transformers.util import quantize_embeddings
 
 from harness.backends.mteb import documents as documents_file
 from harness.backends.mteb.model import MtebModel
-from harness.backends.mteb.search import ExactSearch
+from harness.backends.mteb.search import MTEB_CHUNK, ExactSearch
 from harness.encoders.checked import CheckedEncoder
 from harness.errors import HarnessError
 from harness.tasks.catalogue import catalogue
@@ -167,6 +168,22 @@ def test_only_candidates_are_encoded():
     own = {"q0": list(corpus["id"][:9]), "q1": list(corpus["id"][4:11])}
     searched(ExactSearch(model_of(inner), "float32", "cpu"), corpus, queries, k=5, top_ranked=own)
     assert sum(len(texts) for texts, role, _ in inner.calls if role == "document") <= 11
+
+
+@pytest.mark.parametrize("ranked", ["corpus", "candidates"])
+def test_texts_that_hang_on_each_other_are_encoded_together_as_mteb_does(monkeypatch, ranked):
+    """Shuffled rationales: call by call the same texts, in chunks of a corpus and all at once where candidates are."""
+    assert inspect.signature(SearchEncoderWrapper).parameters["corpus_chunk_size"].default == MTEB_CHUNK
+    monkeypatch.setattr("harness.backends.mteb.search.MTEB_CHUNK", 10)
+    ours, theirs = HashEncoder(DIMENSION), HashEncoder(DIMENSION)
+    corpus, queries = corpus_of(25), queries_of(2)
+    own = {"q0": list(corpus["id"][:4]), "q1": list(corpus["id"][2:9])}
+    more = {"top_ranked": own, "task": "AskUbuntuDupQuestions"} if ranked == "candidates" else {}
+    exact = ExactSearch(model_of(ours), "float32", "cpu", reads_together=True)
+    found = searched(exact, corpus, queries, k=5, **more)
+    mtebs = searched(SearchEncoderWrapper(model_of(theirs), corpus_chunk_size=10), corpus, queries, k=5, **more)
+    assert ours.calls == theirs.calls
+    assert_same_but_for_cut_ties(found, mtebs)
 
 
 def test_a_candidate_that_is_not_there_is_named():
