@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from cells_support import make_failure, make_score
 from suites_support import planned
+from told import Told
 
 from harness.evaluation.dispatch import Dispatch
-from harness.evaluation.events import Event, Finished, Remark, ShardMade, Started
+from harness.evaluation.events import Finished, Remark, ShardMade, Started
 from harness.evaluation.options import RunOptions
 from harness.evaluation.schedule import Schedule
 from harness.evaluation.units import Done, Unit
@@ -22,21 +23,6 @@ from harness.shards.cut import Shard
 SHARDS = tuple(
     Shard(part="p", split="s", subset="d", role=None, start=n, stop=n + 1, ids="", weight=2.0 - n) for n in range(2)
 )
-
-
-class Told:
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def report(self, event: Event) -> None:
-        """Take note."""
-        self.events.append(event)
-
-    def of(self, kind: type) -> list[Event]:
-        """Return the events of a kind."""
-        return [one for one in self.events if isinstance(one, kind)]
 
 
 @pytest.fixture

@@ -23,13 +23,14 @@ import pytest
 import torch
 import yaml
 from cells_support import save_tiny_model
+from told import Told
 
 from harness.cli.app import app
 from harness.cli.shell import run_app
 from harness.encoders import batching
 from harness.encoders.dense import MeanPoolEncoder
 from harness.errors import ExitCode, ResultsNotWrittenError
-from harness.evaluation.events import Event, Remark, ShardMade
+from harness.evaluation.events import Event, ShardMade
 from harness.evaluation.options import RunOptions
 from harness.evaluation.run import run
 from harness.evaluation.worker import Worker
@@ -79,25 +80,9 @@ def suite_of(folder: Path, **changes: Any) -> Suite:
     return Suite.model_validate(CUT | {"models": [model], "tasks": {"custom": tasks}} | changes)
 
 
-class Told:
-    """Keeps what it is told, and does something at it."""
-
-    def __init__(self, act: Callable[[Event], None] = lambda _: None) -> None:
-        self.events: list[Event] = []
-        self.act = act
-
-    def report(self, event: Event) -> None:
-        """Take note."""
-        self.events.append(event)
-        self.act(event)
-
-    def remarks(self) -> list[str]:
-        """Return what was said besides results."""
-        return [one.text for one in self.events if isinstance(one, Remark)]
-
-    def made(self) -> list[bool]:
-        """Return, of each shard, whether it had been there."""
-        return [one.was_there for one in self.events if isinstance(one, ShardMade)]
+def made(told: Told) -> list[bool]:
+    """Return, of each shard, whether it had been there."""
+    return [one.was_there for one in told.events if isinstance(one, ShardMade)]
 
 
 def run_in(folder: Path, results: Path, told: Told | None = None, *, suite: Suite | None = None, **options: Any) -> Any:
@@ -153,7 +138,7 @@ def test_parts_one_after_the_other_on_one_folder(folder: Path, whole: str, tmp_p
     told, made = [Told() for _ in range(3)], []
     for number, one in enumerate(told, start=1):
         outcome = run_in(folder, tmp_path, one, part=(number, 3))
-        made += [was for was in one.made() if not was]
+        made += [was for was in made(one) if not was]
         assert not any(isinstance(result, Failure) for result in outcome.results.values())
     assert len(made) == len(shards_in(tmp_path))
     assert outcome.exit_code is ExitCode.OK
@@ -176,7 +161,7 @@ def test_parts_in_folders_of_their_own_are_merged_and_closed(
     told = Told()
     outcome = run_in(folder, tmp_path / "both", told)
     assert scores(outcome) == whole
-    assert set(told.made()) == {True}
+    assert set(made(told)) == {True}
     assert shards_in(tmp_path / "both") == before
     assert outcome.results[LONG].provenance["shards"]["remade"] == []
 
@@ -205,7 +190,7 @@ def test_a_worker_that_is_killed_loses_a_shard_at_most(folder: Path, whole: str,
     assert len(pids) == 1
     assert outcome.exit_code is ExitCode.OK
     assert scores(outcome) == whole
-    assert told.made().count(False) == len(shards_in(tmp_path))
+    assert made(told).count(False) == len(shards_in(tmp_path))
     assert left_over(tmp_path) == [] or len(left_over(tmp_path)) == 1
 
 
@@ -260,7 +245,7 @@ def test_a_driver_that_is_killed_leaves_no_process_and_the_next_run_goes_on(
     outcome = run_in(folder, tmp_path, told)
     assert scores(outcome) == whole
     assert kept.items() <= shards_in(tmp_path).items()
-    assert told.made().count(True) == len(kept) or outcome.ran == 0
+    assert made(told).count(True) == len(kept) or outcome.ran == 0
 
 
 def test_two_drivers_on_one_folder_end_with_the_same_scores(folder: Path, whole: str, tmp_path: Path) -> None:
@@ -316,7 +301,7 @@ def test_a_shard_that_is_not_whole_is_made_again_and_it_is_said(
     told = Told()
     outcome = run_in(folder, tmp_path, told)
     assert scores(outcome) == whole
-    assert told.made().count(False) == 1
+    assert made(told).count(False) == 1
     changed = [name for name, stamp in shards_in(tmp_path).items() if before[name] != stamp]
     assert changed == [f"{path.name.split('.')[0]}.json"]
     remark = next(one for one in told.remarks() if "a shard was not whole and is made again" in one)
@@ -414,7 +399,7 @@ def test_nan_in_one_shard_fails_its_cell_and_no_other(
     assert len(shards_in(tmp_path)) == 2
     told = Told()
     assert scores(run_in(folder, tmp_path, told)) == whole
-    assert told.made().count(True) == 2
+    assert made(told).count(True) == 2
 
 
 @pytest.mark.parametrize("times", [2, 3])
@@ -503,7 +488,7 @@ def test_a_disk_that_fills_up_ends_the_run_and_loses_nothing(folder: Path, whole
     told = Told()
     outcome = run_in(folder, disk.results, told)
     assert scores(outcome) == whole
-    assert told.made().count(True) == len(kept)
+    assert made(told).count(True) == len(kept)
     assert (at == "a shard") == (len(kept) == 2)
     assert kept.items() <= shards_in(disk.results).items()
 
@@ -529,11 +514,11 @@ def test_a_clock_that_jumps_changes_nothing(
     first, second = Told(age), Told(age)
     outcome = run_in(folder, tmp_path, first)
     assert scores(outcome) == whole
-    assert first.made().count(False) == len(shards_in(tmp_path))
+    assert made(first).count(False) == len(shards_in(tmp_path))
     assert first.remarks() == []
     cells = {path: path.read_bytes() for path in (tmp_path / "cells").glob("*/*")}
     assert run_in(folder, tmp_path, second).ran == 0
     (Store(tmp_path)._path("long", str(outcome.results[LONG].key), "json")).unlink()
     again = run_in(folder, tmp_path, second)
-    assert (scores(again), set(second.made())) == (whole, {True})
+    assert (scores(again), set(made(second))) == (whole, {True})
     assert cells.keys() == {*(tmp_path / "cells").glob("*/*")}

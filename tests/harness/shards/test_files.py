@@ -152,11 +152,11 @@ def test_arrays_of_unlike_length_are_refused(tmp_path: Path) -> None:
         ShardFiles(tmp_path).put(MAKER, IDS, arrays={"keys": KEYS[:2], "vectors": VECTORS})
 
 
-@pytest.mark.parametrize("room", range(4))
+@pytest.mark.parametrize("room", range(7))
 def test_a_full_disk_ends_with_the_way_on_and_leaves_no_piece(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
-    """Wherever it fills up: at a payload file or at the record, after so many that went through."""
+    """Wherever it fills up: at a payload file or at the record, after so many fsyncs that went through."""
     left, fsync = [room], os.fsync
 
     def full(handle: int) -> None:

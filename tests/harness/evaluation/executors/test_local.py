@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from dying_workers import ENDINGS, hangs, hangs_as_it_is, hangs_at_shards, has_no_room, never_begins, work
 from suites_support import planned
+from told import Told
 
 from harness.errors import EnvironmentGapError, ExitCode, InputError
 from harness.evaluation import run as run_module
 from harness.evaluation.dispatch import Dispatch
-from harness.evaluation.events import Event, Finished, Remark, Started
+from harness.evaluation.events import Event, Finished, Started
 from harness.evaluation.executors.local import Crew, ending
 from harness.evaluation.options import RunOptions
 from harness.evaluation.run import run
@@ -32,23 +33,6 @@ PAIRS = "".join(
     for n in range(12)
 )
 """Of unlike similarity, so that they have a score."""
-
-
-class Told:
-    """Keeps what it is told, and does something at it."""
-
-    def __init__(self, act: Callable[[Event], None] = lambda _: None) -> None:
-        self.events: list[Event] = []
-        self.act = act
-
-    def report(self, event: Event) -> None:
-        """Take note."""
-        self.events.append(event)
-        self.act(event)
-
-    def remarks(self) -> list[str]:
-        """Return what was said besides results."""
-        return [one.text for one in self.events if isinstance(one, Remark)]
 
 
 def plan_of(folder: Path, *tasks: str) -> Plan:

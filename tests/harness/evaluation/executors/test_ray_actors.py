@@ -21,6 +21,7 @@ from cells_support import save_tiny_model
 from local_hub import write_hub
 from ray_support import ActingRayWorker, processes_with
 from suites_support import planned
+from told import Told
 
 from harness import environment
 from harness.errors import EnvironmentGapError, ExitCode, ResultsNotWrittenError
@@ -45,23 +46,6 @@ pytest.importorskip("ray", reason="the extra `ray` is not installed")
 SMALL = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
 TASKS = ("BIOSSES", "SciFact")
 ENDED_SECONDS = 30.0
-
-
-class Told:
-    """Keeps what it is told, and does something at it."""
-
-    def __init__(self, act: Callable[[Event], None] = lambda _: None) -> None:
-        self.events: list[Event] = []
-        self.act = act
-
-    def report(self, event: Event) -> None:
-        """Take note."""
-        self.events.append(event)
-        self.act(event)
-
-    def remarks(self) -> list[str]:
-        """Return what was said besides results."""
-        return [one.text for one in self.events if isinstance(one, Remark)]
 
 
 @pytest.fixture(scope="module")
