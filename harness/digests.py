@@ -118,7 +118,7 @@ def _visible(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
             yield path
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes | memoryview) -> None:
     """Write `content` to `path` so that a reader or a crash sees the old file or the whole new one.
 
     The file has the rights that the user's umask gives any new file: results and reports may be read by others.

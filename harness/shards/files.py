@@ -14,7 +14,6 @@ import json
 import logging
 import os
 import time
-import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -201,23 +200,8 @@ def _written(record: Path, what: str, content: memoryview | bytes) -> dict[str, 
     sha256 = hashlib.sha256(content).hexdigest()
     path = record.with_name(f"{record.stem}.{sha256[:16]}.{what}")
     if not path.is_file() or path.stat().st_size != len(content) or _sha256(path) != sha256:
-        _write(path, content)
+        write_atomically(path, content)
     return {"name": path.name, "sha256": sha256, "bytes": len(content)}
-
-
-def _write(path: Path, content: memoryview | bytes) -> None:
-    """Write whole or not at all; the folder itself is fsynced with the record."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:16]}.tmp")
-    try:
-        with partial.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def _npy(array: Any) -> memoryview:

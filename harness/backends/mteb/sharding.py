@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -18,7 +19,7 @@ import numpy as np
 from harness import environment
 from harness.backends.interface import Job
 from harness.backends.mteb.by_type import file_of
-from harness.backends.mteb.loaded import Bulk, Loaded
+from harness.backends.mteb.loaded import Loaded
 from harness.backends.mteb.model import MtebModel
 from harness.backends.mteb.prepared import names_of, prepared
 from harness.encoders.base import FittedEncoder, Vectors
@@ -121,8 +122,8 @@ def using(job: Job, shards: Sequence[Shard], encoder: CheckedEncoder) -> Iterato
 
 
 def _cut(job: Job, of: Loaded, role: Any) -> list[Shard]:
-    weights, digests = [], bytearray()
-    for text in _all(file_of(of.task.metadata.type).bulk(of, role)):
+    weights, digests = array("d"), bytearray()  # of millions of texts
+    for text in file_of(of.task.metadata.type).bulk(of, role)(0, None):
         weights.append(weight_of(len(text), job.writes))
         digests += _digest(text)
     draws = np.frombuffer(bytes(digests), dtype=">u8")[:: DIGEST_BYTES // 8]
@@ -139,10 +140,6 @@ def _cut(job: Job, of: Loaded, role: Any) -> list[Shard]:
         )
         for start, stop in cut_texts(weights, draws, max_texts=job.max_texts)
     ]
-
-
-def _all(bulk: Bulk) -> Iterator[str]:
-    return bulk(0, None)
 
 
 def _digest(text: str) -> bytes:
