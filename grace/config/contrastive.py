@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import json
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from harness.suite.fields import Strict
 
@@ -47,10 +48,17 @@ class RationaleData(Strict):
     or others by the base."""
 
 
+def _as_reference(value: Any) -> Any:
+    """Return an entry that YAML read as a mapping as the text in braces that it was written as."""
+    return json.dumps(value) if isinstance(value, dict) else value
+
+
 class Distil(Strict):
     """A student that reads the text alone learns the vectors that a teacher makes with a rationale."""
 
-    teacher: str | None = None
+    teacher: Annotated[
+        str | None, BeforeValidator(_as_reference, json_schema_input_type=str | dict[str, Any] | None)
+    ] = None
     """A candidate directory, SUITE:MODEL, or an entry in braces, as `grace explain` takes it; None: the base with its
     own rationales."""
     max_new_tokens: Count | None = None

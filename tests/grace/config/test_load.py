@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from suites_support import python, write
 
 from grace.config.load import config_of, load_config, to_yaml
@@ -188,6 +189,17 @@ def test_paths_are_relative_to_the_file_and_overrides_to_the_working_directory(t
         0.5,
         0.1,
     )
+
+
+def test_a_teacher_in_braces_is_read_where_yaml_makes_a_mapping_of_it(tmp_path):
+    """An entry may stand in the file or behind -o as it does for `grace explain`; it is kept as text either way."""
+    entry = {"candidate": "runs/pool", "kind": "rationale", "writer": "base", "generation": {"max_new_tokens": 16}}
+    plain = PLAIN | {"objective": "distil", "distil": {"teacher": entry}}
+    file = write(tmp_path / "mine.yaml", to_yaml(config_of(plain)))
+    other = "distil.teacher={candidate: runs/pool, kind: rationale, writer: base, generation: {max_new_tokens: 16}}"
+    for config in (config_of(plain), load_config(file).config, load_config(file, [other]).config):
+        assert config.distil.teacher is not None
+        assert yaml.safe_load(config.distil.teacher) == entry
 
 
 def test_supervision_follows_from_the_data():
