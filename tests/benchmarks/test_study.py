@@ -1,0 +1,147 @@
+"""The study's own parts: jobs that wait for each other, entries that load, intervals over items and seeds."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from places import REPOSITORY
+from scipy import stats
+
+from grace.config.load import load_config
+from harness.suite.load import load_suite
+
+FOLDER = REPOSITORY / "benchmarks" / "study"
+
+
+@pytest.fixture(scope="module")
+def study() -> Iterator[Any]:
+    """The study's modules by name; they are found as `python benchmarks/study` finds them."""
+    sys.path.insert(0, str(FOLDER))
+    try:
+        names = ("rows", "jobs", "judge", "choose")
+        yield SimpleNamespace(**{name: importlib.import_module(name) for name in names})
+    finally:
+        sys.path.remove(str(FOLDER))
+
+
+def test_every_row_has_a_configuration_that_loads_with_its_options(study: Any) -> None:
+    """A row whose file or option is misspelt would be found after an hour of trainings."""
+    for row in study.rows.ROWS:
+        file = REPOSITORY / "grace" / "configs" / f"{row.config}.yaml"
+        data = "sentences.txt" if row.reads_sentences else "triplets.jsonl"
+        assert load_config(file, [f"data.path={data}", *row.options]).config.budget_cpu_seconds
+
+
+def test_the_suites_load_with_every_entry_and_questions_are_about_rows_that_are_read_so(
+    study: Any, tmp_path: Path
+) -> None:
+    """Names are unique, writers are entries, and no question waits for a reading that is never made."""
+    rows = study.rows
+    chosen = {"infonce-pool-retain": "infonce-pool-retain-1"}
+    runs = [(row, seed) for row in rows.ROWS for seed in study.choose.seeds_of(row, chosen)]
+    entries = rows.base_entries() + [
+        rows.entry(row.name, seed, of) for row, seed in runs for of in rows.readings_of(row, seed)
+    ]
+    for name in ("dev", "test"):
+        suite = yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+        suite |= {"models": entries + (rows.further(chosen) if name == "test" else []), "baseline": rows.BASE}
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(suite), encoding="utf-8")
+        (tmp_path / "chat.jsonl").write_text('{"text": "a"}\n', encoding="utf-8")
+        assert len(load_suite(tmp_path / f"{name}.yaml").suite.models) == len(suite["models"])
+    read = {(row.name, reading) for row in rows.ROWS for reading in row.readings}
+    read |= {(rows.BASE, "text"), (rows.BASE, "own")}
+    assert {side for question in rows.QUESTIONS for side in (question.one, question.other)} <= read
+    merged = {side for one in rows.QUESTIONS if one.rule == "merged" for side in (one.one, one.other)}
+    assert not [side for side in merged if side[1] == "base"], (
+        "the base's rationales are not to be had from merged weights"
+    )
+
+
+def test_a_chosen_setting_is_trained_with_the_seeds_of_the_row_that_it_stands_for(study: Any) -> None:
+    """Else the report would show one seed of it."""
+    rows, choose = study.rows, study.choose
+    chosen = {"infonce-pool-retain": "infonce-pool-retain-1"}
+    assert choose.seeds_of(rows.BY_NAME["infonce-pool-retain-1"], chosen) == rows.SEEDS
+    assert choose.losers(chosen) >= {"infonce-pool-retain"}
+
+
+def test_jobs_begin_in_order_when_what_they_need_is_done_and_not_after_a_failure(study: Any, tmp_path: Path) -> None:
+    """What is done is not run; what needs a failed job is left out, the others go on."""
+    said = tmp_path / "said"
+
+    def job(letter: str, *needs: str, code: int = 0, done: bool = False) -> Any:
+        name = f"job_{letter}"
+        script = tmp_path / f"{name}.py"
+        script.write_text(f"open({str(said)!r}, 'a').write('{letter} ')\nraise SystemExit({code})\n", encoding="utf-8")
+        return study.jobs.Job(
+            name=name, needs=tuple(f"job_{one}" for one in needs), is_done=lambda: done, command=lambda: [name]
+        )
+
+    jobs = study.jobs.Jobs(tmp_path, workers=1)
+    jobs.run([job("a", done=True), job("d", "c"), job("b", "a"), job("c", "b"), job("e", code=3), job("f", "e")])
+    assert said.read_text(encoding="utf-8").split() == ["b", "c", "d", "e"]
+    assert jobs.failed == {"job_e": 3}
+
+
+def test_with_one_seed_the_interval_is_that_over_items(study: Any) -> None:
+    """The bootstrap's standard error, by a normal distribution."""
+    drawn = np.random.default_rng(0).normal(2.0, 0.5, 20_000)
+    found = study.judge.estimated([2.0], drawn)
+    assert (found.high - found.low) / 2 == pytest.approx(1.96 * 0.5, rel=0.02)
+    assert found.p_value == pytest.approx(2 * stats.norm.sf(4.0), rel=0.2)
+    assert found.smallest == pytest.approx((1.96 + 0.8416) * 0.5, rel=0.02)
+
+
+def test_with_certain_items_the_interval_is_students_over_seeds(study: Any) -> None:
+    """Three trainings, two degrees of freedom."""
+    each = [1.0, 2.0, 4.0]
+    found = study.judge.estimated(each, np.full(1000, np.mean(each)))
+    truth = stats.ttest_1samp(each, 0.0)
+    assert (found.low, found.high) == pytest.approx(tuple(truth.confidence_interval(0.95)))
+    assert found.p_value == pytest.approx(truth.pvalue)
+
+
+def test_intervals_over_items_and_seeds_hold_what_they_say(study: Any) -> None:
+    """Drawn again and again, with seeds that matter as much as items do; a little too wide, as is said."""
+    rng = np.random.default_rng(1)
+    held = 0
+    for _ in range(400):
+        scores = rng.normal(0, 1, 50) + rng.normal(0, 0.15, (3, 1)) + rng.normal(0, 0.5, (3, 50))
+        counts = rng.multinomial(50, np.full(50, 1 / 50), 300)
+        found = study.judge.estimated(list(scores.mean(axis=1)), counts @ scores.mean(axis=0) / 50)
+        held += found.low <= 0 <= found.high
+    assert 0.93 <= held / 400 <= 0.995
+
+
+def test_the_choice_takes_the_best_that_forgets_little(study: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """By the rule that was written down; with the figures kept, and asked once."""
+
+    def cells(points: float, nats: float) -> dict[str, Any]:
+        made = SimpleNamespace(score=points, axis="embedding"), SimpleNamespace(score=nats, axis="ability")
+        return {"STS": made[0], study.choose.LOSS: made[1]}
+
+    rows = study.rows
+    scores = {rows.BASE: cells(50, 2.0)}
+    for name, one in {
+        "infonce-pool-retain": cells(70, 2.05),
+        "infonce-pool-retain-1": cells(75, 2.2),
+        "grace-hybrid-kl": cells(60, 2.3),
+        "grace-hybrid-kl-.5": cells(59, 2.25),
+    }.items():
+        scores[rows.entry_name(name, 0, rows.BY_NAME[name].readings[0])] = one
+    monkeypatch.setattr(study.choose, "scores_of", lambda *_: scores)
+    found = study.choose.choice(tmp_path, tmp_path)
+    assert found == {"infonce-pool-retain": "infonce-pool-retain", "grace-hybrid-kl": "grace-hybrid-kl-.5"}
+    kept = json.loads((tmp_path / study.choose.FILE).read_text(encoding="utf-8"))
+    assert kept["figures"]["infonce-pool-retain"]["infonce-pool-retain-1"] == {"development": 75, "nats": 0.2}
+    monkeypatch.setattr(study.choose, "scores_of", lambda *_: {})
+    assert study.choose.choice(tmp_path, tmp_path) == found
