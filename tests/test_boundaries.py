@@ -39,7 +39,7 @@ FLOORS = {
         ("tasks", "sources", "sandbox"),
         ("suite",),
         ("candidates",),
-        ("plan", "encoders"),
+        ("plan", "encoders", "training"),
         ("results", "provision"),
         ("backends", "comparison"),
         ("evaluation", "cost", "summary"),
@@ -59,7 +59,7 @@ FLOORS = {
     ),
 }
 """The rooms from the ground up (docs/layout.md): a room imports rooms of lower floors alone."""
-GRACE_SEES = {*FLOORS["harness"][0], "sources", "suite", "candidates", "encoders", "cli"}
+GRACE_SEES = {*FLOORS["harness"][0], "sources", "suite", "candidates", "encoders", "training", "cli"}
 """Rooms and files of harness that grace may import."""
 GRAPH = arrows(REPOSITORY)
 

@@ -10,6 +10,7 @@ with leaving_quietly():
 ABOUT = "Train the candidates that `harness` judges, look into them, and take them elsewhere."
 COMMANDS = (
     "grace.cli.train:train",
+    "grace.cli.needs:needs",
     "grace.cli.explain:explain",
     "grace.cli.encode:encode",
     "grace.cli.export:export",

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from grace.config import checks
 from grace.config.schema import TrainConfig
+from grace.config.shipped import find_config
 from harness import yaml_source
 from harness.errors import InputError
 from harness.suite.overrides import apply_overrides
@@ -33,13 +34,13 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> LoadedConfig
     """Load and check a training configuration.
 
     Args:
-        path: of the YAML file.
+        path: of the YAML file, or the name of a shipped one such as `trial/infonce`.
         overrides: `key=value` strings; the key is a dotted path, the value is YAML.
 
     Raises:
         InputError: with every problem found, one line each.
     """
-    file = Path(path)
+    file = find_config(path)
     faults: list[Fault] = []
     tree = yaml_source.load(file, faults)
     if not isinstance(tree.value, dict):

@@ -202,6 +202,8 @@ class MissingCandidate:
     """What is lacking."""
     untrained: bool = False
     """True: a candidate directory that no training has written yet."""
+    failure: str | None = None
+    """Why the training that was to write it failed; None where none did."""
     has_language_model: bool = True
     """Whether the ability axis could be run on it."""
     note: str | None = None

@@ -17,6 +17,7 @@ from harness.candidates.adapter_kind import read_adapter_config, why_not_scaled
 from harness.candidates.base import IDENTITY, AdaptersBase, adapters_base, another_base, cannot_be_compared
 from harness.candidates.candidate import Candidate, MissingCandidate
 from harness.candidates.candidate_file import CandidateFile, complaints, read_candidate_file
+from harness.candidates.untrained import failure_in, gap_of, is_trained
 from harness.candidates.weight_files import broken, on_disk
 from harness.candidates.writers import with_writer
 from harness.errors import InputError
@@ -134,11 +135,9 @@ def _identify_loaded(
 
 def _identify_directory(spec: CandidateSpec, sources: Sources) -> Candidate | MissingCandidate:
     directory = Path(spec.candidate).expanduser()
-    if not (directory / "candidate.yaml").is_file():
-        command = f"grace train {spec.config or 'CONFIG'} --out {spec.candidate}"
-        why = "it holds no candidate.yaml" if directory.is_dir() else "there is no such directory yet"
-        gap = Gap(what=f"candidate {spec.candidate!r}", why=why, command=command)
-        return MissingCandidate(name=spec.name, gaps=(gap,), untrained=True, note=spec.note)
+    if not is_trained(directory):
+        failure = failure_in(directory)
+        return MissingCandidate(name=spec.name, gaps=(gap_of(spec),), untrained=True, failure=failure, note=spec.note)
     about = read_candidate_file(directory / "candidate.yaml")
     if about.wants_to_run_code and not spec.trust_remote_code:
         return MissingCandidate(name=spec.name, gaps=(_not_trusted(directory),), note=spec.note)

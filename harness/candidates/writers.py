@@ -50,7 +50,7 @@ def with_writer(reader: Found, named: Callable[[str], Found]) -> Found:
         return replace(reader, writer=_base_of(reader))
     writer = named(name)
     if isinstance(writer, MissingCandidate):
-        return MissingCandidate(name=reader.name, gaps=writer.gaps, untrained=writer.untrained, note=reader.note)
+        return replace(writer, name=reader.name, has_language_model=True, note=reader.note)
     spec = writer.spec
     if not isinstance(spec, RationaleSpec):
         what = "writes no rationales" if writer.has_language_model else "is no language model"

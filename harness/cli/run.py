@@ -62,6 +62,9 @@ def run(
     tasks: TasksOption = "",
     limit: LimitOption = None,
     available: AvailableOption = False,
+    train: Annotated[
+        bool, typer.Option("--train", help="First train, with grace, the candidates that are missing.")
+    ] = False,
     executor: Annotated[str, typer.Option("--executor", help=f"Where cells run: {listing(EXECUTORS)}.")] = "local",
     workers: Annotated[
         int | None,
@@ -99,6 +102,7 @@ def run(
         models=names_of(models),
         tasks=names_of(tasks),
         limit=limit,
+        train=train,
         available=available,
         executor=executor,
         workers=workers,
@@ -109,7 +113,8 @@ def run(
     try:
         outcome = run_suite(loaded.suite, options, reporter_for(sys.stderr))
     except KeyboardInterrupt:
-        print("interrupted: finished cells are kept; the same command goes on from there", file=sys.stderr)
+        kept = "checkpoints and finished cells" if train else "finished cells"
+        print(f"interrupted: {kept} are kept; the same command goes on from there", file=sys.stderr)
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     kept = f"the results are kept: harness report {loaded.spelling} --results {results} --out OTHER"
     with saying(f"--out {out}", step=kept):

@@ -22,6 +22,8 @@ class RunOptions:
     """Only these tasks; empty: all."""
     limit: int | None = None
     """Scored items a task; None: what the suite says."""
+    train: bool = False
+    """First train the candidates that are missing and have a configuration."""
     available: bool = False
     """Run what can be run and show the gaps as missing."""
     executor: str = "local"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
-from harness.candidates.candidate import Candidate
+from harness.candidates.candidate import Candidate, MissingCandidate
 from harness.errors import EnvironmentGapError, HarnessError, InputError
 from harness.evaluation.options import RunOptions
 from harness.evaluation.permission import withheld, without
@@ -21,7 +21,7 @@ from harness.sources import wheels
 from harness.sources.hub_client import HUB_TIMEOUT_SECONDS, HubClient, Patience, hub_problem
 from harness.sources.hub_errors import FetchError
 from harness.sources.places import Gap, Kind, Located, commit_name, hub_gap
-from harness.suite.model_entries import LoadedModel
+from harness.suite.model_entries import CandidateSpec, LoadedModel
 from harness.suite.schema import Suite
 from harness.tasks.engines import ENGINES
 from harness.wording import first_few
@@ -39,13 +39,17 @@ def refuse_nothing(suite: Suite) -> None:
         raise InputError([f"suite {suite.name!r} names no tasks: `harness ls --tasks` lists what there is"])
 
 
-def ready(plan: Plan, options: RunOptions, store: Store) -> Plan:
+def ready(
+    plan: Plan, options: RunOptions, store: Store, *, coming: Collection[Gap] = (), further: Sequence[str] = ()
+) -> Plan:
     """Return the plan with every key known that can be; as it is, and nobody asked, where every cell has its score.
 
     Args:
         plan: as it can be made without the network.
         options: of the run.
         store: what has a score there is not wanted again.
+        coming: gaps that are no reason to stop: candidates that are trained first, or whose training failed.
+        further: what else is lacking, a line each.
 
     Raises:
         EnvironmentGapError: something is lacking and `options.available` is not set; lists all of it.
@@ -61,7 +65,7 @@ def ready(plan: Plan, options: RunOptions, store: Store) -> Plan:
         sources = replace(sources, commits=commits)
         problems += unresolved
     plan = make_plan(plan.suite, sources, models=options.models, tasks=options.tasks, limit=options.limit)
-    lacking = [_line(gap, wanted) for gap, wanted in plan.gaps]
+    lacking = [*further, *(_line(gap, wanted) for gap, wanted in plan.gaps if gap not in coming)]
     lacking += problems
     lacking += _without_backend(plan)
     kept_back = withheld(plan, store)
@@ -73,7 +77,7 @@ def ready(plan: Plan, options: RunOptions, store: Store) -> Plan:
         why = f"in no local hub or cache, and {why_unreachable}"
         lacking += [_line(hub_gap(*one, sources, why=why), names) for one, names in _from_hub(plan, store).items()]
     if lacking and not options.available:
-        raise _what_is_lacking(lacking, options)
+        raise _what_is_lacking(lacking, options, has_untrained=_is_trainable(plan))
     return without(plan, kept_back)
 
 
@@ -91,12 +95,20 @@ def foreseen(plan: Plan, cells: Iterable[Cell]) -> list[str]:
     return lines
 
 
-def _what_is_lacking(lacking: list[str], options: RunOptions) -> EnvironmentGapError:
+def _is_trainable(plan: Plan) -> bool:
+    """Whether a candidate is missing that `--train` would make."""
+    trained = {spec.name for spec in plan.suite.models if isinstance(spec, CandidateSpec) and spec.config is not None}
+    return any(isinstance(one, MissingCandidate) and one.untrained and one.name in trained for one in plan.candidates)
+
+
+def _what_is_lacking(lacking: list[str], options: RunOptions, *, has_untrained: bool) -> EnvironmentGapError:
     hub = options.sources.hub or "DIR"
+    train = ["the same command with --train trains the missing candidates first"] if has_untrained else []
     return EnvironmentGapError(
         [
             f"{len(lacking)} thing(s) this run needs are not there; nothing was run:",
             *(f"  - {line}" for line in lacking),
+            *([] if options.train else train),
             f"all datasets and models at once, where there is a network: harness fetch SUITE --hub {hub}",
             "run what can be run with --available; the rest is then shown as missing, and the exit code stays 4",
         ]

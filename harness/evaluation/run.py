@@ -12,6 +12,7 @@ from harness.evaluation.options import RunOptions
 from harness.evaluation.preflight import foreseen, ready, refuse_nothing
 from harness.evaluation.record import lost as lost_record
 from harness.evaluation.record import note_all_names, note_run
+from harness.evaluation.train_first import failed_trainings, trained
 from harness.plan.cells import Cell, Plan
 from harness.plan.planner import make_plan
 from harness.results.damage import damage, is_finished
@@ -42,7 +43,9 @@ def run(suite: Suite | str | Path, options: RunOptions | None = None, reporter: 
     suite = suite if isinstance(suite, Suite) else load_suite(suite).suite
     refuse_nothing(suite)
     plan = make_plan(suite, options.sources, models=options.models, tasks=options.tasks, limit=options.limit)
-    plan = ready(plan, options, store)
+    if options.train:
+        plan = trained(plan, options, store, reporter)
+    plan = ready(plan, options, store, coming=failed_trainings(plan) if options.train else ())
     cells = [cell for cell in plan.cells if needs_work(cell, store) and cell.key is not None]
     if cells:
         note_run(plan, store)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.candidates.candidate import MissingCandidate
 from harness.errors import ExitCode, worst
 from harness.plan.cells import Cell, Plan
 from harness.results.damage import is_finished, read
@@ -37,14 +38,36 @@ def outcome_of(plan: Plan, store: Store, *, ran: int = 0) -> RunOutcome:
         store: where its results are.
         ran: cells that were run just now.
     """
-    results = stored_results(plan, store)
+    results = stored_results(plan, store) | untrained_results(plan)
     codes: list[ExitCode] = []
     if any(isinstance(one, Failure) for one in results.values()):
         codes.append(ExitCode.CELLS_FAILED)
-    if any(cell.state == "missing" or (cell.state == "to run" and cell.key is None) for cell in plan.cells):
+    if any(
+        (cell.state == "missing" and str(cell) not in results) or (cell.state == "to run" and cell.key is None)
+        for cell in plan.cells
+    ):
         codes.append(ExitCode.ENVIRONMENT)
     plan, results = fold(plan, results, store)
     return RunOutcome(plan=plan, results=results, exit_code=worst(codes), ran=ran)
+
+
+def untrained_results(plan: Plan) -> dict[str, Result]:
+    """Return str(cell) -> failure, for every cell whose model's training failed; it has no key, and is never stored."""
+    reasons = {one.name: one.failure for one in plan.candidates if isinstance(one, MissingCandidate)}
+    return {
+        str(cell): Failure(
+            key="",
+            model=cell.model,
+            axis=cell.task.axis,
+            type=cell.task.type,
+            task=cell.task.name,
+            error="TrainingFailed",
+            message=str(reason),
+            traceback="",
+        )
+        for cell in plan.cells
+        if cell.state == "missing" and (reason := reasons.get(cell.model)) is not None
+    }
 
 
 def stored_results(plan: Plan, store: Store) -> dict[str, Result]:

@@ -19,6 +19,7 @@ from harness.suite.overrides import apply_overrides
 from harness.suite.problems import Problem, to_quote, with_faults
 from harness.suite.schema import Suite
 from harness.suite.shipped import find_suite, shipped_folder
+from harness.suite.training import absolute_training_paths, with_shared_training
 from harness.suite.validation import from_validation_error
 from harness.wording import did_you_mean, display_path
 from harness.yaml_source import Fault, Node, Position
@@ -83,6 +84,7 @@ def _load_merged(
         raise InputError([f"{tree.position}: a suite is a mapping of keys to values, this file is not"])
     _check_version(tree)
     own = _absolute_custom_paths(tree, resolved.parent)
+    absolute_training_paths(own, resolved.parent)
     merged: Node | None = None
     for key in ("extends", "include"):
         for entry in _entries(tree.get(key)):
@@ -145,4 +147,4 @@ def _validate(tree: Node, faults: Sequence[Fault] = ()) -> Suite:
     problems = with_faults(problems, faults)
     if problems or suite is None:
         raise InputError([str(problem) for problem in sorted(set(problems))])
-    return suite
+    return with_shared_training(suite)

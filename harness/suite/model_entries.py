@@ -157,7 +157,10 @@ class CandidateSpec(EncoderOptions):
     candidate: str
     """The directory; relative paths are taken from the working directory."""
     config: str | None = None
-    """The training configuration that makes it; named in the plan while the directory is missing."""
+    """The training configuration that makes it: a file, or a shipped one by its name (`trial/infonce`). Relative paths
+    are taken from the suite's own folder."""
+    train: dict[str, Any] = {}
+    """What the configuration says differently for it, as `-o` of `grace train`: nested, or with dotted keys."""
     kind: Literal["mean-pool", "rationale"] | None = None
     """Read the trained weights by another encoder than the one they were trained for: with or without a rationale."""
     generation: Generation | None = None

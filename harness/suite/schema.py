@@ -6,7 +6,7 @@ needs more than one field or the catalogue.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -90,6 +90,8 @@ class Suite(Strict):
     models: list[ModelSpec] = []
     baseline: str | None = None
     """The model that differences are taken to; None takes the first."""
+    train: dict[str, Any] = {}
+    """What the configurations of all candidates say differently; an entry's own `train` wins."""
     tasks: Tasks = Tasks()
     gates: list[Gate] = []
     """What `harness gate` holds the results against."""

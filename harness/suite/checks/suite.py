@@ -10,6 +10,7 @@ from harness.suite.checks.adapters import check_adapters
 from harness.suite.checks.embedding import check_tasks
 from harness.suite.checks.gates import check_gates
 from harness.suite.checks.models import check_models
+from harness.suite.checks.training import check_training
 from harness.suite.checks.writers import check_writers
 from harness.suite.problems import Problem
 from harness.yaml_source import Node
@@ -21,6 +22,7 @@ def check(tree: Node) -> list[Problem]:
         *check_models(tree),
         *check_adapters(tree),
         *check_writers(tree),
+        *check_training(tree),
         *check_tasks(tree),
         *check_ability(tree),
         *check_gates(tree),

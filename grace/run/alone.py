@@ -1,0 +1,39 @@
+"""One training at a time writes to a directory: two would write each other's checkpoints."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from harness.candidates.untrained import lock_of
+
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What a file system answers that has no locks."""
+
+
+@contextmanager
+def alone_in(directory: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Train into `directory` in here; waits for whoever does so already, which `say` is told.
+
+    The lock goes with the process that holds it, whatever ends that.
+    """
+    file = lock_of(directory)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(file)
+    try:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            say(f"{directory}: another training writes there; this one waits for its end")
+            lock.acquire(poll_interval=1.0)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+    try:
+        yield
+    finally:
+        lock.release()

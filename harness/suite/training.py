@@ -1,0 +1,93 @@
+"""How a suite says that its candidates are trained: what a configuration is told, as by `-o` of `grace train`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from harness import yaml_source
+from harness.errors import InputError
+from harness.suite.model_entries import CandidateSpec
+from harness.suite.schema import Suite
+from harness.yaml_source import Node
+
+DATA_PATH = "data.path"
+
+
+def flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Return nested values with dotted keys; a later one of the same key wins."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        place = f"{above}{key}"
+        found |= flat(value, f"{place}.") if isinstance(value, Mapping) and value else {place: value}
+    return found
+
+
+def overrides_of(spec: CandidateSpec) -> tuple[str, ...]:
+    """Return what an entry's configuration is told, `key=value` each, as `grace train -o` reads it."""
+    return tuple(f"{key}={_spelt(value)}" for key, value in flat(spec.train).items())
+
+
+def with_shared_training(suite: Suite) -> Suite:
+    """Return a suite in which each candidate with a configuration says all that it is told, the suite's `train` too."""
+    if not suite.train:
+        return suite
+    shared = flat(suite.train)
+    models = [
+        one.model_copy(update={"train": shared | flat(one.train)})
+        if isinstance(one, CandidateSpec) and one.config is not None
+        else one
+        for one in suite.models
+    ]
+    return suite.model_copy(update={"models": models})
+
+
+def absolute_training_paths(tree: Node, folder: Path) -> None:
+    """Make the files that `tree` trains from absolute, since a merged tree forgets whose folder it was.
+
+    Args:
+        tree: of a suite's file, changed in place.
+        folder: that it lies in. A configuration that is not there is left as it is: it may be a shipped one.
+    """
+    models = tree.get("models")
+    for entry in models.items() if models is not None and isinstance(models.value, list) else []:
+        config = entry.get("config")
+        if config is not None and isinstance(config.value, str) and isinstance(entry.value, dict):
+            file = folder / Path(config.value).expanduser()
+            if file.is_file():
+                entry.value["config"] = Node(str(file), config.position, config.key_position)
+        _absolute_data(entry.get("train"), folder)
+    _absolute_data(tree.get("train"), folder)
+
+
+def _absolute_data(train: Node | None, folder: Path) -> None:
+    for mapping, key in _places(train):
+        path = mapping[key]
+        if isinstance(path.value, str):
+            mapping[key] = Node(str(folder / Path(path.value).expanduser()), path.position, path.key_position)
+
+
+def _places(train: Node | None) -> Iterator[tuple[dict[str, Node], str]]:
+    """Yield the mappings that hold the file with the data, and under which key."""
+    if train is None or not isinstance(train.value, dict):
+        return
+    if DATA_PATH in train.value:
+        yield train.value, DATA_PATH
+    data = train.get("data")
+    if data is not None and isinstance(data.value, dict) and "path" in data.value:
+        yield data.value, "path"
+
+
+def _spelt(value: Any) -> str:
+    """Return a value as YAML that reads back as it: text as it stands, where that is no number or the like."""
+    if isinstance(value, str) and value == value.strip():
+        try:
+            if value and yaml_source.parse(value, "-o").plain() == value:
+                return value
+        except InputError:
+            pass
+    if isinstance(value, float):  # 1e-05 is a text in YAML 1.1
+        return f"{value:.1e}" if float(f"{value:.1e}") == value and "e" in repr(value) else repr(value)
+    return json.dumps(value, ensure_ascii=False)

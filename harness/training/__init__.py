@@ -1,0 +1,1 @@
+"""Which candidates of a suite are trained first, what that wants, and the command that does it."""

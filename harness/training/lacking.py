@@ -1,0 +1,92 @@
+"""What trainings want and is not on this machine, nor to be had."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+from harness.errors import InputError
+from harness.sources.hub_client import hub_problem
+from harness.sources.locate import locate_dataset, locate_model
+from harness.sources.places import Gap, Located, Sources, hub_gap
+from harness.training.asked import Training
+from harness.wording import display_path
+
+
+def refuse_faulty(trainings: Sequence[Training]) -> None:
+    """Raise InputError with what is wrong with the configurations, all at once."""
+    problems = [f"training of {one.directory}: {problem}" for one in trainings for problem in one.problems]
+    if problems:
+        raise InputError([*problems, "a suite tells them by `train: {KEY: VALUE}`, the command by -o train.KEY=VALUE"])
+
+
+def lacking_of(trainings: Sequence[Training], sources: Sources) -> dict[str, list[Gap]]:
+    """Return directory -> what its training wants and cannot get; nothing for those that can begin.
+
+    Args:
+        trainings: with nothing wrong in their configurations.
+        sources: where data and weights are looked for.
+    """
+    coming = {one.path for one in trainings}
+    unreachable = _Unreachable(sources)
+    found = {one.directory: list(_gaps(one, sources, unreachable, coming)) for one in trainings}
+    return {directory: gaps for directory, gaps in found.items() if gaps}
+
+
+def data_gap(training: Training) -> Gap | None:
+    """Return that the file with the training data is not there; None where it is, or data are a dataset."""
+    if training.data_path is None or Path(training.data_path).is_file():
+        return None
+    return Gap(
+        what=f"training data of {training.directory}",
+        why=f"{display_path(Path(training.data_path))}: no such file",
+        command="put it there, or name another: -o train.data.path=FILE",
+    )
+
+
+class _Unreachable:
+    """Why the hub does not answer; asked once, and only where something is wanted from it."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._asked: list[str | None] = []
+
+    def gap(self, place: Located, kind: str, repo: str) -> Gap | None:
+        if place.kind != "hub":
+            return None
+        if not self._asked:
+            self._asked.append(hub_problem())
+        why = self._asked[0]
+        of_kind = "datasets" if kind == "datasets" else "models"
+        why = f"in no local hub or cache, and {why}" if why else None
+        return hub_gap(of_kind, repo, place.revision, self._sources, why=why) if why else None  # type: ignore[arg-type]
+
+
+def _gaps(training: Training, sources: Sources, hub: _Unreachable, coming: Collection[Path]) -> Iterator[Gap]:
+    for package in training.lacking:
+        what, _, command = package.partition(": pip ")
+        yield Gap(what=f"package of {training.directory}", why=what, command=f"pip {command}")
+    if gap := data_gap(training):
+        yield gap
+    if training.dataset is not None and not Path(training.dataset).is_dir():
+        subsets, splits = (training.subset or "default",), named_splits(training)
+        place = locate_dataset(sources, training.dataset, training.revision, subsets=subsets, splits=splits)
+        gap = place if isinstance(place, Gap) else hub.gap(place, "datasets", training.dataset)
+        if gap:
+            yield gap
+    model, revision, sha256 = training.base
+    place = locate_model(sources, model, revision, sha256)
+    gap = place if isinstance(place, Gap) else hub.gap(place, "models", model)
+    if gap:
+        yield gap
+    teacher = training.teacher
+    if teacher is not None and not teacher.lstrip().startswith("{") and ":" not in teacher:
+        path = Path(teacher).expanduser()
+        if not path.is_dir() and path.resolve() not in coming:
+            why = "no such directory, and no model of the suite is trained into it"
+            yield Gap(what=f"teacher {teacher!r}", why=why, command="train it first, or add it to the suite")
+
+
+def named_splits(training: Training) -> tuple[str, ...]:
+    """Return the splits that a training reads."""
+    return tuple((training.split or "train").split("+"))
