@@ -14,7 +14,7 @@ import typer
 
 from grace.cli.of_suite import train_suite
 from grace.config.load import LoadedConfig, load_config
-from grace.run.alone import alone_in
+from grace.run.alone import alone_in, leave_with_parent
 from grace.run.directory import CHECKPOINTS
 from grace.training.train import train as run
 from harness.candidates.untrained import is_trained, note_failure
@@ -47,6 +47,9 @@ def train(
     unless_trained: Annotated[
         bool, typer.Option("--unless-trained", help="Do nothing where --out is a candidate already.")
     ] = False,
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", help="End, with a checkpoint, when the process that started it has.")
+    ] = False,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Optimiser steps.")] = None,
     minutes: Annotated[float | None, typer.Option("--minutes", min=0.001, help="Wall-clock budget.")] = None,
     suite: SuiteOption = None,
@@ -72,6 +75,8 @@ def train(
     refuse({"--out": out})
     sources = sources_of(hub, offline)
     _quiet()
+    if with_parent:
+        leave_with_parent()
     try:
         with _alone(out):
             if unless_trained and is_trained(out):

@@ -133,6 +133,8 @@ class LiveReporter:
             case Remark(text=text):
                 if self._live:
                     self._live.console.print(text, markup=False, highlight=False, soft_wrap=True)
+                else:  # while candidates are trained
+                    sys.stderr.write(f"{text}\n")
             case RunEnds():
                 if self._live:
                     self._live.refresh()

@@ -19,7 +19,7 @@ from harness.suite.overrides import apply_overrides
 from harness.suite.problems import Problem, to_quote, with_faults
 from harness.suite.schema import Suite
 from harness.suite.shipped import find_suite, shipped_folder
-from harness.suite.training import absolute_training_paths, with_shared_training
+from harness.suite.training import absolute_training_paths, with_training
 from harness.suite.validation import from_validation_error
 from harness.wording import did_you_mean, display_path
 from harness.yaml_source import Fault, Node, Position
@@ -147,4 +147,4 @@ def _validate(tree: Node, faults: Sequence[Fault] = ()) -> Suite:
     problems = with_faults(problems, faults)
     if problems or suite is None:
         raise InputError([str(problem) for problem in sorted(set(problems))])
-    return with_shared_training(suite)
+    return with_training(suite)

@@ -30,14 +30,18 @@ def overrides_of(spec: CandidateSpec) -> tuple[str, ...]:
     return tuple(f"{key}={_spelt(value)}" for key, value in flat(spec.train).items())
 
 
-def with_shared_training(suite: Suite) -> Suite:
-    """Return a suite in which each candidate with a configuration says all that it is told, the suite's `train` too."""
-    if not suite.train:
-        return suite
+def with_training(suite: Suite) -> Suite:
+    """Return a suite whose candidates say all of their training: the `train` of all, and the `config` of a directory.
+
+    A directory is trained once, so that entries without a configuration have that of another of the same directory.
+    """
     shared = flat(suite.train)
+    told = {one.candidate: one for one in suite.models if isinstance(one, CandidateSpec) and one.config is not None}
+    if not told:
+        return suite
     models = [
-        one.model_copy(update={"train": shared | flat(one.train)})
-        if isinstance(one, CandidateSpec) and one.config is not None
+        one.model_copy(update={"config": maker.config, "train": shared | flat(maker.train)})
+        if isinstance(one, CandidateSpec) and (maker := told.get(one.candidate)) is not None
         else one
         for one in suite.models
     ]

@@ -72,7 +72,7 @@ def train_all(trainings: Sequence[Training], sources: Sources, say: Say) -> dict
 
 def command_of(training: Training, sources: Sources) -> list[str]:
     """Return the arguments of `grace` that train a candidate, or go on with it."""
-    command = ["train", training.config, "--out", training.directory, "--resume", "--unless-trained"]
+    command = ["train", training.config, "--out", training.directory, "--resume", "--unless-trained", "--with-parent"]
     command += [part for one in training.overrides for part in ("-o", one)]
     command += ["--hub", str(sources.hub)] if sources.hub else []
     return [*command, "--offline"] if sources.offline else command
