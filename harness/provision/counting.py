@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from harness.sources.locate import CANDIDATES
+
 ROWS_AT_ONCE = 10_000
 
 
@@ -19,6 +21,21 @@ class KnownCount(NamedTuple):
     subset: str
     split: str
     items: int
+    has_candidates: bool = False
+    """True: each of these queries ranks candidates of its own."""
+
+
+def without_candidates(folder: Path, known: tuple[KnownCount, ...]) -> str | None:
+    """Return how many judged queries of a reranking task have nothing to rank; None where all have."""
+    for one in known:
+        if not one.has_candidates:
+            continue
+        before = "" if one.subset == "default" else f"{one.subset}-"
+        judged = _queries(folder, _qrels(folder, one), one.split)
+        ranked = _queries(folder, f"{before}{CANDIDATES}", one.split)
+        if lacking := judged - ranked:
+            return f"{len(lacking)} of {len(judged)} judged queries have no candidates, the first {min(lacking)!r}"
+    return None
 
 
 def off_count(folder: Path, known: tuple[KnownCount, ...]) -> str | None:
@@ -31,23 +48,38 @@ def off_count(folder: Path, known: tuple[KnownCount, ...]) -> str | None:
 
 
 def _items(folder: Path, known: KnownCount) -> int | None:
-    from datasets import get_dataset_config_names
-
-    names = get_dataset_config_names(str(folder))
-    qrels = [known.subset, "qrels"] if known.subset == "default" else [f"{known.subset}-qrels"]
-    wanted = qrels if known.ranks else [known.subset, "default"]
-    name = next((one for one in wanted if one in names), None)
+    name = _qrels(folder, known) if known.ranks else _config_of(folder, known.subset, "default")
     if name is None:
         return None
-    tables = _tables(folder, name, known.split)
     if known.ranks:
-        return len({query for table in tables for query in table["query-id"].to_pylist()})
+        return len(_queries(folder, name, known.split))
+    tables = _tables(folder, name, known.split)
     if known.type == "Clustering":
         return _texts_in_sets(tables)
     found = list(tables) if known.type == "PairClassification" else None
     if found and sum(table.num_rows for table in found) == 1:  # a split is one row of lists
         return len(found[0][0][0].as_py())
     return sum(int(table.num_rows) for table in (tables if found is None else found))
+
+
+def _qrels(folder: Path, known: KnownCount) -> str | None:
+    """Return the config that holds a subset's judgements."""
+    names = [known.subset, "qrels"] if known.subset == "default" else [f"{known.subset}-qrels"]
+    return _config_of(folder, *names)
+
+
+def _config_of(folder: Path, *wanted: str) -> str | None:
+    """Return the first of these configs that a folder has."""
+    from datasets import get_dataset_config_names
+
+    names = get_dataset_config_names(str(folder))
+    return next((one for one in wanted if one in names), None)
+
+
+def _queries(folder: Path, config: str | None, split: str) -> set[str]:
+    """Return the queries that rows of a config name; none of a config that is not there."""
+    tables = _tables(folder, config, split) if config else ()
+    return {str(query) for table in tables for query in table["query-id"].to_pylist()}
 
 
 def _texts_in_sets(tables: Iterator[Any]) -> int | None:

@@ -26,7 +26,7 @@ from harness.environment import versions
 from harness.errors import WeightsDoNotFitError
 from harness.plan.humaneval import locate_problems
 from harness.provision.caches import size_of
-from harness.provision.counting import off_count
+from harness.provision.counting import off_count, without_candidates
 from harness.provision.fitting import problem_with
 from harness.provision.wanted import Needs, Reads, Wanted
 from harness.sources import lock
@@ -251,6 +251,9 @@ def _open_dataset(wanted: Wanted, folder: Path) -> None:
         lacking = [one for read in wanted.reads for one in read.splits if one not in splits] if not declared else []
         if lacking:
             raise OSError(f"no split {lacking[0]!r}; it has: {listing(splits)}")
+    for read in wanted.reads:
+        if without := without_candidates(folder, read.known):
+            raise OSError(without)
 
 
 def _open_adapter(wanted: Wanted, folder: Path, base: Path | None) -> None:

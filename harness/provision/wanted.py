@@ -184,9 +184,16 @@ def _of_task(task: PlannedTask) -> list[Wanted]:
 
 
 def _known_counts(task: PlannedTask, info: TaskInfo) -> tuple[KnownCount, ...]:
-    ranks = task.ability is None and EMBEDDING_TYPES[task.type].ranks is not None
+    ranks = EMBEDDING_TYPES[task.type].ranks if task.ability is None else None
     return tuple(
-        KnownCount(type=task.type, ranks=ranks, subset=subset, split=split, items=counts.items)
+        KnownCount(
+            type=task.type,
+            ranks=ranks is not None,
+            subset=subset,
+            split=split,
+            items=counts.items,
+            has_candidates=ranks == "candidates",
+        )
         for split in task.splits
         for subset in task.subsets
         if (counts := info.counts.get(split, {}).get(subset)) is not None and counts.items

@@ -87,7 +87,8 @@ def load(task: Any, place: Located) -> None:
     """Load the data of an mteb task.
 
     Raises:
-        HarnessError: a split is not there, or the candidates of a reranking task, which mteb would score as retrieval.
+        HarnessError: a split is not there, or candidates of a reranking task: without any mteb would score it as
+            retrieval, and without some leave those queries out.
     """
     ranks = EMBEDDING_TYPES[task.metadata.type].ranks
     try:
@@ -103,7 +104,19 @@ def load(task: Any, place: Located) -> None:
             of = Loaded(task=task, split=split, subset=subset)
             if split not in of.splits:
                 raise HarnessError(f"{place.source}: no split {split!r} in {subset!r}; it has: {listing(of.splits)}")
-            if ranks == "candidates" and not of.rows["top_ranked"]:
+            if ranks == "candidates" and (lacking := _without_candidates(of.rows)):
                 where = f"{place.source}: {task.metadata.name} {split}/{subset}"
-                why = "no candidates (`top_ranked`): mteb would score the task as retrieval over all documents"
-                raise HarnessError(f"{where}: {why}; fetch the data again")
+                raise HarnessError(f"{where}: {lacking}; fetch the data again")
+
+
+def _without_candidates(rows: Any) -> str | None:
+    """Return that the queries of a reranking task, or some, have nothing to rank; None where all have."""
+    candidates = rows["top_ranked"]
+    if not candidates:
+        return "no candidates (`top_ranked`): mteb would score the task as retrieval over all documents"
+    judged = [query for query in rows["queries"]["id"] if query in rows["relevant_docs"]]
+    lacking = [query for query in judged if not candidates.get(query)]
+    if not lacking:
+        return None
+    some = f"{len(lacking)} of {len(judged)} judged queries have no candidates (`top_ranked`), the first {lacking[0]!r}"
+    return f"{some}: mteb would leave them out of the mean"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import datasets
+import pyarrow.parquet as pq
 import pytest
 from local_hub import write_hub, write_repository
 from suites_support import isolate, planned, write
@@ -15,6 +16,7 @@ from suites_support import isolate, planned, write
 from harness.evaluation.options import RunOptions
 from harness.evaluation.run import run
 from harness.provision.counting import off_count
+from harness.provision.doctor import examine
 from harness.provision.wanted import needs_of
 from harness.results.facts import facts_of
 from harness.results.records import Failure, Score
@@ -155,3 +157,20 @@ def test_doctor_counts_the_same_without_converting_anything(hub, name):
     here, known = OFF[name]
     assert off_count(hub / "datasets" / wanted.repo, wanted.reads[0].known) == f"{here:,} of {known:,} items"
     assert not list((hub.parent / "rows-cache").rglob("*.arrow"))
+
+
+def test_queries_that_lack_candidates_are_refused_by_doctor_and_run(hub):
+    """mteb leaves such a query out of the mean without a word; each is counted, and the first is named."""
+    file = next((hub / "datasets/mteb/AskUbuntuDupQuestions/top_ranked").iterdir())
+    rows = pq.read_table(file)
+    left = rows.slice(0, 9)
+    pq.write_table(left, file)
+    lost = sorted(set(rows["query-id"].to_pylist()) - set(left["query-id"].to_pylist()))
+    failure = result(hub, "AskUbuntuDupQuestions")
+    assert isinstance(failure, Failure)
+    assert "3 of 12 judged queries have no candidates (`top_ranked`), the first 'q" in failure.message
+    body = SUITE.replace("NAMES", "AskUbuntuDupQuestions").partition("name: s\n")[2]
+    needs = needs_of(planned(hub.parent, body, offline=False))
+    (check,) = examine(needs, Sources(hub=hub, offline=True), fetch_command="fetch")
+    assert check.status == "unreadable"
+    assert f"3 of 12 judged queries have no candidates, the first {lost[0]!r}" in check.detail
