@@ -36,7 +36,7 @@ def doctor(
     override: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Open every dataset and model of the suite and say what is missing, changed, unreadable or unwritable."""
+    """Open every dataset and model of the suite and say what is missing, changed, unreadable or of another size."""
     sources = sources_of(hub, offline, otherwise=f"harness fetch {suite} --hub {hub} makes and fills it")
     needs = suite_needs(suite, override, models, tasks)
     around = surroundings(sources)

@@ -39,7 +39,7 @@ from harness.tasks import humaneval
 from harness.tasks.catalogue import catalogue
 from harness.wording import first_few, listing
 
-Status = Literal["ok", "missing", "changed", "unreadable", "unwritable"]
+Status = Literal["ok", "missing", "changed", "unreadable", "wrong size", "unwritable"]
 GGUF_MAGIC = b"GGUF"
 MOST_NAMED = 3
 """So many differing files are named; the rest are counted."""
@@ -142,8 +142,11 @@ class _Patient:
         problem = problem_with(lambda: _open(self._wanted, path, self._base()))
         if problem:
             return self._check("unreadable", f"{path}: {problem}", self._step_for_unreadable(entry, path))
+        said = f"{found.source}{'' if found.vouched else ', unverified'}"
         remark = _size_remark(self._wanted, path)
-        return self._check("ok", f"{found.source}{'' if found.vouched else ', unverified'}{remark}", None)
+        if remark and not found.vouched:
+            return self._check("wrong size", f"{said}{remark}", self._step_for_unreadable(entry, path))
+        return self._check("ok", f"{said}{remark}", None)  # the pinned files are the data, whatever their number
 
     def _locate(self) -> Located | Gap:
         wanted = self._wanted

@@ -12,7 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from local_hub import write_hub, write_repository
 from suites_support import isolate, planned, write
+from typer.testing import CliRunner
 
+from harness.cli.app import app
 from harness.evaluation.options import RunOptions
 from harness.evaluation.run import run
 from harness.provision.counting import off_count
@@ -174,3 +176,14 @@ def test_queries_that_lack_candidates_are_refused_by_doctor_and_run(hub):
     (check,) = examine(needs, Sources(hub=hub, offline=True), fetch_command="fetch")
     assert check.status == "unreadable"
     assert f"3 of 12 judged queries have no candidates, the first {lost[0]!r}" in check.detail
+
+
+def test_doctor_calls_a_copy_of_another_size_neither_complete_nor_ok(hub):
+    """It says both numbers and what to do, and ends as where something is missing."""
+    write(hub.parent / "s.yaml", SUITE.replace("NAMES", "BIOSSES, AskUbuntuDupQuestions"))
+    done = CliRunner().invoke(app, ["doctor", str(hub.parent / "s.yaml"), "--hub", str(hub), "--offline"])
+    assert done.exit_code == 4
+    (line,) = [one for one in done.output.splitlines() if " dataset mteb/biosses-sts " in one]
+    assert line.startswith("wrong size dataset mteb/biosses-sts")
+    assert "40 of 100 items: not the data that published figures are over" in line
+    assert "not complete: 2 wrong size" in done.output
