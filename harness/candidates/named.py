@@ -57,7 +57,8 @@ def _entry(reference: str) -> tuple[Mapping[str, Any], list[ModelSpec]]:
     suite, colon, model = reference.rpartition(":")
     if colon and suite and "/" not in model and suite != "wheel":
         return _of_suite(suite, model)
-    hint = f"; for a stock model: '{{encoder: mean-pool, model: {reference}}}'" if "/" in reference else ""
+    quoted = f'"{reference}", sha256: ...' if "{" in reference else reference  # parts of wheels
+    hint = f"; for a stock model: '{{encoder: mean-pool, model: {quoted}}}'" if "/" in reference else ""
     raise InputError([f"candidate {reference!r}: no such directory; expected {FORMS}{hint}"])
 
 

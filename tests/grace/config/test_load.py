@@ -224,3 +224,13 @@ def test_the_candidate_follows_the_objective():
     assert config_of(PLAIN).candidate_kind == "mean-pool"
     assert isinstance(config_of(PLAIN), TrainConfig)
     assert not Path("folder").exists()
+
+
+def test_a_base_in_parts_needs_a_range_and_the_sum_of_the_whole():
+    """In one field, as in a suite; the objective's other problems come with it."""
+    parts = "wheel:w-part{1..6}==0.9.0/w_part{1..6}/part0{1..6}.bin"
+    assert config_of(PLAIN | {"model": parts, "sha256": "0" * 64}).model == parts
+    assert "6 parts are joined, so `sha256` must be given" in problems_of(model=parts)
+    said = problems_of(model="wheel:w{6..1}==1/p", batch_size=0)
+    assert "{6..1} counts down: write {1..6}" in said
+    assert "batch_size" in said

