@@ -64,7 +64,7 @@ def _check_data(tree: Node, objective: Any) -> Iterator[Problem]:
     data = tree.get("data")
     if data is None or not isinstance(data.value, dict):
         return
-    path, dataset = data.get("path"), data.get("dataset")
+    path, dataset = (_given(data.get(key)) for key in ("path", "dataset"))
     if path is None and dataset is None:
         what = "a text a line: .txt" if objective == "simcse" else "query, positive, negative: .jsonl or .parquet"
         yield problem(data, f"data: no texts; give 'path' (-o data.path=FILE, {what}) or 'dataset' (a hub dataset)")
@@ -79,6 +79,11 @@ def _check_data(tree: Node, objective: Any) -> Iterator[Problem]:
     elif (node := data.get("format")) is not None:
         yield problem(node, "data.format: belongs to a 'path', and this is a dataset", at_key=True)
     yield from _check_columns(data, objective)
+
+
+def _given(node: Node | None) -> Node | None:
+    """Return a key's value, None where it is null: an override may take a path away."""
+    return None if node is None or node.value is None else node
 
 
 def _check_format(data: Node, path: Node) -> Iterator[Problem]:

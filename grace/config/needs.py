@@ -15,7 +15,7 @@ def needs_of(config: TrainConfig) -> dict[str, Any]:
         "name": config.name,
         "objective": config.objective,
         "base": {"model": config.model, "revision": config.revision, "sha256": config.sha256},
-        "data": data.model_dump(include={"path", "dataset", "revision", "config", "split", "limit"}),
+        "data": data.model_dump(include={"path", "dataset", "revision", "config", "split", "limit", "sample"}),
         "teacher": config.distil.teacher if config.objective == "distil" else None,
         "steps": config.steps,
         "budget_minutes": config.budget_minutes,

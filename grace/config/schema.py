@@ -64,6 +64,7 @@ class Columns(Strict):
     text: str | None = None
     query: str | None = None
     positive: str | None = None
+    """A cell may be a list of texts; the first of them is the positive."""
     negative: Annotated[tuple[str, ...], BeforeValidator(listed, json_schema_input_type=str | list[str])] = ()
     """One column or several; a cell may be one text or a list of texts. Without any, negatives come from the batch."""
 
@@ -86,16 +87,21 @@ class Data(Strict):
     config: str | None = None
     """Configuration of `dataset`."""
     split: str | None = None
-    """Split of `dataset`; None: train."""
+    """Split of `dataset`, several with + between them, or `all`; None: train."""
     columns: Columns | None = None
     """None: the line itself of text files, else query, positive, negative."""
+    negatives: Count | None = None
+    """The first so many negatives of each row; None: all it has."""
     limit: Count | None = None
-    """The first so many rows that can be used."""
+    """The first so many rows that can be used; of a dataset on the hub no more than these are read."""
+    sample: Count | None = None
+    """So many of the rows that can be used, drawn by `seed` from all of them (from those that `limit` leaves), in their
+    order; all of them are read once for it, and none is kept but these."""
     bad_rows: Literal["error", "skip"] = "error"
     """What happens to a row with an empty text, or in which two of query, positive and negative are one text; skipped
     rows are counted and written to the run's skipped.jsonl."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """Of the order in which rows are visited; a new order each epoch."""
+    """Of the order in which rows are visited, a new one each epoch, and of `sample`."""
 
     @property
     def resolved_format(self) -> DataFormat | None:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from grace.config.schema import Data
 from harness.errors import EnvironmentGapError, InputError
 from harness.row_files import FileRow, json_rows, lines, parquet_rows
+from harness.sources.hub_client import HubClient, Patience
 from harness.sources.locate import locate_dataset
-from harness.sources.places import Gap, Sources
+from harness.sources.places import Gap, Located, Sources
 from harness.sources.reading import read_as_keyed
 from harness.wording import display_path
+
+logger = logging.getLogger(__name__)
+
+ALL = "all"
+"""As `data.split`: every split that there is."""
 
 
 def read_file(path: Path, data: Data, problems: list[str]) -> Iterator[FileRow]:
@@ -51,30 +59,87 @@ class DatasetRows(NamedTuple):
     """For people."""
     identity: dict[str, str]
     """Its commit or digest."""
+    remark: str | None = None
+    """What must be known of it; None where there is nothing."""
 
 
 def read_dataset(data: Data, sources: Sources) -> DatasetRows:
-    """Open the dataset of a configuration.
+    """Open the dataset of a configuration; from the hub, rows are streamed where `limit` or `sample` wants few of them.
 
     Raises:
         InputError: there is no such configuration, split or file in it.
-        EnvironmentGapError: it is not to be had.
+        EnvironmentGapError: it is not to be had, or the network breaks off.
         ChangedContentError: its files are not, or no longer, those of its identity.
     """
-    repo, split = str(data.dataset), data.split or "train"
-    found = locate_dataset(sources, repo, data.revision, subsets=(data.config or "default",), splits=(split,))
+    repo = str(data.dataset)
+    splits = () if data.split == ALL else tuple((data.split or "train").split("+"))
+    found = locate_dataset(sources, repo, data.revision, subsets=(data.config or "default",), splits=splits)
     if isinstance(found, Gap):
         raise EnvironmentGapError([str(found)])
+    found, remark = _at_a_commit(found, data, sources)
+    is_streamed = found.kind == "hub" and (data.limit is not None or data.sample is not None)
+    loaded = _loaded(found, data, splits, is_streamed=is_streamed)
+    name = f"{repo}{f' {data.config}' if data.config else ''}"
+    identity = found.identity or {"repo": repo, "revision": "unpinned"}
+    return DatasetRows(_numbered(loaded, name), f"{name} {data.split or 'train'}", identity, remark)
+
+
+def _at_a_commit(found: Located, data: Data, sources: Sources) -> tuple[Located, str | None]:
+    """Return the place at a commit, which the hub is asked for where the configuration pins none, and says so."""
+    if found.identity is not None or found.kind not in ("hub", "cache") or sources.offline:
+        return found, None
+    repo = str(data.dataset)
+    commit = HubClient(Patience(), logger.info).resolve("datasets", repo, data.revision)
+    remark = f"dataset {repo}: no commit is pinned; {data.revision or 'main'} is {commit} now: data.revision: {commit}"
+    return replace(found, revision=commit, identity={"repo": repo, "commit": commit}), remark
+
+
+def _loaded(
+    found: Located, data: Data, splits: tuple[str, ...], *, is_streamed: bool
+) -> list[tuple[str, Iterable[dict[str, Any]]]]:
+    """Return split -> its rows, as the `datasets` library reads them; all splits where none is named."""
     import datasets
 
     revision = {"revision": found.revision} if found.revision else {}
+    shown = f"data.dataset: {data.dataset} ({found.source})"
+    names: Sequence[str] = splits
     try:
-        with read_as_keyed(found) if found.identity else nullcontext():
-            rows = datasets.load_dataset(found.load_from, data.config, split=split, **revision)
+        with read_as_keyed(found) if found.identity and not is_streamed else nullcontext():
+            names = splits or datasets.get_dataset_split_names(found.load_from, data.config, **revision)
+            return [
+                (
+                    name,
+                    datasets.load_dataset(found.load_from, data.config, split=name, streaming=is_streamed, **revision),
+                )
+                for name in names
+            ]
     except (ValueError, FileNotFoundError) as error:  # no such configuration, split, or files
-        raise InputError([f"data.dataset: {repo} ({found.source}), split {split!r}: {error}"]) from error
+        raise InputError([f"{shown}, split {'+'.join(names) or ALL!r}: {error}"]) from error
     except ConnectionError as error:
-        raise EnvironmentGapError([f"dataset {repo}: {error}\n    get it: harness fetch, or give --hub"]) from error
-    name = f"{repo}{f' {data.config}' if data.config else ''} {split}"
-    numbered = (FileRow(f"{name}, row {number}", values, number) for number, values in enumerate(rows, 1))
-    return DatasetRows(numbered, name, found.identity or {"repo": repo, "revision": "unpinned"})
+        raise EnvironmentGapError(
+            [f"dataset {data.dataset}: {error}\n    get it: harness fetch, or give --hub"]
+        ) from error
+
+
+def _numbered(splits: Iterable[tuple[str, Iterable[dict[str, Any]]]], name: str) -> Iterator[FileRow]:
+    """Yield the rows of all splits, numbered in each.
+
+    Raises:
+        InputError: a file is no such file as its name says.
+        EnvironmentGapError: the network broke off, for good.
+    """
+    import httpx2
+    from datasets.exceptions import DatasetsError
+
+    for split, rows in splits:
+        number = 0
+        try:
+            for number, values in enumerate(rows, 1):
+                yield FileRow(f"{name} {split}, row {number}", values, number)
+        except (ValueError, DatasetsError) as error:
+            why = f"dataset {name} {split}: cannot be read after row {number}: {error}"
+            raise InputError([why]) from error
+        except (ConnectionError, TimeoutError, httpx2.HTTPError) as error:
+            why = f"dataset {name} {split}: broke off after row {number}: {error}"
+            step = "the same command reads it again; `harness fetch` of a suite downloads it once, and goes on"
+            raise EnvironmentGapError([why, step]) from error

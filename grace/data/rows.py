@@ -6,10 +6,13 @@ same text twice, are left out instead, counted, and written to the run's `skippe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from grace.config.schema import Columns, Data
 from grace.data.read import read_dataset, read_file
@@ -21,6 +24,8 @@ from harness.sources.places import Sources
 from harness.wording import did_you_mean, display_path, first_lines, listing, short
 
 SHOWN_PROBLEMS = 10
+SAMPLED = 1
+"""Sets the numbers that draw a sample apart from those that order an epoch."""
 
 
 class Skipped(NamedTuple):
@@ -44,6 +49,8 @@ class TrainingData:
     """For people."""
     identity: dict[str, str]
     """A digest of the file, or the dataset's commit or digest."""
+    remark: str | None = None
+    """What must be known of the data; None where there is nothing."""
 
 
 def load_data(data: Data, sources: Sources, *, at_least: int = 2) -> TrainingData:
@@ -60,6 +67,7 @@ def load_data(data: Data, sources: Sources, *, at_least: int = 2) -> TrainingDat
         EnvironmentGapError: the dataset is not to be had.
     """
     problems: list[str] = []
+    remark: str | None = None
     if data.path is not None:
         path = Path(data.path)
         if not path.is_file():
@@ -67,7 +75,7 @@ def load_data(data: Data, sources: Sources, *, at_least: int = 2) -> TrainingDat
         raw: Iterable[FileRow] = read_file(path, data, problems)
         source, identity = display_path(path), {"sha256": sha256_file(path)}
     else:
-        raw, source, identity = read_dataset(data, sources)
+        raw, source, identity, remark = read_dataset(data, sources)
     rows, skipped = _checked(raw, data, problems)
     if data.path is not None and sha256_file(path) != identity["sha256"]:
         raise InputError([f"data.path: {source}: was changed while it was read; start again once it is written"])
@@ -80,6 +88,7 @@ def load_data(data: Data, sources: Sources, *, at_least: int = 2) -> TrainingDat
         is_supervised=data.is_supervised,
         source=source,
         identity=identity,
+        remark=remark,
     )
 
 
@@ -97,29 +106,66 @@ def _checked(raw: Iterable[FileRow], data: Data, problems: list[str]) -> tuple[R
 
 def _sorted_out(raw: Iterable[FileRow], data: Data, problems: list[str], rows: RowWriter) -> list[Skipped]:
     """Write the rows to train on, note what is wrong in `problems`, and return those that cannot be used."""
-    columns = data.resolved_columns
     bad: list[Skipped] = []
-    for one in raw:
-        found = _row(one, columns)
-        if isinstance(found, str):
-            problems.append(f"{one.place}: {found}")
-            continue
-        reason = _reason_to_skip(found)
-        if reason is None:
-            rows.append(found)
-        else:
-            bad.append(Skipped(one.place, reason))
-        if data.limit is not None and rows.count == data.limit:
-            break
+    usable = _usable(raw, data, problems, bad)
+    if data.limit is not None:
+        usable = islice(usable, data.limit)
+    for row in usable if data.sample is None else _drawn(usable, data.sample, problems, seed=data.seed):
+        rows.append(row)
     return bad
 
 
-def _row(raw: FileRow, columns: Columns) -> Row | str:
+def _drawn(rows: Iterable[Row], count: int, problems: list[str], *, seed: int) -> list[Row]:
+    """Return `count` of the rows, each as likely as any, in their order: a reservoir, so that few are held at a time.
+
+    Args:
+        rows: all there are.
+        count: wanted; fewer rows are a problem, since nobody drew from them.
+        problems: gets it.
+        seed: of the draw.
+    """
+    random = np.random.default_rng([seed, SAMPLED])
+    kept: list[tuple[int, Row]] = []
+    number = -1
+    for number, row in enumerate(rows):
+        place = number if number < count else int(random.integers(number + 1))
+        if number < count:
+            kept.append((number, row))
+        elif place < count:
+            kept[place] = (number, row)
+    if number + 1 < count and not problems:
+        problems.append(f"data.sample: {count}, and there are {number + 1} usable rows; take it out to use all")
+    return [row for _, row in sorted(kept, key=lambda one: one[0])]
+
+
+def _usable(raw: Iterable[FileRow], data: Data, problems: list[str], bad: list[Skipped]) -> Iterator[Row]:
+    """Yield the rows that can be used; the others go to `problems` or `bad`."""
+    columns = data.resolved_columns
+    for one in raw:
+        found = _row(one, columns, data.negatives)
+        if isinstance(found, str):
+            problems.append(f"{one.place}: {found}")
+            if data.dataset is not None and not _names(columns) <= one.values.keys():
+                return  # all its rows have the same columns
+            continue
+        reason = _reason_to_skip(found)
+        if reason is None:
+            yield found
+        else:
+            bad.append(Skipped(one.place, reason))
+
+
+def _names(columns: Columns) -> set[str]:
+    named = (columns.text, columns.query, columns.positive, *columns.negative)
+    return {name for name in named if name is not None}
+
+
+def _row(raw: FileRow, columns: Columns, negatives_at_most: int | None) -> Row | str:
     """Return the row, or what is wrong with its shape."""
     if columns.text is not None:
         text = _text(raw, columns.text)
         return text.message if isinstance(text, _Wrong) else Row(text, None, (), raw.place)
-    query, positive = _text(raw, str(columns.query)), _text(raw, str(columns.positive))
+    query, positive = _text(raw, str(columns.query)), _text(raw, str(columns.positive), is_first_of_list=True)
     if isinstance(query, _Wrong):
         return query.message
     if isinstance(positive, _Wrong):
@@ -133,17 +179,20 @@ def _row(raw: FileRow, columns: Columns) -> Row | str:
         if not all(isinstance(text, str) for text in texts):
             return f"column {column!r}: expected a text or a list of texts, got {short(cell)}"
         negatives.extend(texts)
-    return Row(query, positive, tuple(negatives), raw.place)
+    return Row(query, positive, tuple(negatives[:negatives_at_most]), raw.place)
 
 
 class _Wrong(NamedTuple):
     message: str
 
 
-def _text(raw: FileRow, column: str) -> str | _Wrong:
+def _text(raw: FileRow, column: str, *, is_first_of_list: bool = False) -> str | _Wrong:
+    """Return the text in a column, or the first text of a list where it may be one."""
     if column not in raw.values:
         return _Wrong(_missing(raw, column))
     value = raw.values[column]
+    if is_first_of_list and isinstance(value, list) and value:
+        value = value[0]
     return value if isinstance(value, str) else _Wrong(f"column {column!r}: expected a text, got {short(value)}")
 
 

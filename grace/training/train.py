@@ -186,6 +186,8 @@ def _note_beginnings(run: RunDir, data: TrainingData, progress: Progress) -> Non
     """Write what was left out of the data, and what the run runs on."""
     run.write_rows("skipped.jsonl", [one._asdict() for one in data.skipped])
     run.write_json("environment.json", {"git": git_revision(), "versions": versions(), "hardware": hardware()})
+    if run.is_main and data.remark:
+        progress.say(data.remark)
     if run.is_main and data.skipped:
         progress.say(f"{len(data.skipped)} row(s) skipped; see {run.path / 'skipped.jsonl'}")
 

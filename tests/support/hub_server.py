@@ -20,7 +20,8 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 NAME = r"(?P<repo>[\w.-]+(?:/[\w.-]+)?)"
 INFO = re.compile(rf"^/api/(?P<kind>datasets|models)/{NAME}$")
 REVISION = re.compile(rf"^/api/(?P<kind>datasets|models)/{NAME}/revision/(?P<revision>[^/]+)$")
-TREE = re.compile(rf"^/api/(?P<kind>datasets|models)/{NAME}/tree/(?P<revision>[^/]+)$")
+TREE = re.compile(rf"^/api/(?P<kind>datasets|models)/{NAME}/tree/(?P<revision>[^/]+)(?:/(?P<below>.+))?$")
+PATHS_INFO = re.compile(rf"^/api/(?P<kind>datasets|models)/{NAME}/paths-info/(?P<revision>[^/]+)$")
 RESOLVE_DATASET = re.compile(rf"^/(?P<kind>datasets)/{NAME}/resolve/(?P<revision>[^/]+)/(?P<path>.+)$")
 RESOLVE_MODEL = re.compile(rf"^/{NAME}/resolve/(?P<revision>[^/]+)/(?P<path>.+)$")
 CDN = re.compile(r"^/cdn/(?P<sha256>[0-9a-f]{64})$")
@@ -148,6 +149,9 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             _answer(hub, self, is_head=False)
 
+        def do_POST(self) -> None:
+            _answer(hub, self, is_head=False)
+
     return Handler
 
 
@@ -160,8 +164,10 @@ def _answer(hub: HubServer, request: BaseHTTPRequestHandler, *, is_head: bool) -
     try:
         if match := CDN.match(path):
             _send_content(hub, request, match["sha256"], is_head=is_head)
+        elif match := PATHS_INFO.match(path):
+            _send_paths_info(hub, request, match)
         elif match := TREE.match(path) or REVISION.match(path) or INFO.match(path):
-            _send_api(hub, request, match, int(parse_qs(split.query).get("cursor", ["0"])[0]))
+            _send_api(hub, request, match, parse_qs(split.query))
         elif match := RESOLVE_DATASET.match(path) or RESOLVE_MODEL.match(path):
             _send_resolved(hub, request, match, is_head=is_head)
         else:
@@ -214,7 +220,20 @@ def _is_failing(hub: HubServer, request: BaseHTTPRequestHandler, key: str) -> bo
     return True
 
 
-def _send_api(hub: HubServer, request: BaseHTTPRequestHandler, match: re.Match[str], cursor: int) -> None:
+def _send_paths_info(hub: HubServer, request: BaseHTTPRequestHandler, match: re.Match[str]) -> None:
+    body = request.rfile.read(int(request.headers.get("Content-Length", "0")))
+    repo = _find(hub, request, match)
+    if repo is None:
+        return
+    form = parse_qs(body.decode())
+    wanted = form["paths"] if "paths" in form else json.loads(body)["paths"]
+    rows = [row for row in _tree(repo) if row["path"] in wanted]
+    _send(request, 200, json.dumps(rows).encode(), {"Content-Type": "application/json"})
+
+
+def _send_api(
+    hub: HubServer, request: BaseHTTPRequestHandler, match: re.Match[str], query: dict[str, list[str]]
+) -> None:
     if _is_failing(hub, request, "tree" if match.re is TREE else "api"):
         return
     repo = _find(hub, request, match)
@@ -227,6 +246,15 @@ def _send_api(hub: HubServer, request: BaseHTTPRequestHandler, match: re.Match[s
         _send(request, 200, json.dumps(body).encode(), headers)
         return
     rows = _tree(repo)
+    if below := match["below"]:
+        rows = [row for row in rows if str(row["path"]).startswith(f"{below}/")]
+        if not rows:
+            _send(request, 404, b"{}", {"X-Error-Code": "EntryNotFound"})
+            return
+    if query.get("recursive", ["true"])[0].lower() == "false":
+        depth = below.count("/") + 1 if below else 0
+        rows = [row for row in rows if str(row["path"]).count("/") == depth]
+    cursor = int(query.get("cursor", ["0"])[0])
     page = rows[cursor : cursor + hub.page_size]
     if cursor + hub.page_size < len(rows):
         path = f"{hub.endpoint}{quote(match.string)}"
