@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 from cells_support import make_failure, make_score
 
 from harness.candidates.candidate import Candidate
 from harness.plan.cells import Cell, Plan, PlannedTask
-from harness.results.records import Result, Score
+from harness.results.records import Metric, Result, Score
 from harness.sources.places import Located
 from harness.statistics.difference import Difference
 from harness.suite.model_entries import MeanPoolSpec
@@ -19,6 +20,7 @@ from harness.summary.views import Summary
 from harness.tasks.catalogue import TaskInfo, catalogue
 
 TRAINING = {"data": [{"name": "stsb-train", "sha256": "a" * 64}], "objective": "infonce", "prompt": "about fever"}
+CQADUPSTACK = "CQADupstackRetrieval"
 
 
 def invented(models: int = 3, tasks: int = 12, *, note: str = "a note", description: str = "Invented.") -> Summary:
@@ -55,6 +57,21 @@ def invented_parts(
         del results[str(cells[-2])]
     plan = Plan(suite=suite, cells=cells, candidates=candidates, tasks=tuple(planned), datasets={}, gaps=())
     return plan, results
+
+
+def with_parts(models: int = 3, tasks: int = 61, *, forums: int = 12) -> Summary:
+    """Return a report as `invented` makes it, whose CQADupstackRetrieval has so many forums."""
+    plan, results = invented_parts(models, tasks)
+    for name, result in results.items():
+        if isinstance(result, Score) and result.task == CQADUPSTACK:
+            each = [(f"forum-{number}", result.score + number) for number in range(forums)]
+            metrics = [
+                Metric(name=metric, value=value, split="test", subset="default", part=part)
+                for part, value in each
+                for metric in (result.metric, "recall_at_1")
+            ]
+            results[name] = replace(result, metrics=tuple(metrics))
+    return summarise(plan, results, compare)
 
 
 def compare(own: Score, base: Score) -> Difference:

@@ -7,7 +7,7 @@ from typing import Any
 from harness.report.numbers import NOT_THERE, figure, percent, points
 from harness.report.sections import retention
 from harness.report.sections.section import Link, Report
-from harness.report.tables import table
+from harness.report.tables import folded, table
 from harness.results.facts import facts_of
 from harness.results.records import Score
 from harness.summary.views import CellView, Summary
@@ -19,9 +19,14 @@ HEADER = (
 )  # fmt: skip
 
 
-def markdown(_report: Report) -> str:
-    """Return nothing: report.md has it in the verdict's part (`section`), after the differences of the axis."""
-    return ""
+def markdown(report: Report) -> str:
+    """Return what was kept, task by task, and what stands beside the scores; empty where no ability was scored."""
+    summary = report.summary
+    if not any(axis.axis == "ability" and axis.models for axis in summary.axes):
+        return ""
+    found = rows(summary)
+    beside = folded(f"All {len(found)} cells", table(HEADER, found), rows=len(found))
+    return "\n\n".join([*retention.section(summary), "## Beside the ability scores", beside, *notes(summary)])
 
 
 def page(report: Report) -> dict[str, Any]:
@@ -36,11 +41,6 @@ def page(report: Report) -> dict[str, Any]:
         "retention_legend": retention.LEGEND,
         "badges": retention.BADGES,
     }
-
-
-def section(summary: Summary) -> list[str]:
-    """Return heading, table and notes as Markdown blocks."""
-    return ["### Beside the scores", table(HEADER, rows(summary)), *notes(summary)]
 
 
 def chance_note(score: Score) -> str:

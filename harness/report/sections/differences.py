@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from harness.plan.cells import PlannedTask
 from harness.report.numbers import NOT_THERE, SAME_RECORD, figures, probability
-from harness.report.tables import table
+from harness.report.tables import folded, table
 from harness.statistics.difference import Difference
-from harness.summary.views import AxisSummary, Summary
+from harness.summary.views import Summary
 from harness.tasks.types import UNITS
 
 HEADER = ("task", "model", "difference [95% interval]", "p", "q", "won / tied / lost", "method")
@@ -15,8 +15,9 @@ LEGEND = (
     "of the cells with q under 0.05 at most 5% are expected to be false. Methods: score interval and McNemar's exact "
     "test where items are right or wrong (with few that differ the exact p may stay over 0.05 where the interval just "
     "leaves out 0: 5 won and none lost have p 0.0625); Student's t for means of item scores, over training samples "
-    "(classification) and k-means seeds (clustering) too, or over halves of the pool of texts (newer clustering); else "
-    "the paired bootstrap."
+    "(classification) and k-means seeds (clustering) too, or over halves of the pool of texts (newer clustering); the "
+    "same held to a score interval where few items differ: t alone would be too sure then, and what is wider counts, "
+    "which need not be symmetric; else the paired bootstrap."
 )
 SHARED = (
     f" {SAME_RECORD.capitalize()}: both models share one stored cell (general ability hangs on the language model "
@@ -25,9 +26,9 @@ SHARED = (
 QUESTION = "question or text"
 
 
-def section(summary: Summary, axis: AxisSummary) -> list[str]:
+def section(summary: Summary) -> list[str]:
     """Return heading, table and legend as Markdown blocks; nothing where no cell has a baseline to differ from."""
-    tasks = [task for task in summary.tasks if task.axis == axis.axis]
+    tasks = [task for axis in summary.axes for task in summary.tasks if task.axis == axis.axis]
     rows = [
         _row(task, model, summary.differences[model, task.name], summary)
         for task in tasks
@@ -41,8 +42,8 @@ def section(summary: Summary, axis: AxisSummary) -> list[str]:
     units = "; ".join(f"{kind}: {UNITS.get(kind, QUESTION)}" for kind in kinds)
     shared = SHARED if any(row[2] == SAME_RECORD for row in rows) else ""
     return [
-        f"### Differences to {summary.baseline}",
-        table(HEADER, rows),
+        f"## Differences to {summary.baseline}",
+        folded(f"All {len(rows)} differences", table(HEADER, rows), rows=len(rows)),
         f"{LEGEND.format(cells=tested)} Resampled and counted: {units}.{shared}",
     ]
 

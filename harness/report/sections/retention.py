@@ -40,7 +40,7 @@ def rows(summary: Summary) -> list[list[str]]:
 def section(summary: Summary) -> list[str]:
     """Return the heading, table and legend of retention as Markdown blocks; nothing where there is none."""
     found = rows(summary)
-    return ["### Retention", table(HEADER, found), LEGEND] if found else []
+    return ["## Retention", table(HEADER, found), LEGEND] if found else []
 
 
 def _sentence(one: AxisRetention) -> str:

@@ -16,13 +16,13 @@ LEGEND = (
 
 
 def section(summary: Summary, axis: AxisSummary) -> str:
-    """Return the table and its legend; empty where no task has a score from every model."""
+    """Return the table, which `LEGEND` explains; empty where no task has a score from every model."""
     rows = [_row(summary, axis, place, one) for place, one in enumerate(axis.standings, 1)]
     if not rows:
         return ""
     to_base = f"to {summary.baseline}" if summary.baseline else "to the baseline"
     header = ["rank", "95% interval", "model", "mean", "to the leader", to_base, "tasks ahead / behind / undecided"]
-    return f"{table(header, rows)}\n\n{LEGEND}"
+    return table(header, rows)
 
 
 def _row(summary: Summary, axis: AxisSummary, place: int, one: Standing) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from harness.plan.cells import PlannedTask
 from harness.report.numbers import (
@@ -18,16 +18,28 @@ from harness.report.numbers import (
     probability,
     seeds_note,
 )
-from harness.report.sections import ability, contamination
+from harness.report.sections import ability, contamination, differences, parts
 from harness.report.sections.contamination import Mark
+from harness.report.sections.parts import PartRow, part_rows
 from harness.report.sections.section import Link, Report
 from harness.report.tables import table
+from harness.results.facts import facts_of
 from harness.results.records import Score, Unit
 from harness.statistics.difference import Difference
 from harness.summary.views import AXES, AxisSummary, CellView, Summary, ordered_types
-from harness.tasks.types import UNITS
+from harness.tasks.types import UNITS, Axis
 
 LINK = Link("tasks", "By task")
+AXIS_TITLES: Mapping[Axis, str] = {"embedding": "Embedding", "ability": "General ability"}
+MOST_WITH_INTERVALS = 3
+"""Models whose intervals stand in report.md's table; of more it would be wider than a page."""
+LEGEND = "Score in points [95% interval] (paired difference to the baseline [95% interval]); - missing; n/a."
+SHORT_LEGEND = (
+    "Score in points; \u25b2 \u25bc: the 95% interval of the paired difference to the baseline lies above, below 0; "
+    "- missing; n/a. The interval of every score: index.html, scores.csv; of every difference: below."
+)
+Direction = Literal["up", "down", ""]
+SIGNS: Mapping[Direction, str] = {"up": " \u25b2", "down": " \u25bc", "": ""}
 Marks = Mapping[tuple[str, str], Sequence[Mark]]
 """(model, task) -> what of the task's data the model has seen."""
 
@@ -44,7 +56,7 @@ class TaskCell:
     difference: str = ""
     chances: str = ""
     """`p 0.0312, q 0.0450`; empty where nothing was tested."""
-    direction: str = ""
+    direction: Direction = ""
     """up, down, or empty where the interval of the difference covers 0."""
     remark: str
     """Why there is no score, or what stands beside it."""
@@ -62,11 +74,19 @@ class TaskRow:
     n: int | None
     limit: int | None
     cells: tuple[TaskCell, ...]
+    parts: tuple[PartRow, ...]
+    """What it is made of; empty for a task in one piece."""
 
 
-def markdown(_report: Report) -> str:
-    """Return nothing: report.md has the table of each axis in the verdict's part (`by_task`)."""
-    return ""
+def markdown(report: Report) -> str:
+    """Return the table of each axis with scores and their legend, then every difference."""
+    summary = report.summary
+    scored = [axis for axis in summary.axes if axis.models]
+    blocks = ["## By task"] if scored else []
+    for axis in scored:
+        blocks += [f"### {AXIS_TITLES[axis.axis]}"] if len(scored) > 1 else []
+        blocks += by_task(summary, axis)
+    return "\n\n".join([*blocks, *(differences.section(summary) if scored else ())])
 
 
 def page(report: Report) -> dict[str, Any]:
@@ -82,21 +102,22 @@ def page(report: Report) -> dict[str, Any]:
     }
 
 
-def by_task(summary: Summary, axis: AxisSummary) -> str:
-    """Return the table of one axis as Markdown, with its legend."""
+def by_task(summary: Summary, axis: AxisSummary) -> list[str]:
+    """Return the table of one axis as Markdown blocks, with its legend and the parts of its tasks, folded."""
     tasks = [task for task in summary.tasks if task.axis == axis.axis]
-    header = ["type", "task", "metric", *summary.models]
-    rows = [
-        [kind, _named(task), _metric_name(views), *(_cell(summary, view) for view in views)]
-        for kind in ordered_types(tasks)
-        for task in tasks
-        if task.type == kind
-        for views in [[summary.cells[model, task.name] for model in summary.models]]
-    ]
-    legend = "Score in points [95% interval] (paired difference to the baseline [95% interval]); - missing; n/a."
+    is_narrow = len(summary.models) <= MOST_WITH_INTERVALS
+    cell = _cell if is_narrow else _short_cell
+    header = ["type", "task", "metric", "items", *summary.models]
+    ordered = [task for kind in ordered_types(tasks) for task in tasks if task.type == kind]
+    rows = []
+    for task in ordered:
+        views = [summary.cells[model, task.name] for model in summary.models]
+        shown = [cell(summary, view) for view in views]
+        rows.append([task.type, _named(task), _metric_name(views), _items(views), *shown])
+    legend = LEGEND if is_narrow else SHORT_LEGEND
     if units := units_of(tasks):
         legend += f" Intervals: over items, which are for {units}."
-    return f"{table(header, rows)}\n\n{legend}"
+    return [table(header, rows), legend, *parts.section(summary, ordered)]
 
 
 def units_of(tasks: Sequence[PlannedTask]) -> str:
@@ -112,6 +133,35 @@ def task_rows(summary: Summary, marks: Marks) -> list[TaskRow]:
         for kind in ordered_types(tasks):
             rows += [_task_row(summary, task, marks) for task in tasks if task.type == kind]
     return rows
+
+
+def _items(views: Sequence[CellView]) -> str:
+    """Return how many items a task is scored on, `40 of 100` where the benchmark's own data have another number."""
+    scores = [view.score for view in views if view.score]
+    if not scores:
+        return NOT_THERE
+    most = max(scores, key=lambda score: score.n)
+    both = list(facts_of(most).off_count.values())
+    of = f" of {sum(known for _, known in both):,}" if both and most.limit is None else ""
+    here = sum(here for here, _ in both) if of else most.n
+    return f"{here:,}{of}"
+
+
+def _short_cell(summary: Summary, view: CellView) -> str:
+    """Return the score alone, with the direction of a clear difference."""
+    score = view.score
+    if score is None:
+        return view.status if view.status in ("error", "n/a") else NOT_THERE
+    below = " BELOW CHANCE" if facts_of(score).ability.get("is_below_chance") else ""
+    difference = summary.differences.get((view.cell.model, view.cell.task.name))
+    return f"{figure(score.score, score.unit)}{below}{SIGNS[_direction(score, difference)]}"
+
+
+def _direction(score: Score, difference: Difference | None) -> Direction:
+    """Return where a model's difference to the baseline lies, where its interval does not cover 0."""
+    if difference is None or not difference.is_clear:
+        return ""
+    return "up" if (difference.value > 0) != score.lower_is_better else "down"
 
 
 def _named(task: PlannedTask) -> str:
@@ -151,6 +201,7 @@ def _task_row(summary: Summary, task: PlannedTask, marks: Marks) -> TaskRow:
         n=max((score.n for score in scores), default=None),
         limit=task.limit,
         cells=tuple(_task_cell(summary, view, marks) for view in views),
+        parts=part_rows([view.score for view in views]),
     )
 
 
@@ -161,7 +212,6 @@ def _task_cell(summary: Summary, view: CellView, marks: Marks) -> TaskCell:
         shown = view.status if view.status in ("error", "n/a") else NOT_THERE
         remark = view.failure.message.splitlines()[0] if view.failure and view.failure.message else view.reason or ""
         return TaskCell(status=view.status, sort=None, score=shown, remark=remark)
-    better = difference is not None and (difference.value > 0) != score.lower_is_better
     return TaskCell(
         status="ok",
         sort=score.score,
@@ -169,7 +219,7 @@ def _task_cell(summary: Summary, view: CellView, marks: Marks) -> TaskCell:
         interval=between(score.ci_low, score.ci_high, score.unit),
         difference=_shown(difference, score.unit),
         chances=_chances(difference),
-        direction=("up" if better else "down") if difference and difference.is_clear else "",
+        direction=_direction(score, difference),
         remark=(ability.chance_note(score) + seeds_note(score)).removeprefix(" / ").strip(),
         marks=tuple(marks.get(place, ())),
     )

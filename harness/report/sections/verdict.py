@@ -1,4 +1,4 @@
-"""The verdict: in the page a card a model; in report.md each axis as a whole, its sentence first."""
+"""The verdict: a sentence an axis, then in the page a card a model, in report.md ranks and means of each axis."""
 
 from __future__ import annotations
 
@@ -6,40 +6,45 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.report.numbers import SAME_RECORD, interval_text
-from harness.report.sections import ability, contamination, differences, retention, standings, tasks, types
+from harness.report.sections import contamination, retention, standings, types
 from harness.report.sections.cards import cards
 from harness.report.sections.section import Link, Report
+from harness.report.sections.tasks import AXIS_TITLES
 from harness.summary.views import AxisSummary, Standing, Summary
 
 LINK = Link("verdict", "Verdict")
-HEADINGS = {"embedding": "Embedding", "ability": "General ability"}
 MOST_NAMED = 10
 """Tasks that are named as left out; the others are in the table."""
 
 
 def markdown(report: Report) -> str:
-    """Return all that is said of each axis: verdict, standings, means, tasks, differences; then what is ability's."""
-    return "\n\n".join(_axis(report.summary, axis) for axis in report.summary.axes)
+    """Return what is said of each axis as a whole: verdict, standings, means. Every long table comes later."""
+    summary = report.summary
+    ranked = any(axis.standings for axis in summary.axes)
+    parts = [_axis(summary, axis) for axis in summary.axes]
+    return "\n\n".join([*parts, standings.LEGEND] if ranked else parts)
 
 
 def page(report: Report) -> dict[str, Any]:
-    """Return the cards."""
-    marks = contamination.marks_by_cell(contamination.records(report.summary))
-    return {"cards": cards(report.summary, marks), "badges": retention.BADGES, "same_record": SAME_RECORD}
+    """Return the sentence of each axis, and the cards."""
+    summary = report.summary
+    marks = contamination.marks_by_cell(contamination.records(summary))
+    return {
+        "verdicts": [(AXIS_TITLES[axis.axis], _verdict(summary, axis)) for axis in summary.axes],
+        "cards": cards(summary, marks),
+        "badges": retention.BADGES,
+        "same_record": SAME_RECORD,
+    }
 
 
 def _axis(summary: Summary, axis: AxisSummary) -> str:
-    heading = f"## {HEADINGS[axis.axis]}"
+    heading = f"## {AXIS_TITLES[axis.axis]}"
+    verdict = _verdict(summary, axis)
     if not axis.models:
-        return f"{heading}\n\nNo scores yet: {len(axis.tasks)} task(s) to run."
-    is_ability = axis.axis == "ability"
-    parts = [heading, *(retention.sentences(summary) if is_ability else ())]
-    parts += [_verdict(summary, axis), standings.section(summary, axis), _over(axis)]
-    parts += [types.means(summary, axis), "### By task", tasks.by_task(summary, axis)]
-    parts += differences.section(summary, axis)
-    if is_ability:
-        parts += [*retention.section(summary), *ability.section(summary)]
-    return "\n\n".join(parts)
+        return f"{heading}\n\n{verdict}"
+    kept = retention.sentences(summary) if axis.axis == "ability" else ()
+    parts = [heading, *kept, verdict, standings.section(summary, axis), _over(axis), types.means(summary, axis)]
+    return "\n\n".join(part for part in parts if part)
 
 
 def _over(axis: AxisSummary) -> str:
@@ -55,6 +60,8 @@ def _over(axis: AxisSummary) -> str:
 
 def _verdict(summary: Summary, axis: AxisSummary) -> str:
     """Return the sentences a reader came for: which model, and how sure that is."""
+    if not axis.models:
+        return f"No scores yet: {len(axis.tasks)} task(s) to run."
     if not axis.standings:
         return "No task has a score from every model: nothing can be compared."
     leader, *others = axis.standings
@@ -82,8 +89,8 @@ def _ahead(axis: AxisSummary, first: Sequence[Standing], others: Sequence[Standi
         )
     if tied:
         return (
-            f"{best} and {_names(tied)} cannot be told apart on these {tasks_said}: the difference of their means may "
-            "be chance."
+            f"{f'{best} and {_names(tied)}' if same else _names([*first, *tied])} cannot be told apart on these "
+            f"{tasks_said}: the difference of their means may be chance."
         )
     lead = interval_text(others[0].to_leader, flip=True)
     return (
@@ -93,4 +100,5 @@ def _ahead(axis: AxisSummary, first: Sequence[Standing], others: Sequence[Standi
 
 
 def _names(standings_: Sequence[Standing]) -> str:
-    return " and ".join(f"**{one.model}**" for one in standings_)
+    *others, last = [f"**{one.model}**" for one in standings_]
+    return f"{', '.join(others)} and {last}" if others else last
