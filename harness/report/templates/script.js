@@ -14,11 +14,18 @@
     if (a.number !== null || b.number !== null) return a.number !== null ? -1 : 1;
     return sign * a.text.localeCompare(b.text, "en", { numeric: true });
   };
+  // A task's parts stay below it, whatever is sorted or found.
+  const wholes = (body) => [...body.rows].filter((row) => !row.classList.contains("part"));
+  const partsOf = (row) => {
+    const found = [];
+    for (let next = row.nextElementSibling; next?.classList.contains("part"); next = next.nextElementSibling) found.push(next);
+    return found;
+  };
   const sortRows = (table, column, sign) => {
     const body = table.tBodies[0];
-    const rows = [...body.rows].map((row, place) => ({ row, place, key: value(row.cells[column]) }));
+    const rows = wholes(body).map((row, place) => ({ row, place, parts: partsOf(row), key: value(row.cells[column]) }));
     rows.sort((a, b) => compare(a.key, b.key, sign) || a.place - b.place);
-    body.append(...rows.map((one) => one.row));
+    body.append(...rows.flatMap((one) => [one.row, ...one.parts]));
   };
   for (const table of document.querySelectorAll("table.sortable")) {
     const heads = [...table.tHead.rows[0].cells];
@@ -47,7 +54,23 @@
   const tasks = document.querySelector('[data-for="task-table"]');
   if (tasks) {
     const table = document.getElementById("task-table");
-    const rows = [...table.tBodies[0].rows];
+    const rows = wholes(table.tBodies[0]);
+    const parts = new Map(rows.map((row) => [row, partsOf(row)]));
+    const unfold = (row, isOpen) => parts.get(row).forEach((part) => (part.hidden = row.hidden || !isOpen));
+    for (const said of table.querySelectorAll(".unfold")) {
+      const button = document.createElement("button");
+      const row = said.closest("tr");
+      button.type = "button";
+      button.className = "unfold";
+      button.textContent = said.textContent;
+      button.setAttribute("aria-expanded", "false");
+      button.addEventListener("click", () => {
+        const isOpen = button.getAttribute("aria-expanded") !== "true";
+        button.setAttribute("aria-expanded", String(isOpen));
+        unfold(row, isOpen);
+      });
+      said.replaceWith(button);
+    }
     const words = new Map(rows.map((row) => [row, [0, 1, 2].map((n) => row.cells[n].textContent).join(" ").toLowerCase()]));
     const field = (name) => tasks.querySelector(`[data-filter="${name}"]`).value;
     const show = () => {
@@ -58,6 +81,7 @@
       for (const row of rows) {
         const fits = wanted.every((word) => words.get(row).includes(word)) && (!type || row.dataset.type === type) && (!state || state(row));
         row.hidden = !fits;
+        unfold(row, row.querySelector(".unfold")?.getAttribute("aria-expanded") === "true");
         shown += fits ? 1 : 0;
       }
       tasks.querySelector("output").textContent = shown === rows.length ? `${shown} tasks` : `${shown} of ${rows.length} tasks`;

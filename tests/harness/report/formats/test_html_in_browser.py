@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from chromium_support import Page, browser, choose, click, column
-from report_support import invented
+from report_support import CQADUPSTACK, invented, with_parts
 
 from harness.report.formats import html
 from harness.report.pictures import svg
@@ -137,6 +137,58 @@ def test_paper_shows_everything(page: Page, large: Path, tmp_path: Path) -> None
     hidden = page.evaluate("['nav', '.controls'].map(name => getComputedStyle(document.querySelector(name)).display)")
     page.call("Emulation.setEmulatedMedia", media="")
     assert hidden == ["none", "none"]
+
+
+def test_the_head_of_a_long_table_is_printed_on_every_page(page: Page, large: Path) -> None:
+    """Chromium paints no button in a repeated head, so that on paper its words are the head's own; nothing is cut."""
+    page.open(large)
+    page.call("Emulation.setEmulatedMedia", media="print")
+    style = "selector => getComputedStyle(document.querySelector(selector))"
+    button = page.evaluate(f"({style})('#task-table thead button').display")
+    head = page.evaluate(f"({style})('#task-table thead').display")
+    frame = page.evaluate(f"({style})('#tasks .scroll').maxHeight")
+    page.call("Emulation.setEmulatedMedia", media="")
+    assert (button, head, frame) == ("contents", "table-header-group", "none")
+
+
+@pytest.fixture(scope="module")
+def parted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page where one of 61 tasks has twelve parts."""
+    path = tmp_path_factory.mktemp("parts") / "index.html"
+    path.write_text(html.render(Report(summary=with_parts())), encoding="utf-8")
+    return path
+
+
+SHOWN = "[...document.querySelectorAll('#task-table tr.part')].filter(row => row.offsetParent).length"
+
+
+def test_parts_are_folded_under_their_task(page: Page, parted: Path) -> None:
+    """Opened by its button; sorting leaves them below it, and they go where a filter takes it."""
+    page.open(parted)
+    assert page.evaluate(SHOWN) == 0
+    assert page.evaluate("document.querySelector('.controls output').textContent") == "61 tasks"
+    page.evaluate("document.querySelector('button.unfold').click()")
+    assert page.evaluate(SHOWN) == 12
+    for _ in range(2):
+        click(page, 5)
+        above = "document.querySelector('#task-table tr.part').previousElementSibling.cells[0].textContent"
+        assert page.evaluate(above).startswith(CQADUPSTACK)
+    choose(page, "type", "STS")
+    assert page.evaluate(SHOWN) == 0
+    choose(page, "type", "")
+    assert page.evaluate(SHOWN) == 12
+    page.evaluate("document.querySelector('button.unfold').click()")
+    assert page.evaluate(SHOWN) == 0
+
+
+def test_parts_can_be_read_without_javascript(page: Page, parted: Path) -> None:
+    """They stand in the page, and no row hides them."""
+    page.open(parted, scripts=False)
+    root = page.call("DOM.getDocument", depth=0)["root"]["nodeId"]
+    hidden = page.call("DOM.querySelectorAll", nodeId=root, selector="tr.part[hidden]")["nodeIds"]
+    assert len(page.call("DOM.querySelectorAll", nodeId=root, selector="tr.part")["nodeIds"]) == 12
+    page.call("Emulation.setScriptExecutionDisabled", value=False)
+    assert hidden == []
 
 
 HOSTILE = "</i><script>window.ran = 1; alert(1)</script><img src=x onerror='window.ran = 2; alert(2)'>"
