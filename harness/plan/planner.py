@@ -20,6 +20,7 @@ from harness.suite.fields import SearchPrecision
 from harness.suite.model_entries import LoadedModel
 from harness.suite.schema import Suite
 from harness.tasks.engines import ENGINES, installed_version
+from harness.tasks.limits import LEAST_SETS, draws_least_sets
 from harness.tasks.prompts import resolve, roles_of
 from harness.tasks.types import NO_ROLE, ranks_documents
 from harness.wording import did_you_mean, listing
@@ -149,6 +150,7 @@ def _key_parts(
     if identity is None:
         return None
     searched = {} if precision == "float32" else {"search_precision": precision}
+    limited = {"least_sets": LEAST_SETS} if draws_least_sets(task.type, task.limit) else {}
     return KeyParts(
         candidate=identity,
         task=task.name,
@@ -160,5 +162,5 @@ def _key_parts(
         limit=task.limit,
         engine=f"{task.engine}=={installed_version(task.engine)}",
         scoring_version=ENGINES[task.engine].scoring_version,
-        settings=task.plain_settings() | searched,
+        settings=task.plain_settings() | searched | limited,
     )

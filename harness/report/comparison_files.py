@@ -18,7 +18,7 @@ COLUMNS = ("type", "task", "metric", "level", "a", "b", "difference", "low", "hi
            "loss", "n", "unit", "limit", "method")  # fmt: skip
 _RULES = {"merged": ": one set of weights, the adapter on, embeds and answers", "switched": f": it {ANSWERS_AS_BASE}"}
 """Rule -> what it means, behind its name."""
-ONE_SET = " An item of clustering is a set of texts, and a small limit keeps one set."
+ONE_SET = " An item of clustering is a set of texts: of one alone nothing can be resampled."
 
 
 def text(found: Comparison) -> str:
@@ -106,7 +106,7 @@ def notes(found: Comparison) -> list[str]:
         older = " Clustering cells of earlier versions have none until they run again."
         lines.append(
             f"No interval, since there are no two common items to resample: {', '.join(row.name for row in bare)}."
-            + (ONE_SET if any(row.type == "Clustering" and row.limit for row in bare) else "")
+            + (ONE_SET if any(row.type == "Clustering" and row.n == 1 for row in bare) else "")
             + (older if any(row.type == "Clustering" for row in bare) else "")
         )
     if found.limits:

@@ -11,10 +11,24 @@ DISTRACTORS_PER_QUERY = 10
 """Documents kept a query beside the judged ones (retrieval)."""
 TEXTS_PER_SET = 100
 """Clustering keeps as many sets as can have so many texts each."""
+LEAST_SETS = 2
+"""Clustering keeps so many sets whatever the limit, where there are so many: of one set there is no interval."""
+LEAST_TEXTS = 2
+"""Of each set."""
 TEXTS_PER_LABEL = 5
 """Clustering keeps so many labels that each keeps so many texts."""
 JUDGED_PER_QUERY = 2
 """Judged documents a query that planning expects; the data decide."""
+
+
+def sets_kept(sets: int, limit: int) -> int:
+    """Return how many of a clustering task's sets of texts a limit keeps."""
+    return min(sets, max(LEAST_SETS if limit >= LEAST_TEXTS else 1, limit // TEXTS_PER_SET))
+
+
+def draws_least_sets(kind: str, limit: int | None) -> bool:
+    """Whether a limit is so small that a task of a type keeps `LEAST_SETS` sets of fewer texts each."""
+    return kind == "Clustering" and limit is not None and LEAST_TEXTS <= limit < LEAST_SETS * TEXTS_PER_SET
 
 
 def limited_counts(kind: str, counts: Counts, limit: int) -> Counts:

@@ -5,7 +5,7 @@
 | STS, Summarization | N pairs or documents |
 | PairClassification | N pairs, labels in their proportion |
 | Classification | N test texts and the training texts, classes in their proportion, every class at least once |
-| Clustering | N texts over as many sets as can have 100 each; of many labels so many that each keeps five texts |
+| Clustering | N texts over as many sets as can have 100 each, two at least; labels so few that each keeps five texts |
 | Retrieval | N queries, every document judged for them, and ten further documents a query |
 | Reranking | N queries (MindSmall: impressions) and their candidates |
 

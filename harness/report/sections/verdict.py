@@ -11,6 +11,7 @@ from harness.report.sections.cards import cards
 from harness.report.sections.section import Link, Report
 from harness.report.sections.tasks import AXIS_TITLES
 from harness.summary.views import AxisSummary, Standing, Summary
+from harness.wording import first_few
 
 LINK = Link("verdict", "Verdict")
 MOST_NAMED = 10
@@ -72,10 +73,25 @@ def _verdict(summary: Summary, axis: AxisSummary) -> str:
     if not others:
         return f"{_names([leader, *same])} share their records: one measurement, nothing to compare."
     limited = " That is on a LIMITED sample of each task." if summary.limits else ""
-    return _ahead(axis, [leader, *same], others) + limited
+    return _ahead(axis, [leader, *same], others, why_unsure=_why_unsure(summary, axis)) + limited
 
 
-def _ahead(axis: AxisSummary, first: Sequence[Standing], others: Sequence[Standing]) -> str:
+def _why_unsure(summary: Summary, axis: AxisSummary) -> str:
+    """Return why a mean over the common tasks has no interval: which tasks have none, and what they lack."""
+    reasons: dict[str, str] = {}
+    for task in axis.common:
+        scores = [score for model in axis.models if (score := summary.cells[model, task].score)]
+        bare = next((score for score in scores if score.ci_low is None), None)
+        if bare is not None:
+            one = f"one {bare.items.unit}" if bare.items and bare.n == 1 else "no interval of its own"
+            reasons[task] = bare.items_missing or one
+    if not reasons:
+        return "since the models were not scored on the same items of every task"
+    told = first_few((f"{task} ({why})" for task, why in reasons.items()), most=MOST_NAMED)
+    return f"since {len(reasons)} of them have nothing to resample: {told}"
+
+
+def _ahead(axis: AxisSummary, first: Sequence[Standing], others: Sequence[Standing], *, why_unsure: str) -> str:
     """Return how far the best are ahead: `first` are one model, or several with one record."""
     same = len(first) > 1
     best = _names(first) + (" (the same record)" if same else "")
@@ -85,7 +101,7 @@ def _ahead(axis: AxisSummary, first: Sequence[Standing], others: Sequence[Standi
     if others[0] in unknown:
         return (
             f"{best} {'have' if same else 'has'} the highest mean over {tasks_said}; how sure that is cannot be said, "
-            "since not every task has items to resample."
+            f"{why_unsure}."
         )
     if tied:
         return (

@@ -239,6 +239,16 @@ def test_the_precision_of_the_search_is_in_the_keys_of_ranking_tasks_alone(folde
     assert cell_of(folder, BASES[kind] | {"search_precision": "int8"}).search_precision == "float32"
 
 
+@pytest.mark.parametrize("task", ["MedrxivClusteringS2S", "BIOSSES"])
+@pytest.mark.parametrize(("limit", "counts"), [(None, False), (1, False), (2, True), (199, True), (200, False)])
+def test_only_small_limits_on_clustering_have_other_keys_than_before(folder, monkeypatch, task, limit, counts):
+    """Two sets are kept where one was: those cells are others now; all keys of larger limits and of none stay."""
+    body = {"limit": limit} if limit else {}
+    now = key(folder, MEAN_POOL, task, **body)
+    monkeypatch.setattr("harness.plan.planner.draws_least_sets", lambda *_: False)
+    assert (now != key(folder, MEAN_POOL, task, **body)) == (counts and task != "BIOSSES")
+
+
 def test_settings_of_ability_tasks_leave_the_keys_of_embedding_tasks(folder):
     """How a model is asked GSM8K, and whether its adapter is on there, does not change its vectors."""
     model = MEAN_POOL | {"adapter": "adapter"}

@@ -15,7 +15,7 @@ from harness.backends.mteb.loaded import Bulk, Loaded, listed
 from harness.backends.mteb.pools import embedded_rows, pool_scores, rows_of_draws
 from harness.backends.mteb.seeds import SEED_COLUMNS
 from harness.tasks.custom.assemble import CustomData
-from harness.tasks.limits import TEXTS_PER_LABEL, TEXTS_PER_SET
+from harness.tasks.limits import LEAST_TEXTS, TEXTS_PER_LABEL, sets_kept
 from harness.tasks.types import Role
 
 POOL_LIMITS = ("max_fraction_of_documents_to_embed", "max_document_to_embed")
@@ -89,11 +89,12 @@ def _limited_sets(loaded: Loaded, limit: int, rng: np.random.Generator) -> Any:
     from datasets import Dataset
 
     data, inputs, labels = loaded.rows, loaded.task.input_column_name, loaded.task.label_column_name
-    sets = max(1, min(len(data), limit // TEXTS_PER_SET))
+    sets = sets_kept(len(data), limit)
+    each = max(min(LEAST_TEXTS, limit), limit // sets)
     kept = []
     for index in sorted(draw_rows(rng, len(data), sets)):
         row = data[index]
-        places = _texts_of_some_labels([str(label) for label in row[labels]], limit // sets, rng)
+        places = _texts_of_some_labels([str(label) for label in row[labels]], each, rng)
         kept.append({inputs: [row[inputs][p] for p in places], labels: [row[labels][p] for p in places]})
     return Dataset.from_list(kept)
 

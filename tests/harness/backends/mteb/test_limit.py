@@ -254,16 +254,36 @@ def test_stratified_keeps_every_label_and_rounds_fairly(labels: list[int], limit
 
 
 def test_clustering_sets_keep_texts_enough_for_their_labels() -> None:
-    """With a limit of 50 there is one set of 50 texts: ten labels with five texts each."""
+    """With a limit of 50 there are two sets of 25 texts: five labels with five texts each."""
     task = clustering_sets()
     kept = apply_limit(task, 50, 0)
-    (row,) = task.dataset["test"].to_list()
-    assert Counter(Counter(row["labels"]).values()) == {5: 10}
-    assert len({text.split()[1] for text in row["sentences"]}) == 1
-    places = [int(text.split()[3]) for text in row["sentences"]]
-    assert [f"label {place % 20}" for place in places] == row["labels"]
+    rows = task.dataset["test"].to_list()
+    assert len({row["sentences"][0].split()[1] for row in rows}) == 2
+    for row in rows:
+        assert Counter(Counter(row["labels"]).values()) == {5: 5}
+        assert len({text.split()[1] for text in row["sentences"]}) == 1
+        places = [int(text.split()[3]) for text in row["sentences"]]
+        assert [f"label {place % 20}" for place in places] == row["labels"]
     assert kept["test/default"]["of"] == 5
-    assert kept["test/default"]["kept"] == 1
+    assert kept["test/default"]["kept"] == 2
+
+
+@pytest.mark.parametrize(
+    ("limit", "sizes"), [(1, [2]), (2, [2, 2]), (3, [2, 2]), (20, [10, 10]), (199, [99, 99]), (250, [125, 125])]
+)
+def test_clustering_keeps_two_sets_at_least(limit: int, sizes: list[int]) -> None:
+    """Of one set there is no interval, and one task without takes it from the mean over all."""
+    task = clustering_sets()
+    apply_limit(task, limit, 0)
+    assert [len(row["labels"]) for row in task.dataset["test"]] == sizes
+
+
+def test_data_of_one_set_keep_it() -> None:
+    """With as many texts as the limit says."""
+    task = clustering_sets()
+    task.dataset["test"] = task.dataset["test"].select([0])
+    apply_limit(task, 30, 0)
+    assert [len(row["labels"]) for row in task.dataset["test"]] == [30]
 
 
 def test_clustering_spreads_a_large_limit_over_sets() -> None:
