@@ -11,6 +11,7 @@ from harness.digests import digest
 from harness.sources.places import Gap, Located
 from harness.suite.encoder_kinds import ENTRY_POINT_GROUP, KINDS, has_language_model
 from harness.suite.model_entries import FittedModel, LoadedModel, OtherEncoderSpec, RationaleSpec, Serving
+from harness.suite.size import Size
 from harness.suite.task_entries import AbilitySettings
 
 _NOT_IN_IDENTITY = {
@@ -30,11 +31,13 @@ _NOT_IN_IDENTITY = {
     "seeds",
     "store_dtype",
     "search_precision",
+    "dimensions",
+    "precision",
     "writer",
 }
 """What an entry says that changes no vector, or that stands beside the options: `store_dtype` where it rounds,
-`adapter_scale` where it is not 1, `soft_tokens` where there are some, `writer` where it is another. `serving` says
-whose answers are measured: vectors are the same."""
+`adapter_scale` where it is not 1, `soft_tokens` where there are some, `writer` where it is another, what is cut from
+the vectors where it is not all of them. `serving` says whose answers are measured: vectors are the same."""
 _PER_TASK = {"prompts", "instruction"}
 """They go into the key of each cell."""
 _NO_MATTER_OF_WRITING = ("similarity", "ablation")
@@ -73,6 +76,8 @@ class Candidate:
     """Which of these runs it is; added to the suite's seed."""
     seed_of: str | None = None
     """The model's own name, where it is one of several runs."""
+    size: Size | None = None
+    """Which size of its vectors it is, where its entry names several; None where it names none."""
 
     @property
     def has_language_model(self) -> bool:
@@ -119,14 +124,28 @@ class Candidate:
         own: dict[str, AbilitySettings] = getattr(self.spec, "ability", {})
         return own
 
+    @property
+    def encoder_name(self) -> str:
+        """Whose vectors its own are cut from: all sizes of one run of a model share an encoder."""
+        if self.size is None:
+            return self.name
+        return self.size.of if self.seed_of is None else f"{self.size.of}@seed-{self.seed_index}"
+
+    def whole(self) -> Candidate:
+        """Return the model with its vectors whole: what is loaded, and made once for all sizes."""
+        if self.size is None:
+            return self
+        return replace(self, name=self.encoder_name, size=Size(of=self.size.of))
+
     def identity(self) -> dict[str, Any] | None:
         """Return what changes its vectors, prompts apart (they go into each cell's key); None while unknown."""
         plain = self._identity()
         if plain is None:
             return None
-        rounded = {} if self.spec.store_dtype == "float32" else {"store_dtype": self.spec.store_dtype}
+        rounded: dict[str, Any] = {} if self.spec.store_dtype == "float32" else {"store_dtype": self.spec.store_dtype}
         soft = getattr(self.spec, "soft_tokens", None)
         rounded |= {} if soft is None else {"soft_tokens": soft.sha256}
+        rounded |= {} if self.size is None else self.size.identity()
         return plain | rounded | ({"seed_index": self.seed_index} if self.seed_index else {})
 
     def _identity(self) -> dict[str, Any] | None:
@@ -152,7 +171,7 @@ class Candidate:
 
     def writing_identity(self) -> dict[str, Any] | None:
         """Return what changes the rationales that it writes for others, the seed apart; None while unknown."""
-        identity = self.identity()
+        identity = self.whole().identity()
         if identity is None:
             return None
         options = {name: one for name, one in identity["options"].items() if name not in _NO_MATTER_OF_WRITING}

@@ -7,6 +7,7 @@ A stock model is described by its entry in the suite; a trained one by the direc
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from harness.candidates.adapter_kind import read_adapter_config, why_not_scaled
 from harness.candidates.base import IDENTITY, AdaptersBase, adapters_base, another_base, cannot_be_compared
 from harness.candidates.candidate import Candidate, MissingCandidate
 from harness.candidates.candidate_file import CandidateFile, complaints, read_candidate_file
+from harness.candidates.dimension import remark_of, sizes_problem
 from harness.candidates.untrained import failure_in, gap_of, is_trained
 from harness.candidates.weight_files import broken, on_disk
 from harness.candidates.writers import with_writer
@@ -70,12 +72,23 @@ def identify_all(
     problems: dict[str, None] = {}
     for spec in specs:
         try:
-            found.append(with_writer(named(spec.name), named))
+            found.append(_with_size(with_writer(named(spec.name), named), spec))
         except InputError as error:
             problems |= dict.fromkeys(error.problems)
     if problems:
         raise InputError(list(problems))
     return found
+
+
+def _with_size(found: Candidate | MissingCandidate, spec: ModelSpec) -> Candidate | MissingCandidate:
+    """Return a candidate as the size of its vectors that the entry is; raises InputError where there is no such."""
+    if spec.size is None or isinstance(found, MissingCandidate):
+        return found
+    remark = remark_of(found, spec.size)
+    sized = replace(found, size=spec.size, note="; ".join(one for one in (found.note, remark) if one) or None)
+    if why := sizes_problem(sized):
+        raise InputError([why])
+    return sized
 
 
 def identify(spec: ModelSpec, sources: Sources, *, beside: Sequence[ModelSpec] = ()) -> Candidate | MissingCandidate:

@@ -25,6 +25,8 @@ OF_NO_RATIONALE: dict[str, Any] = {
     "seeds": None,
     "store_dtype": "float32",
     "search_precision": "float32",
+    "dimensions": [],
+    "precision": [],
 }
 """What of a reader's entry is not its base's as a writer: the base of all readers is one writer with one pool."""
 

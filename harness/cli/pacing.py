@@ -60,6 +60,9 @@ def paces_of(plan: Plan, pacing: Pacing) -> dict[str, Pace | None]:
         elif not isinstance(candidate, Candidate):
             paces[candidate.name] = None
         else:
+            if candidate.encoder_name in paces:  # another size of its vectors
+                paces[candidate.name] = paces[candidate.encoder_name]
+                continue
             known = None if pacing.calibrate else calibration.known_pace(candidate)
             paces[candidate.name] = known or (calibration.measure(candidate) if pacing.calibrate else None)
     return paces

@@ -26,13 +26,14 @@ from harness.cli.options import (
 )
 from harness.cli.pacing import Pacing, paces_of
 from harness.cli.plan_cost import print_cost, print_spread
-from harness.cost.estimate import CellCost, cost_of, writes_of
+from harness.cost.estimate import CellCost, cost_of, shared, writes_of
 from harness.cost.totals import spreads, totals
 from harness.evaluation.chatter import quiet
 from harness.evaluation.permission import withheld
 from harness.plan.cells import Cell, Plan
 from harness.plan.pieces import cuttings_of
 from harness.results.damage import read
+from harness.results.outcome import needs_work
 from harness.results.store import Store
 from harness.suite.load import LoadedSuite
 from harness.wording import first_few
@@ -102,6 +103,7 @@ def show(
         cost_of(cell, paces.get(cell.model), writes=writes[cell.model], cutting=cuttings[cell.model])
         for cell in plan.cells
     ]
+    costs = shared(list(zip(plan.cells, costs, strict=True)), to_run=lambda cell: needs_work(cell, store))
     rows = [plan_row(cell, store, cost) for cell, cost in zip(plan.cells, costs, strict=True)]
     to_run = [(cell, cost) for cell, cost, row in zip(plan.cells, costs, rows, strict=True)
               if row["status"] in ("to run", "error", "missing")]  # fmt: skip

@@ -160,7 +160,7 @@ def _texts(file: str, column: str, count: int) -> list[str]:
 
 
 def _path(candidate: Candidate) -> Path | None:
-    fingerprint = candidate.fingerprint()
+    fingerprint = candidate.whole().fingerprint()  # all sizes of its vectors are made at one pace
     if fingerprint is None:
         return None
     machine = f"{FORMAT} {platform.node()} {platform.machine()} {os.cpu_count()} {candidate.spec.device}"

@@ -9,8 +9,8 @@ promise.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.candidates.candidate import Candidate
@@ -24,6 +24,13 @@ from harness.tasks.catalogue import Counts
 
 CELL_SECONDS = 1.5
 """Loading a small dataset, scoring and storing; what a cell costs beside the model."""
+_NOTHING_MADE: dict[str, Any] = {
+    "tokens_in": 0,
+    "tokens_to_generate": 0,
+    "tokens_to_generate_at_most": 0,
+    "vector_bytes": 0,
+    "shards": 0,
+}
 PART_SECONDS = 0.3
 """Opening the data of one more part of an ability task."""
 
@@ -86,6 +93,29 @@ def cost_of(cell: Cell, pace: Pace | None, *, writes: int | None = 0, cutting: C
         shards=text_shards(cell.task, cutting, writes),
         **_written(pace, unique, tokens, writes),
     )
+
+
+def shared(costs: Sequence[tuple[Cell, CellCost]], *, to_run: Callable[[Cell], bool]) -> list[CellCost]:
+    """Return the costs with the vectors of all sizes of a model counted once: at the first of its cells to run.
+
+    Args:
+        costs: of all cells, in the order of the plan.
+        to_run: whether a cell has no score yet.
+    """
+    paid: set[tuple[str, str]] = set()
+    found = []
+    for cell, cost in costs:
+        place = cell.encoder, cell.task.label
+        is_made = place in paid and cost.tokens_in is not None
+        if cell.size is not None and to_run(cell):
+            paid.add(place)
+        found.append(_of_a_size(cell, cost) if is_made else cost)
+    return found
+
+
+def _of_a_size(cell: Cell, cost: CellCost) -> CellCost:
+    seconds = None if cost.seconds is None else CELL_SECONDS
+    return replace(cost, **_NOTHING_MADE, seconds=seconds, note=f"cut from the vectors of {cell.encoder}")
 
 
 def _items(cell: Cell) -> int | None:

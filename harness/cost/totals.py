@@ -54,7 +54,7 @@ def totals(costs: Sequence[tuple[Cell, CellCost]], paces: Mapping[str, Pace | No
     timed = [cost.seconds for _, cost in known if cost.seconds is not None]
     seconds = None
     if timed:
-        models = {cell.model for cell, _ in known}
+        models = {cell.encoder for cell, _ in known}
         loads = sum(pace.load_seconds for name, pace in paces.items() if pace and name in models)
         seconds = sum(timed) + loads + RUN_SECONDS
 
@@ -87,7 +87,7 @@ def works_of(costs: Sequence[tuple[Cell, CellCost]]) -> list[Work]:
     """Return the cells to run whose time is known, as what can be spread over devices."""
     timed = [(cell, cost, cost.seconds) for cell, cost in costs if cost.seconds is not None]
     return [
-        _cut_work(cell, seconds, cost) if cost.shards else Work(cell=str(cell), model=cell.model, seconds=seconds)
+        _cut_work(cell, seconds, cost) if cost.shards else Work(cell=str(cell), model=cell.encoder, seconds=seconds)
         for cell, cost, seconds in timed
     ]
 
@@ -100,7 +100,7 @@ def _cut_work(cell: Cell, seconds: float, cost: CellCost) -> Work:
     reading = CELL_SECONDS + TEXT_SECONDS * (cost.texts or 0)
     return Work(
         cell=str(cell),
-        model=cell.model,
+        model=cell.encoder,
         seconds=encoding * (1 - drawn),
         shards=cost.shards or 0,
         open_seconds=reading,

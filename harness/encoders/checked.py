@@ -14,6 +14,7 @@ import numpy as np
 
 from harness.encoders.base import CausalLM, DetailedEncoder, Encoder, FittedEncoder, RoleEncoder, Vectors
 from harness.encoders.kept import KeepingEncoder, KeptVectors, text_key
+from harness.encoders.once import Asked, MadeOnce
 from harness.errors import EncoderOutputError
 from harness.suite.fields import Similarity
 from harness.suite.model_entries import StoreDtype
@@ -32,6 +33,8 @@ class CheckedEncoder:
         self.store_dtype = store_dtype
         self.kept: KeptVectors | None = None
         """Where vectors are looked up before any is made; None: all are made."""
+        self.once: MadeOnce | None = None
+        """Where calls are kept for the other sizes of the vectors; None: the model has one size."""
         self.progress: Progress = _ignore
         """Called with the number of texts finished."""
         self._dimension: int | None = None
@@ -133,19 +136,32 @@ class CheckedEncoder:
 
     def _found_or_made(self, texts: list[str], role: Role | None, prompt: str | None) -> Vectors:
         """Return the vectors of distinct texts, those that are kept from there."""
-        if self.kept is None or isinstance(self.inner, KeepingEncoder):  # which looks its own up
+        if isinstance(self.inner, KeepingEncoder):  # which looks its own up
             return self.inner.encode(texts, role=role, prompt=prompt)
+        if self.kept is None:
+            return self._made(texts, role, prompt)
         there, missing = self.kept.vectors([text_key(text, role, prompt) for text in texts])
         if len(missing) == len(texts):
-            return self.inner.encode(texts, role=role, prompt=prompt)
+            return self._made(texts, role, prompt)
         if not len(missing):
             return there
-        made = self.inner.encode([texts[place] for place in missing], role=role, prompt=prompt)
+        made = self._made([texts[place] for place in missing], role, prompt)
         self._check(made, [texts[place] for place in missing])
         vectors = np.empty((len(texts), made.shape[1]), dtype=np.float32)
         vectors[missing] = made
         vectors[np.setdiff1d(np.arange(len(texts)), missing)] = there
         return vectors
+
+    def _made(self, texts: list[str], role: Role | None, prompt: str | None) -> Vectors:
+        """Return the vectors of texts that are in no shard: of a model with several sizes, made by the first."""
+        if self.once is None or isinstance(self.inner, FittedEncoder):  # whose vectors hang on what it was fitted on
+            return self.inner.encode(texts, role=role, prompt=prompt)
+        return self.once.encode(self.inner, texts, asked=Asked(role=role, prompt=prompt, check=self._check_kept))
+
+    def _check_kept(self, vectors: Vectors, texts: list[str]) -> None:
+        self._check(vectors, texts)
+        if self.store_dtype != "float32":
+            self._rounded(vectors, texts)
 
     def _rounded(self, vectors: Vectors, texts: list[str]) -> Vectors:
         """Return vectors as they are kept; a warm run and a cold one use the same."""

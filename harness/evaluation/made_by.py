@@ -12,10 +12,13 @@ LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "sentence-transforme
 
 
 def maker_of(candidate: Candidate, seed: int) -> dict[str, Any]:
-    """Return all of a candidate that can change a vector, prompts apart: `seed` where it draws random numbers."""
+    """Return all of a candidate that can change a whole vector, prompts apart: `seed` where it draws random numbers.
+
+    All sizes of its vectors have one maker: they are cut from what is made once.
+    """
     installed = versions()
     return {
-        "identity": candidate.identity(),
+        "identity": candidate.whole().identity(),
         "seed": seed + candidate.seed_index if candidate.draws_random_numbers else None,
         "versions": {name: installed.get(name, "absent") for name in LIBRARIES},
     }

@@ -88,13 +88,13 @@ class Schedule:
         free = [one for one in self._cells.values() if one.waiting]
         if not free:
             return None
-        own = [one for one in free if one.cell.model == model]
+        own = [one for one in free if one.cell.encoder == model]
         if not own:  # a model that few are at, so that each is loaded by few
-            fewest = min(self._at[one.cell.model] for one in free)
-            own = [one for one in free if self._at[one.cell.model] == fewest]
+            fewest = min(self._at[one.cell.encoder] for one in free)
+            own = [one for one in free if self._at[one.cell.encoder] == fewest]
         chosen = max(own, key=lambda one: one.work)  # of equals the first
         chosen.running += 1
-        self._at[chosen.cell.model] += 1
+        self._at[chosen.cell.encoder] += 1
         return chosen.waiting.popleft()
 
     def release(self) -> None:
@@ -138,7 +138,7 @@ class Schedule:
     def _back(self, unit: Unit) -> _Progress:
         one = self._cells[str(unit.cell)]
         one.running -= 1
-        self._at[unit.cell.model] -= 1
+        self._at[unit.cell.encoder] -= 1
         return one
 
     def _opened(self, one: _Progress, shards: tuple[Shard, ...]) -> None:

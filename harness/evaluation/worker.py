@@ -53,7 +53,7 @@ class Worker:
     @property
     def model(self) -> str | None:
         """Whose encoder is loaded."""
-        return self._candidate.name if self._candidate and self._encoder else None
+        return self._candidate.encoder_name if self._candidate and self._encoder else None
 
     def do(self, unit: Unit) -> Done:
         """Do a unit; what it makes is on disk when this returns.
@@ -95,7 +95,7 @@ class Worker:
         cell, (shard,) = unit.cell, unit.shards
         encoder = self._encoder_of(cell, candidate)
         job, sharding = self._job(cell, candidate), sharding_of(cell.task.engine)
-        with self.store.claim(f"{cell.key}.{unit.number}") as claimed:
+        with self.store.claim(f"{cell.made_as}.{unit.number}") as claimed:
             if not claimed:
                 return Done(unit=unit, state="held")
             if sharding.is_made(job, shard, encoder):  # under its lock: another run may just have made it
@@ -109,7 +109,7 @@ class Worker:
     def _score_cell(self, unit: Unit, candidate: Candidate) -> Done:
         """Score a cell, whole or from its shards, unless another process does or has done so."""
         cell = unit.cell
-        with self.store.claim(str(cell.key)) as claimed:
+        with self.store.claim(cell.made_as) as claimed:
             if not claimed:
                 return Done(unit=unit, state="held")
             if is_finished(cell, self.store):
@@ -153,14 +153,14 @@ class Worker:
 
     def _encoder_of(self, cell: Cell, candidate: Candidate) -> CheckedEncoder:
         """Return the candidate's encoder, loaded at the first need; that of another candidate is let go."""
-        if self._encoder is None or self._candidate is None or self._candidate.name != candidate.name:
+        if self._encoder is None or self._candidate is None or self._candidate.encoder_name != candidate.encoder_name:
             self._encoder = self._opened = None
             self._candidate = candidate
             started = time.perf_counter()
             self.reporter.report(Phase(cell=cell, name="loading"))
             seed = self.plan.suite.seed + candidate.seed_index
             with unchanged(candidate.weights, "models"), unchanged(candidate.adapter, "models"):
-                self._encoder = loading.load(candidate, seed=seed, use_cache=self.use_cache)
+                self._encoder = loading.load(candidate.whole(), seed=seed, use_cache=self.use_cache)
             self._load_seconds = time.perf_counter() - started
         return self._encoder
 

@@ -11,6 +11,7 @@ from harness.plan.asked import AskedWith, ReadWith
 from harness.sources.places import Gap, Located
 from harness.suite.fields import SearchPrecision
 from harness.suite.schema import Suite
+from harness.suite.size import Size
 from harness.suite.task_entries import AbilityRef, CustomRef, FileRef
 from harness.tasks.catalogue import Counts, TaskInfo
 from harness.tasks.limits import limited_counts
@@ -111,6 +112,22 @@ class Cell:
     """Dataset -> commit or digest."""
     search_precision: SearchPrecision = "float32"
     """As what vectors are compared, where its task ranks documents."""
+    size: Size | None = None
+    """Which of the sizes of its model's vectors, on the embedding axis; None where the model has one alone."""
+    encoder_name: str | None = None
+    """Whose vectors it is scored on; None: its own model's."""
+    whole_key: str | None = None
+    """Key of the cell of the whole vectors, which are made once for all sizes; None: its own key."""
+
+    @property
+    def encoder(self) -> str:
+        """The model that has to be loaded for it."""
+        return self.encoder_name or self.model
+
+    @property
+    def made_as(self) -> str:
+        """What is locked and dealt out together: the key of the cell whose vectors it is scored on."""
+        return str(self.whole_key or self.key)
 
     def __str__(self) -> str:
         return f"{self.model}/{self.task.label}"

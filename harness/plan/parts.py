@@ -51,22 +51,23 @@ def share_of(plan: Plan, number: int, parts: int) -> Share:
     """Return what part `number` of `parts` (from 1) makes: of every machine's list the same cells and shards.
 
     Cells that are run as one piece are dealt out longest first, each to the part with the least work so far. The
-    shards of a cell are dealt out one by one, beginning at a part that hangs on its key.
+    shards of a cell are dealt out one by one, beginning at a part that hangs on its key. All sizes of a model's vectors
+    go to the part that makes them.
     """
     candidates = {one.name: one for one in plan.candidates if isinstance(one, Candidate)}
     opens = opening(plan)
     whole = [
-        (work_of(cell, candidates[cell.model]), str(cell.key))
+        (work_of(cell, candidates[cell.model]), cell.made_as)
         for cell in plan.cells
         if cell.key is not None and cell.model in candidates and not opens(cell)
     ]
     dealt = _dealt(sorted(set(whole), reverse=True), parts)
 
     def is_ours(cell: Cell, shard: int | None) -> bool:
-        first = int(str(cell.key)[:8], 16)
+        first = int(cell.made_as[:8], 16)
         if shard is not None:
             return (first + shard) % parts == number - 1
-        return dealt.get(str(cell.key), first % parts) == number - 1
+        return dealt.get(cell.made_as, first % parts) == number - 1
 
     return is_ours
 

@@ -103,13 +103,23 @@ def _cell(
     prompts = _prompts(candidate, task)
     places = {info.name: datasets.get(dataset_name(info)) for info in task.parts}
     dataset = {name: place.identity if place else None for name, place in places.items()}
+    size = candidate.size if task.axis == "embedding" else None
+    made_by = candidate.encoder_name if candidate.size else None
     if gap is not None:
-        lacking = f"{gap.what}: {gap.why}"
-        return Cell(model=candidate.name, task=task, state="missing", key=None, reason=lacking, prompts=prompts)
+        return Cell(
+            model=candidate.name,
+            task=task,
+            state="missing",
+            key=None,
+            reason=f"{gap.what}: {gap.why}",
+            prompts=prompts,
+            size=size,
+            encoder_name=made_by,
+        )
     identity = candidate.language_model_identity() if task.axis == "ability" else candidate.identity()
     drawn = task.draws_random_numbers or (task.axis == "embedding" and candidate.draws_random_numbers)
     seed = seed if drawn else 0  # a seed that nothing draws from makes no other cell
-    precision = candidate.spec.search_precision if ranks_documents(task.type) else "float32"
+    precision = _searched_as(candidate) if ranks_documents(task.type) else "float32"
     made = _key_parts(identity, task, prompts=prompts, dataset=dataset, seed=seed, precision=precision)
     key = key_of(made) if made else None
     unknown = None if key else "a revision or a wheel's sha256 is not known before the network was asked"
@@ -122,7 +132,23 @@ def _cell(
         prompts=prompts,
         dataset=dataset,
         search_precision=precision,
+        size=size,
+        encoder_name=made_by,
+        whole_key=_whole_key(made, candidate, task) if made and size else None,
     )
+
+
+def _whole_key(made: KeyParts, candidate: Candidate, task: PlannedTask) -> str:
+    """Return the key of the cell of a model's whole vectors."""
+    return key_of(replace(made, candidate=candidate.whole().identity() or {}, settings=task.plain_settings()))
+
+
+def _searched_as(candidate: Candidate) -> SearchPrecision:
+    """Return as what a candidate's vectors are compared where documents are ranked."""
+    if candidate.size is None:
+        return candidate.spec.search_precision
+    precision = candidate.size.precision
+    return "float32" if precision == "float16" else precision  # half floats are compared as floats
 
 
 def _as_asked(task: PlannedTask, candidate: Candidate) -> PlannedTask:

@@ -61,3 +61,8 @@ def _holds_truth(value: Any) -> bool:
 def listed(value: Any) -> Any:
     """Return a text as a list of one: where a suite may say one or several."""
     return [value] if isinstance(value, str) else value
+
+
+def one_or_more(value: Any) -> Any:
+    """Return a text or a number as a list of one: where a suite may say one or several."""
+    return [value] if isinstance(value, str | int) and not isinstance(value, bool) else value

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Discriminator, Field, SerializerFunctionWrapHandler, Tag, model_serializer
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    Tag,
+    model_serializer,
+)
 
-from harness.suite.fields import Attention, Dtype, Name, SearchPrecision, Sha256, Similarity, Strict
+from harness.suite.fields import Attention, Dtype, Name, SearchPrecision, Sha256, Similarity, Strict, one_or_more
+from harness.suite.size import Precision, Size
 from harness.suite.task_entries import AbilitySettings
 
 Forward = Literal["shared-prefix", "plain"]
@@ -19,6 +29,8 @@ Serving = Literal["merged", "switched"]
 are the base's own, and its embeddings cost a pass of their own."""
 AdapterScale = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 """Of a LoRA's change of the weights, W + scale x BA. 0 is the base itself, which has a name and a key already."""
+Dimension = Annotated[int, Field(gt=0)]
+"""So many of a vector's first."""
 Ablation = Literal["none", "text-only", "rationale-only", "shuffled-rationale"]
 
 
@@ -37,8 +49,26 @@ class EncoderOptions(Strict):
     """How vectors are kept; float16 takes half the room, and every task then uses the rounded ones: part of the key."""
     search_precision: SearchPrecision = "float32"
     """As what vectors are compared where documents are ranked; part of the key of those tasks, where not float32."""
+    dimensions: Annotated[
+        list[Dimension], BeforeValidator(one_or_more, json_schema_input_type=Dimension | list[Dimension])
+    ] = []
+    """Scores the first so many dimensions too, each a model of its own (`mini@256`), all from one encode."""
+    precision: Annotated[
+        list[Precision], BeforeValidator(one_or_more, json_schema_input_type=Precision | list[Precision])
+    ] = []
+    """Scores vectors rounded to these too, for all tasks, each a model of its own (`mini@int8`, `mini@256-int8`)."""
     seeds: Annotated[int, Field(ge=2)] | None = None
     """Runs a model that draws random numbers so many times; reports show the mean and the spread between them."""
+    _size: Size | None = PrivateAttr(None)
+
+    @property
+    def size(self) -> Size | None:
+        """Which of the entry's sizes this is; None where the entry names none."""
+        return self._size
+
+    def take_size(self, size: Size) -> None:
+        """Be this size of the entry."""
+        self._size = size
 
 
 class LoadedModel(EncoderOptions):

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 
 from harness.shards.cut import MAX_QUESTIONS, MAX_TEXTS
 from harness.suite.fields import Name, Points, Strict, listed
 from harness.suite.model_entries import ModelSpec
+from harness.suite.sizes import sized
 from harness.suite.task_entries import Tasks
 
 
@@ -97,6 +98,12 @@ class Suite(Strict):
     """What `harness gate` holds the results against."""
     retention: Retention = Retention()
     shards: Shards = Shards()
+
+    @field_validator("models", mode="after")
+    @classmethod
+    def _every_size(cls, models: list[ModelSpec]) -> list[ModelSpec]:
+        """Put an entry for each size in the place of one that names sizes."""
+        return sized(models)
 
     def baseline_name(self) -> str | None:
         """Return the baseline's name: the one named, else the first model, else None."""

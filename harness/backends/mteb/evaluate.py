@@ -7,6 +7,8 @@ retrieval metrics to five decimals.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,7 @@ from harness.backends.mteb.model import MtebModel
 from harness.backends.mteb.prepared import names_of, prepared
 from harness.backends.mteb.texts import texts_of
 from harness.encoders.checked import CheckedEncoder
+from harness.encoders.once import MadeOnce
 from harness.plan.cells import PlannedTask
 from harness.results.records import Metric
 from harness.statistics.conventions import POINTS
@@ -68,9 +71,30 @@ def evaluate(job: Job, encoder: CheckedEncoder) -> Outcome:
     """
     task = job.cell.task
     model = MtebModel(job, encoder)
-    parts = [_evaluate_part(name, job, encoder, model) for name in names_of(job)]
+    with _made_once(job, encoder) as once:
+        parts = [_evaluate_part(name, job, encoder, model) for name in names_of(job)]
     _write_native(job, parts)
-    return _outcome(task, parts, model)
+    found = _outcome(task, parts, model)
+    return found if job.cell.size is None else replace(found, facts=found.facts | {"size": _said_of_size(job, once)})
+
+
+@contextmanager
+def _made_once(job: Job, encoder: CheckedEncoder) -> Iterator[MadeOnce | None]:
+    """Have vectors kept for the other sizes of the model, where it has some and there is a place for them."""
+    if job.cell.size is not None and job.files is not None:
+        encoder.once = MadeOnce(files=job.files, maker=job.maker, store_dtype=encoder.store_dtype)
+    try:
+        yield encoder.once
+    finally:
+        encoder.once = None
+
+
+def _said_of_size(job: Job, once: MadeOnce | None) -> dict[str, Any]:
+    """Return what provenance says of a size: what was cut, from whose vectors, and how many calls made them."""
+    size = job.cell.size
+    assert size is not None  # noqa: S101 - asked by `evaluate`
+    said = {"of": size.of, "dimension": size.dimension, "precision": size.precision}
+    return said | ({"calls": once.facts()} if once else {})
 
 
 def _evaluate_part(name: str, job: Job, encoder: CheckedEncoder, model: MtebModel) -> _Part:

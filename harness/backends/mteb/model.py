@@ -7,6 +7,7 @@ from typing import Any
 from harness.backends.interface import Job
 from harness.encoders.base import Vectors
 from harness.encoders.checked import CheckedEncoder
+from harness.encoders.sized import cut, quantised
 from harness.suite.fields import Similarity
 from harness.tasks.catalogue import catalogue
 from harness.tasks.prompts import roles_of, selector
@@ -54,14 +55,19 @@ class MtebModel:
             prompt_type: mteb's query or document; None where the task has no roles.
 
         Returns:
-            (n, d) float32.
+            (n, d) float32; of a size in int8 or bits, those numbers.
         """
         texts = list(inputs.dataset["text"])  # not batch by batch: lengths are sorted over all of them
-        return self.vectors(texts, task_metadata.name, prompt_type.value if prompt_type else None)
+        vectors = self.vectors(texts, task_metadata.name, prompt_type.value if prompt_type else None)
+        return vectors if self._cell.size is None else quantised(vectors, self._cell.size)
 
     def vectors(self, texts: list[str], task_name: str, role: Role | None) -> Vectors:
-        """Return (n, d) float32: `texts` encoded with the prompt that texts of `role` have in a task (or a part)."""
-        return self._encoder.encode(texts, role=role, prompt=self.prompt(task_name, role))
+        """Return (n, d) float32: `texts` encoded with the prompt that texts of `role` have in a task (or a part).
+
+        They are cut to the cell's size, and not yet int8 or bits: so the search wants them.
+        """
+        whole = self._encoder.encode(texts, role=role, prompt=self.prompt(task_name, role))
+        return whole if self._cell.size is None else cut(whole, self._cell.size, self._encoder.similarity)
 
     @property
     def similarity_name(self) -> Similarity:

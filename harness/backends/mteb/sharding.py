@@ -7,7 +7,6 @@ clustering) is a few thousand texts, and is encoded when the cell is scored.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from array import array
 from collections.abc import Iterator, Sequence
@@ -28,11 +27,11 @@ from harness.encoders.kept import KeepingEncoder, KeptEntries, KeptVectors, Reco
 from harness.errors import EncoderOutputError, HarnessError
 from harness.shards.cut import Shard, cut_texts, weight_of
 from harness.shards.files import ShardFiles
+from harness.shards.ids import DIGEST_BYTES, digest_of, ids_of
 from harness.shards.index import as_keys
 from harness.shards.used import ShardsUsed
 from harness.tasks.types import EMBEDDING_TYPES
 
-DIGEST_BYTES = 16
 COUNTED = ("tokens", "truncated_texts", "empty_texts", "out_of_memory", "encode_seconds")
 """Counters of a shard that are those of each cell it is used in."""
 
@@ -79,7 +78,7 @@ def make(job: Job, loaded: dict[str, Any], shard: Shard, encoder: CheckedEncoder
     of = Loaded(task=loaded[shard.part], split=shard.split, subset=shard.subset)
     began = time.perf_counter()
     texts = list(bulk(of, _role(shard))(shard.start, shard.stop))
-    if _ids([_digest(text) for text in texts]) != shard.ids:
+    if ids_of([digest_of(text) for text in texts]) != shard.ids:
         raise HarnessError(
             f"shard {shard.name}: the texts on this machine are not those that it was cut from (sha256 {shard.ids}): "
             "the data differ from one machine to the other; `harness fetch` gets the same for all"
@@ -125,7 +124,7 @@ def _cut(job: Job, of: Loaded, role: Any) -> list[Shard]:
     weights, digests = array("d"), bytearray()  # of millions of texts
     for text in file_of(of.task.metadata.type).bulk(of, role)(0, None):
         weights.append(weight_of(len(text), job.writes))
-        digests += _digest(text)
+        digests += digest_of(text)
     draws = np.frombuffer(bytes(digests), dtype=">u8")[:: DIGEST_BYTES // 8]
     return [
         Shard(
@@ -135,19 +134,11 @@ def _cut(job: Job, of: Loaded, role: Any) -> list[Shard]:
             role=role,
             start=start,
             stop=stop,
-            ids=_ids([bytes(digests[start * DIGEST_BYTES : stop * DIGEST_BYTES])]),
+            ids=ids_of([bytes(digests[start * DIGEST_BYTES : stop * DIGEST_BYTES])]),
             weight=float(sum(weights[start:stop])),
         )
         for start, stop in cut_texts(weights, draws, max_texts=job.max_texts)
     ]
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()
-
-
-def _ids(digests: Sequence[bytes]) -> str:
-    return hashlib.sha256(b"".join(digests)).hexdigest()
 
 
 def _encoded(

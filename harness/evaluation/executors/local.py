@@ -199,7 +199,7 @@ class Crew:
             unit = self.dispatch.schedule.take(hand.model)
             if unit is None:
                 continue
-            hand.unit, hand.since, hand.model = unit, time.monotonic(), unit.cell.model
+            hand.unit, hand.since, hand.model = unit, time.monotonic(), unit.cell.encoder
             with suppress(BrokenPipeError, ConnectionResetError):  # its end is seen when it is listened to
                 hand.pipe.send(unit)
 

@@ -212,7 +212,7 @@ class Crew:
             unit = self.dispatch.schedule.take(hand.model)
             if unit is None:
                 continue
-            hand.unit, hand.since, hand.model = unit, time.monotonic(), unit.cell.model
+            hand.unit, hand.since, hand.model = unit, time.monotonic(), unit.cell.encoder
             hand.call = hand.actor.do.remote(unit)
 
     def _listen(self) -> None:

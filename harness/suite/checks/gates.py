@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from harness.suite.checks.sizes import names_of
 from harness.suite.problems import Problem, problem
 from harness.suite.task_entries import ability_kind
 from harness.tasks.catalogue import DEFAULT_BENCHMARK, catalogue
@@ -25,8 +26,7 @@ def check_gates(tree: Node) -> Iterator[Problem]:
     gates = tree.get("gates")
     if gates is None:
         return
-    models = tree.get("models")
-    names = [name.plain() for model in (models.items() if models else []) if (name := model.get("name"))]
+    names: list[object] = list(names_of(tree.get("models")))
     tasks = _tasks(tree)
     seen: dict[str, Node] = {}
     for gate in gates.items():

@@ -1,9 +1,10 @@
-"""Models: names, encoder kinds, seeds and prompts; and the baseline among them."""
+"""Models: names, sizes, encoder kinds, seeds and prompts; and the baseline among them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.suite.checks.sizes import check_sizes, names_of
 from harness.suite.checks.wheels import check_wheel
 from harness.suite.checks.writers import writing
 from harness.suite.encoder_kinds import KINDS, known_encoders
@@ -31,10 +32,12 @@ def check_models(tree: Node) -> Iterator[Problem]:
         yield from check_wheel(model)
         yield from _check_seeds(model, writing(model, models))
         yield from _check_prompts(model)
+    yield from check_sizes(models)
+    names = names_of(models)
     baseline = tree.get("baseline")
-    if baseline and isinstance(baseline.value, str) and baseline.value not in seen:
-        near = did_you_mean(baseline.value, seen)
-        yield problem(baseline, f"baseline {baseline.value!r} is no model here; models: {listing(seen)}{near}")
+    if baseline and isinstance(baseline.value, str) and baseline.value not in names:
+        near = did_you_mean(baseline.value, names)
+        yield problem(baseline, f"baseline {baseline.value!r} is no model here; models: {listing(names)}{near}")
 
 
 def _check_encoder(model: Node) -> Iterator[Problem]:
