@@ -16,6 +16,8 @@ from harness.wording import duration
 
 LONG_RUN_SECONDS = 3600
 """From here on, cheaper suites are named."""
+SHORTEST_SAID = 60
+"""Seconds of scoring from which on they are told apart."""
 MILLION = 1e6
 GIGABYTE = 1e9
 FLOOR_SHARE = 0.5
@@ -46,6 +48,9 @@ def print_cost(
     if summed.seconds is not None:
         without = f", {summed.untimed} cell(s) without a pace not in it" if summed.untimed else ""
         print(f"  time: about {duration(summed.seconds)}{without}")
+    if summed.scoring_seconds >= SHORTEST_SAID:
+        of_it = "of it " if summed.seconds is not None else "besides, "
+        print(f"  {of_it}classifiers and k-means, on one core: about {duration(summed.scoring_seconds)}")
     if len(plan.tasks) > 1:
         ranked, unit = most_expensive(to_run)
         dear = ", ".join(

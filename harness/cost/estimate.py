@@ -4,7 +4,7 @@ A text to embed costs a fixed share and a share a token: seconds = texts x a + t
 writing. A prompt of the ability axis costs its computed tokens, an answer its steps: seconds = batches x longest answer
 x (c + rows x d). All are measured by `calibrate.py`, or stated. Embedding tokens are estimated from characters, so the
 sum is an estimate: within a factor of 1.5 on the machine it was measured on (`benchmarks/plan_against_run.py`), not a
-promise.
+promise. Classifiers and k-means, in which no model is, are added by `harness.plan.scoring`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from harness.cost.pace import MEAN_CHARACTERS_PER_TOKEN, LanguagePace, Pace
 from harness.cost.work import AbilityWork, Habits, batches_of, total
 from harness.plan.cells import Cell, Plan, PlannedTask
 from harness.plan.pieces import USUAL, Cutting, question_shards, text_shards
+from harness.plan.scoring import scoring_seconds
 from harness.suite.model_entries import CandidateSpec, RationaleSpec
 from harness.tasks.catalogue import Counts
 
@@ -54,6 +55,8 @@ class CellCost:
     tokens_to_generate_at_most: int | None = None
     """Where every rationale and answer runs into its limit."""
     seconds: float | None = None
+    scoring_seconds: float = 0.0
+    """What of these no model is in: classifiers and k-means, on the processor."""
     vector_bytes: int | None = None
     """Vectors of the unique texts, as they are stored; 0 for ability cells."""
     shards: int | None = None
@@ -84,6 +87,10 @@ def cost_of(cell: Cell, pace: Pace | None, *, writes: int | None = 0, cutting: C
     if pace and pace.max_text_tokens:
         per_text = min(per_text, pace.max_text_tokens)
     tokens = round(unique * per_text)
+    scoring = scoring_seconds(cell.task, pace.dimension if pace else None)
+    written = _written(pace, unique, tokens, writes)
+    if written.get("seconds") is not None:
+        written["seconds"] += scoring
     return CellCost(
         items=counts.items,
         texts=counts.encoded,
@@ -91,7 +98,8 @@ def cost_of(cell: Cell, pace: Pace | None, *, writes: int | None = 0, cutting: C
         tokens_in=tokens,
         vector_bytes=unique * pace.dimension * cutting.number_bytes if pace and pace.dimension else None,
         shards=text_shards(cell.task, cutting, writes),
-        **_written(pace, unique, tokens, writes),
+        scoring_seconds=scoring,
+        **written,
     )
 
 

@@ -40,6 +40,8 @@ class Totals:
     unknown."""
     seconds: float | None
     """None where no cell to run has a pace."""
+    scoring_seconds: float
+    """Of classifiers and k-means, which no device makes shorter; in `seconds`."""
     uncut_unknown: int
     """Cells to run of which it is not known whether they are cut: not in the four above."""
     unknown: int
@@ -77,6 +79,7 @@ def totals(costs: Sequence[tuple[Cell, CellCost]], paces: Mapping[str, Pace | No
         cells_cut=len(cut),
         shard_bytes=None if None in stored else sum(one or 0 for one in stored),
         seconds=seconds,
+        scoring_seconds=sum(cost.scoring_seconds for _, cost in known),
         uncut_unknown=len(costs) - at_once - len(cut),
         unknown=len(costs) - len(known),
         untimed=len(known) - len(timed),
@@ -96,7 +99,7 @@ def _cut_work(cell: Cell, seconds: float, cost: CellCost) -> Work:
     """Return a cell that is cut: its data are read to open and to close it; training texts are drawn at its end."""
     counts = cell.task.counts()
     drawn = counts.training_texts / (counts.unique_texts + counts.training_texts) if counts else 0.0
-    encoding = seconds - CELL_SECONDS
+    encoding = seconds - CELL_SECONDS - cost.scoring_seconds
     reading = CELL_SECONDS + TEXT_SECONDS * (cost.texts or 0)
     return Work(
         cell=str(cell),
@@ -104,7 +107,7 @@ def _cut_work(cell: Cell, seconds: float, cost: CellCost) -> Work:
         seconds=encoding * (1 - drawn),
         shards=cost.shards or 0,
         open_seconds=reading,
-        close_seconds=reading + encoding * drawn,
+        close_seconds=reading + encoding * drawn + cost.scoring_seconds,
     )
 
 

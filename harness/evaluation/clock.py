@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from harness.evaluation.events import Event, Finished, Progress, RunBegins, ShardMade, Started
 from harness.plan.cells import Cell
+from harness.plan.scoring import scoring_seconds
 from harness.results.records import Failure
 from harness.wording import duration
 
@@ -20,7 +21,8 @@ class Clock:
 
     A cell weighs its expected characters, since a long text costs more than a short one; where one of the cells does
     not know them, all weigh alike. What a model has left is reckoned at its own pace, or at that of all models before
-    it has one.
+    it has one. What classifiers and k-means take stands beside that, since no model is in it: it is in no pace, and
+    comes after a cell's last text.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -38,7 +40,13 @@ class Clock:
         self._started: dict[str, float] = {}
         """Begun cells -> when."""
         self._spent: dict[str, float] = defaultdict(float)
-        """Model -> seconds in finished cells."""
+        """Model -> seconds in finished cells, scoring apart."""
+        self._busy = 0.0
+        """Seconds in finished cells, scoring included."""
+        self._scoring: dict[str, float] = {}
+        """Cell -> expected seconds of scoring."""
+        self._encoded: dict[str, float] = {}
+        """Begun cells whose texts are all encoded -> since when."""
 
     def note(self, event: Event) -> None:
         """Take note of what a run tells of itself."""
@@ -62,6 +70,7 @@ class Clock:
         names = [str(cell) for cell in cells]
         self._weights = {name: (weight or 1.0) if known else 1.0 for name, weight in zip(names, weights, strict=True)}
         self._models = {str(cell): cell.model for cell in cells}
+        self._scoring = {str(cell): scoring_seconds(cell.task) for cell in cells}
 
     def begin(self, cell: Cell) -> None:
         """Work on `cell` begins, or another step of it."""
@@ -73,13 +82,18 @@ class Clock:
         self.texts += texts
         counts = cell.task.counts()
         if counts and counts.encoded and str(cell) in self._shares:
-            self._shares[str(cell)] = min(ALMOST, self._shares[str(cell)] + texts / counts.encoded)
+            self._put_share(str(cell), self._shares[str(cell)] + texts / counts.encoded)
 
     def reach(self, cell: Cell, share: float) -> None:
         """So much of `cell` is done, 0 to 1, whoever did it."""
         name = str(cell)
         if name in self._shares:
-            self._shares[name] = max(self._shares[name], min(ALMOST, share))
+            self._put_share(name, max(self._shares[name], share))
+
+    def _put_share(self, name: str, share: float) -> None:
+        self._shares[name] = min(ALMOST, share)
+        if share >= ALMOST:
+            self._encoded.setdefault(name, self._now())
 
     def finish(self, cell: Cell, *, failed: bool, elsewhere: bool = False) -> None:
         """`cell` has its result, or another process has made it."""
@@ -90,7 +104,9 @@ class Clock:
         if failed or elsewhere:  # says nothing of the pace: no texts are known to have gone through
             self._weights[name] = 0.0
         else:
-            self._spent[cell.model] += took
+            self._busy += took
+            self._spent[cell.model] += max(0.0, took - self._scored_for(name))
+        self._encoded.pop(name, None)
         self._shares[name] = 1.0
 
     def eta(self) -> str:
@@ -98,21 +114,34 @@ class Clock:
         if self.finished == self.total:
             return "-"
         spent = dict(self._spent)
+        busy = self._busy
         for name, began in self._started.items():
             model = self._models.get(name, "")
-            spent[model] = spent.get(model, 0.0) + self._now() - began
+            busy += self._now() - began
+            spent[model] = spent.get(model, 0.0) + self._now() - began - self._scored_for(name)
         done: dict[str, float] = defaultdict(float)
         left: dict[str, float] = defaultdict(float)
         for name, weight in self._weights.items():
             share = self._shares.get(name, 0.0)
             done[self._models[name]] += share * weight
             left[self._models[name]] += (1 - share) * weight
-        busy, covered = sum(spent.values()), sum(done.values())
-        if not busy or not covered:
+        encoded, covered = sum(spent.values()), sum(done.values())
+        if not encoded or not covered:
             return "?"
-        paces = {model: spent.get(model, 0.0) / done[model] if done[model] else busy / covered for model in left}
+        paces = {model: spent.get(model, 0.0) / done[model] if done[model] else encoded / covered for model in left}
         at_once = max(1.0, busy / max(self._now() - self._began, 1e-9))  # cells that ran side by side
-        return duration(sum(left[model] * paces[model] for model in left) / at_once)
+        encoding = sum(left[model] * paces[model] for model in left)
+        scoring = sum(max(0.0, self._scoring[name] - self._scored_for(name)) for name in self._left())
+        return duration((encoding + scoring) / at_once)
+
+    def _left(self) -> list[str]:
+        """Return the cells that have no result yet."""
+        return [name for name in self._scoring if self._shares.get(name, 0.0) < 1.0]
+
+    def _scored_for(self, name: str) -> float:
+        """Return since how long a begun cell is being scored, at most as long as that was to take."""
+        since = self._encoded.get(name)
+        return 0.0 if since is None else min(self._now() - since, self._scoring.get(name, 0.0))
 
     def rate(self) -> str:
         """Return texts a second since the start."""

@@ -85,3 +85,13 @@ def test_cells_without_a_time_are_in_no_schedule(cells):
         "base/STS12"
     ]
     assert spreads([(cells[0], CellCost(items=3, tokens_in=9))], {"base": None}) == []
+
+
+def test_scoring_is_told_apart_and_comes_after_the_shards(cells):
+    """In the sum, in the closing of a cell that is cut, and in no shard: no device makes it shorter."""
+    cell = cells[0]
+    scored = replace(LARGE, seconds=LARGE.seconds + 30.0, scoring_seconds=30.0)
+    (plain,), (with_scoring,) = works_of([(cell, LARGE)]), works_of([(cell, scored)])
+    assert with_scoring.seconds == pytest.approx(plain.seconds)
+    assert with_scoring.close_seconds == pytest.approx(plain.close_seconds + 30.0)
+    assert totals([(cell, scored)], {}).scoring_seconds == 30.0

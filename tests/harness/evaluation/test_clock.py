@@ -8,9 +8,11 @@ import pytest
 
 from harness.evaluation.clock import Clock
 from harness.plan import cells as plan_cells
+from harness.plan.scoring import scoring_seconds
 from harness.plan.tasks import resolve_tasks
 from harness.suite.schema import Suite
 from harness.tasks.catalogue import Counts
+from harness.wording import duration
 
 
 class Task(NamedTuple):
@@ -19,6 +21,8 @@ class Task(NamedTuple):
     of_texts: int | None
     of_characters: int | None
     training: int = 0
+    type: str = "STS"
+    axis: str = "embedding"
 
     def counts(self) -> Counts | None:
         """Return what was given; training texts are among the texts here."""
@@ -177,3 +181,23 @@ def test_slow_models_have_a_pace_too(hand: Hand) -> None:
     clock.advance(cell, 2)
     hand.seconds = 10.0
     assert clock.rate() == "0.2 texts/s"
+
+
+def test_k_means_is_in_the_time_left_and_in_no_pace(hand: Hand) -> None:
+    """A model that encodes 100 texts in a second has 100 more to go, and then its clustering, whatever its pace."""
+    first, second = (Cell("m", name, Task(100, 1000, type=kind)) for name, kind in (("a", "STS"), ("b", "Clustering")))
+    clock = clock_of(hand, first, second)
+    scoring = scoring_seconds(second.task)
+    assert scoring > 0
+    clock.begin(first)
+    hand.seconds = 1.0
+    clock.finish(first, failed=False)
+    assert clock.eta() == duration(1.0 + scoring)
+    clock.begin(second)
+    clock.advance(second, 100)
+    hand.seconds += scoring / 2
+    assert clock.eta() == duration(0.01 * 0.5 + scoring / 2)
+    hand.seconds += 10 * scoring
+    assert clock.eta() != "-"
+    clock.finish(second, failed=False)
+    assert clock.eta() == "-"

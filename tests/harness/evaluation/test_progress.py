@@ -19,6 +19,8 @@ class Task(NamedTuple):
     """As much of a planned task as a reporter asks for."""
 
     name: str
+    type: str = "STS"
+    axis: str = "embedding"
 
     def counts(self) -> Counts:
         """Return a number of texts and characters."""
