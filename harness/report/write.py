@@ -14,7 +14,8 @@ from harness.digests import write_atomically
 from harness.plan.cells import Plan
 from harness.report.formats import csv, html, latex, markdown
 from harness.report.pictures import files as pictures
-from harness.report.sections import seeds
+from harness.report.pictures.against import figure
+from harness.report.sections import seeds, sizes
 from harness.report.sections.section import Report
 from harness.report.sections.trade_off import points_in
 from harness.report.sections.types import panels
@@ -58,6 +59,8 @@ def write_report(
     summary = summarise(plan, results, differences, partial(evidence, store), decide=partial(judged, store))
     summary = replace(summary, warnings=(*remarks, *summary.warnings))
     drawn = pictures.draw(points_in(summary), panels(summary), summary.baseline)
+    if (of_sizes := sizes.scatter(summary)) is not None:
+        drawn |= pictures.render(sizes.PICTURE, partial(figure, of_sizes))
     texts = _texts(Report(summary=summary, store=store, pictures=tuple(drawn)), with_latex=with_latex)
     contents = {name: text.encode("utf-8", "backslashreplace") for name, text in texts.items()}
     contents |= {f"{pictures.FOLDER}/{name}": content for name, content in drawn.items()}

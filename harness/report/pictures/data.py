@@ -69,3 +69,39 @@ class Panel:
     zero: float
     """Where 0 lies on the track, in per cent."""
     bars: tuple[Bar, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A model's score against what it costs."""
+
+    name: str
+    index: int
+    """Of its series: colour and marker."""
+    series: str
+    """What it is called in the legend."""
+    line: str
+    """Marks of one line are joined in the order of their cost."""
+    cost: float
+    """Above 0."""
+    score: float
+    """Mean in points."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scatter:
+    """Scores against a cost, whose axis is logarithmic."""
+
+    cost: str
+    """What it is, with its unit."""
+    score: str
+    """What the scores are."""
+    marks: tuple[Mark, ...]
+
+    def best(self) -> list[Mark]:
+        """Return the frontier, the cheapest first: marks that no other beats at the same cost or less."""
+        found: list[Mark] = []
+        for one in sorted(self.marks, key=lambda mark: (mark.cost, -mark.score)):
+            if not found or one.score > found[-1].score:
+                found.append(one)
+        return found
