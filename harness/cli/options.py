@@ -15,6 +15,7 @@ from harness.plan.planner import make_plan
 from harness.provision.wanted import Needs, needs_of
 from harness.sources.places import Sources, go_offline
 from harness.suite.load import LoadedSuite, load_suite
+from harness.training.order import to_train
 
 SuiteArgument = Annotated[str, typer.Argument(metavar="SUITE", help="A suite file, or the name of a shipped one.")]
 ResultsOption = Annotated[Path, typer.Option("--results", help="Where results are kept.")]
@@ -80,11 +81,13 @@ def print_json(value: Any) -> None:
 
 
 def suite_needs(suite: str, override: list[str] | None, models: str, tasks: str) -> Needs:
-    """Return what a suite wants from outside; asks neither network nor local hub.
+    """Return what a suite wants from outside, trainings of missing candidates too; asks neither network nor local hub.
 
     Args:
         suite: as the user named it.
         override: of `-o`.
         models, tasks: of `--models` and `--tasks`.
     """
-    return needs_of(planned(loaded_suite(suite, override), Sources(), models=models, tasks=tasks, limit=None))
+    loaded = loaded_suite(suite, override)
+    plan = planned(loaded, Sources(), models=models, tasks=tasks, limit=None)
+    return needs_of(plan, to_train(loaded.suite, names_of(models)))

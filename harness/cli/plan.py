@@ -36,7 +36,9 @@ from harness.results.damage import read
 from harness.results.outcome import needs_work
 from harness.results.store import Store
 from harness.suite.load import LoadedSuite
-from harness.wording import first_few
+from harness.training.asked import Training, shown_command
+from harness.training.order import to_train
+from harness.wording import duration, first_few
 
 NOT_OF_AXIS = {"embedding": ("requests",), "ability": ("texts", "unique_texts")}
 """Counts that an axis does not have."""
@@ -104,6 +106,7 @@ def show(
         for cell in plan.cells
     ]
     costs = shared(list(zip(plan.cells, costs, strict=True)), to_run=lambda cell: needs_work(cell, store))
+    trainings = to_train(plan.suite, [getattr(one, "seed_of", None) or one.name for one in plan.candidates])
     rows = [plan_row(cell, store, cost) for cell, cost in zip(plan.cells, costs, strict=True)]
     to_run = [(cell, cost) for cell, cost, row in zip(plan.cells, costs, rows, strict=True)
               if row["status"] in ("to run", "error", "missing")]  # fmt: skip
@@ -117,11 +120,13 @@ def show(
                 | {"cells": len(rows), "by_status": tally(rows, "status"), "by_type": tally(rows, "type")},
                 "spread": [asdict(one) for one in spread],
                 "paces": {name: asdict(one) if one else None for name, one in paces.items()},
+                "trainings": [training_row(one) for one in trainings],
                 "gaps": gap_rows(plan),
             }
         )
         return
     _print_plan(loaded, plan, store, rows)
+    _print_trainings(trainings)
     print_cost(plan, paces, to_run, summed)
     print_spread(summed, spread)
 
@@ -162,6 +167,39 @@ def gap_rows(plan: Plan) -> list[dict[str, Any]]:
         {"what": gap.what, "why": gap.why, "command": gap.command, "wanted_by": list(wanted)}
         for gap, wanted in plan.gaps
     ]
+
+
+def training_row(training: Training) -> dict[str, Any]:
+    """Return a training of a missing candidate as JSON."""
+    return {
+        "candidate": training.directory,
+        "models": list(training.models),
+        "command": shown_command(training),
+        "objective": training.objective or None,
+        "base": training.base[0] or None,
+        "data": training.data_path or training.dataset,
+        "steps": training.steps,
+        "budget_minutes": training.budget_minutes,
+        "budget_cpu_seconds": training.budget_cpu_seconds,
+        "problems": list(training.problems),
+    }
+
+
+def _print_trainings(trainings: Sequence[Training]) -> None:
+    """Say what is trained first, until when, and by which command."""
+    if not trainings:
+        return
+    print(f"\nto train first (harness run --train, or grace train --suite): {len(trainings)} candidate(s)")
+    for one in trainings:
+        said = f"{one.objective}, ends after {one.ends_after}" if not one.problems else "its configuration is refused"
+        print(f"  {one.directory}: {said}\n    {shown_command(one)}")
+        for problem in one.problems:
+            print(f"    {problem}")
+    known = [one.budget_cpu_seconds for one in trainings if one.budget_cpu_seconds is not None and one.steps is None]
+    if known:
+        print(f"  budgets of processor time: {duration(sum(known))} in all for {len(known)} of {len(trainings)}")
+    if any(one.steps is not None for one in trainings):
+        print("  how long steps take is known once they are made")
 
 
 def _print_plan(loaded: LoadedSuite, plan: Plan, store: Store, rows: list[dict[str, Any]]) -> None:

@@ -55,9 +55,11 @@ def make_plan(
         for task in planned
     )
     gaps = [(gap, tuple(task.label for task in wanted_by)) for gap, wanted_by in wanting]
+    of_models: dict[Gap, list[str]] = {}
     for candidate in candidates:
-        if isinstance(candidate, MissingCandidate):
-            gaps.extend((gap, (candidate.name,)) for gap in candidate.gaps)
+        for gap in candidate.gaps if isinstance(candidate, MissingCandidate) else ():
+            of_models.setdefault(gap, []).append(candidate.name)
+    gaps += [(gap, tuple(names)) for gap, names in of_models.items()]
     return Plan(
         suite=suite, cells=cells, candidates=candidates, tasks=tuple(planned), datasets=datasets, gaps=tuple(gaps)
     )

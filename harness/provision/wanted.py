@@ -18,6 +18,8 @@ from harness.suite.task_entries import FileRef, NllRef
 from harness.tasks import humaneval
 from harness.tasks.catalogue import TaskInfo
 from harness.tasks.types import EMBEDDING_TYPES
+from harness.training.asked import Training, shown_command
+from harness.training.lacking import data_gap, named_splits, package_gaps
 
 Kind = Literal["datasets", "models", "wheels"]
 T = TypeVar("T")
@@ -98,19 +100,30 @@ class Needs:
     """Tasks that run model-written programs, and so need a sandbox."""
 
 
-def needs_of(plan: Plan) -> Needs:
-    """Return what the tasks and models of a plan want; `plan` should be made with no local hub and not offline."""
+def needs_of(plan: Plan, trainings: Sequence[Training] = ()) -> Needs:
+    """Return what the tasks and models of a plan want, and the trainings that make its missing candidates.
+
+    Args:
+        plan: made with no local hub and not offline.
+        trainings: whose data and base are wanted too.
+    """
     found: dict[tuple[str, str, str | None], Wanted] = {}
     gaps = {str(gap): gap for gap, wanted_by in plan.gaps if not _is_candidate(plan, wanted_by)}
     notes: list[str] = []
+    trained = {name for one in trainings for name in one.models}
     for task in plan.tasks:
         if task.custom is None and not reads_own_files(task):
             for wanted in _of_task(task):
                 _add(found, wanted)
     answers = any(task.ability is not None or task.runs_code for task in plan.tasks)
     for candidate in plan.candidates:
-        for wanted in _of_candidate(candidate, notes, answers=answers):
+        if candidate.name not in trained:
+            for wanted in _of_candidate(candidate, notes, answers=answers):
+                _add(found, wanted)
+    for training in trainings:
+        for wanted in of_training(training, notes):
             _add(found, wanted)
+        gaps |= {str(gap): gap for gap in (data_gap(training), *package_gaps(training)) if gap is not None}
     own = tuple(one for one in found.values() if one.is_own)
     repositories = tuple(one for one in found.values() if not one.is_own)
     code = tuple(task.label for task in plan.tasks if task.runs_code)
@@ -219,19 +232,43 @@ def _of_candidate(candidate: Candidate | MissingCandidate, notes: list[str], *, 
         return []
     base = Base(spec.model, spec.revision, spec.sha256)
     needs_head = candidate.kind == "rationale" or (answers and candidate.has_language_model)
-    found = [replace(_of_model(base, candidate), encoders=(candidate.kind,), needs_head=needs_head)]
+    by = (candidate.name,)
+    found = [replace(_of_model(base, by), encoders=(candidate.kind,), needs_head=needs_head)]
     if candidate.adapter is not None:  # a folder's `load_from` is its path, a repository's its name
-        found.append(replace(_of_model(Base(candidate.adapter.load_from, None, None), candidate), base=base))
+        found.append(replace(_of_model(Base(candidate.adapter.load_from, None, None), by), base=base))
     return [replace(one, trust_remote_code=spec.trust_remote_code) for one in found]
 
 
-def _of_model(named: Base, candidate: Candidate) -> Wanted:
+def of_training(training: Training, notes: list[str]) -> list[Wanted]:
+    """Return base and dataset of a training; of a refused configuration none, which `notes` says."""
+    if training.problems:
+        notes.append(f"{training.directory}: not trained yet, and cannot be: {training.problems[0]}")
+        return []
+    notes.append(f"{training.directory}: not trained yet; ends after {training.ends_after}: {shown_command(training)}")
+    found = [_of_model(Base(*training.base), training.models)]
+    if training.dataset is not None and not Path(training.dataset).is_dir():
+        subsets = None if training.subset is None else (training.subset,)
+        reads = (Reads(subsets or (NO_SUBSET,), named_splits(training)),)
+        found.append(
+            Wanted(
+                kind="datasets",
+                repo=training.dataset,
+                revision=training.revision,
+                subsets=subsets,
+                reads=reads,
+                wanted_by=training.models,
+            )
+        )
+    return found
+
+
+def _of_model(named: Base, wanted_by: tuple[str, ...]) -> Wanted:
     is_wheel = named.model.startswith(PREFIX)
     return Wanted(
         kind="wheels" if is_wheel else "models",
         repo=named.model,
         revision=named.revision,
         sha256=named.sha256,
-        wanted_by=(candidate.name,),
+        wanted_by=wanted_by,
         is_own=not is_wheel and Path(named.model).expanduser().exists(),
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -76,6 +77,11 @@ class Training:
         if self.budget_cpu_seconds is not None:
             ends.append(f"{duration(self.budget_cpu_seconds)} of processor time")
         return " or ".join(ends)
+
+
+def shown_command(training: Training) -> str:
+    """Return the command that trains a candidate, as a user would type it."""
+    return shlex.join(training.shown)
 
 
 def untrained(suite: Suite) -> list[Training]:

@@ -44,6 +44,14 @@ def data_gap(training: Training) -> Gap | None:
     )
 
 
+def package_gaps(training: Training) -> list[Gap]:
+    """Return the packages that a training wants and that are not installed."""
+    return [
+        Gap(what=f"package for {training.directory}", why=what, command=f"pip {command}")
+        for what, _, command in (one.partition(": pip ") for one in training.lacking)
+    ]
+
+
 class _Unreachable:
     """Why the hub does not answer; asked once, and only where something is wanted from it."""
 
@@ -63,9 +71,7 @@ class _Unreachable:
 
 
 def _gaps(training: Training, sources: Sources, hub: _Unreachable, coming: Collection[Path]) -> Iterator[Gap]:
-    for package in training.lacking:
-        what, _, command = package.partition(": pip ")
-        yield Gap(what=f"package of {training.directory}", why=what, command=f"pip {command}")
+    yield from package_gaps(training)
     if gap := data_gap(training):
         yield gap
     if training.dataset is not None and not Path(training.dataset).is_dir():

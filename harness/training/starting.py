@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
 import subprocess
 from collections import deque
@@ -129,8 +128,3 @@ def _failed(code: int, last: Sequence[str]) -> Failed:
         return Failed(reason=said, exit_code=ExitCode.CELLS_FAILED)
     known = ExitCode(code) if code in (2, 3, 4) else ExitCode.CELLS_FAILED
     return Failed(reason=f"exit code {code}, {MEANINGS.get(known, '')}: {said}", exit_code=known)
-
-
-def shown_command(training: Training) -> str:
-    """Return the command that trains a candidate, as a user would type it."""
-    return shlex.join(training.shown)

@@ -50,12 +50,13 @@ def named(entry: str) -> str:
 
 
 def test_full_has_every_cell_of_its_matrix():
-    """Four models, 56 embedding tasks and those of ability for each, models outside and tasks inside."""
+    """Six models, 56 embedding tasks and those of ability for each, models outside and tasks inside."""
     plan = make_plan(load_suite("full").suite, Sources(offline=True))
     count = 56 + len(load_suite("ability").suite.tasks.ability)
     models = [cell.model for cell in plan.cells]
-    assert models == [name for name in ("base", "base+rationale", "infonce", "grace") for _ in range(count)]
-    assert len({str(cell) for cell in plan.cells}) == len(plan.cells) == 4 * count
+    names = ("base", "base+rationale", "infonce", "infonce+kl", "grace", "recommended")
+    assert models == [name for name in names for _ in range(count)]
+    assert len({str(cell) for cell in plan.cells}) == len(plan.cells) == 6 * count
     for name in set(models):
         of_model = Counter(
             cell.task.type for cell in plan.cells if cell.model == name and cell.task.axis == "embedding"

@@ -471,7 +471,7 @@ def test_every_shipped_suite_loads(name):
 
 def test_the_suites_the_issue_asks_for_are_shipped():
     """By these names."""
-    wanted = {"mteb-eng-v1", "mteb-eng-v2", "grace-subset", "ability", "full", "regress"}
+    wanted = {"mteb-eng-v1", "mteb-eng-v2", "grace-subset", "ability", "full", "full-small", "regress"}
     assert wanted <= set(shipped_suites())
 
 
@@ -515,15 +515,17 @@ def test_a_shipped_benchmark_is_the_engines_own(name, benchmark):
 
 
 def test_full_is_the_benchmark_and_general_ability():
-    """56 embedding tasks and all of ability, for four models."""
-    suite = load_suite("full").suite
+    """56 embedding tasks and all of ability, for six models, four of them trained; small, the same tasks."""
+    suite, small = load_suite("full").suite, load_suite("full-small").suite
     tasks = resolve_tasks(suite)
     ability = [task.name for task in resolve_tasks(load_suite("ability").suite)]
     assert [task.name for task in tasks if task.axis == "ability"] == ability
     assert {"gsm8k", "mmlu", "bbh", "fever", "humaneval"} <= set(ability)
     assert len(tasks) == 56 + len(ability)
-    assert [model.name for model in suite.models] == ["base", "base+rationale", "infonce", "grace"]
-    assert suite.baseline == "base"
+    names = ["base", "base+rationale", "infonce", "infonce+kl", "grace", "recommended"]
+    assert [model.name for model in suite.models] == [model.name for model in small.models] == names
+    assert suite.baseline == small.baseline == "base"
+    assert [task.name for task in resolve_tasks(small)] == [task.name for task in tasks]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,122 @@
+"""Which trainings are wanted, and in which order: asked of a stand-in for grace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from suites_support import loaded, write
+from training_support import use_stand_in
+
+from harness.errors import EnvironmentGapError, InputError
+from harness.sources.places import Sources
+from harness.training.asked import ask, shown_command, untrained
+from harness.training.lacking import lacking_of, refuse_faulty
+from harness.training.order import to_train
+
+TASKS = "tasks: {embedding: {names: [BIOSSES]}}\n"
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model").mkdir()
+    write(tmp_path / "model" / "config.json", "{}")
+    use_stand_in(monkeypatch, tmp_path, tmp_path / "model")
+
+
+def suite(*entries: str):
+    """Return a suite of these candidates."""
+    return loaded(Path.cwd(), f"models: [{', '.join('{' + one + '}' for one in entries)}]\n{TASKS}").suite
+
+
+def test_a_teacher_comes_before_whoever_learns_from_it():
+    """By its directory, or by its name in the suite; whatever the order of the entries."""
+    found = to_train(
+        suite(
+            "name: s, candidate: runs/s, config: c, train: {teacher: runs/t}",
+            "name: u, candidate: runs/u, config: c, train: {teacher: 'mine:s'}",
+            "name: t, candidate: runs/t, config: c",
+            "name: v, candidate: runs/v, config: c, train: {teacher: '{encoder: mean-pool, model: x/y}'}",
+        )
+    )
+    assert [one.directory for one in found] == ["runs/t", "runs/s", "runs/u", "runs/v"]
+    assert [one.teacher_path for one in found] == [None, Path("runs/t").resolve(), Path("runs/s").resolve(), None]
+
+
+def test_some_models_want_their_teachers_and_writers_and_nothing_else():
+    """What is trained already, or has no configuration, is not wanted either."""
+    whole = suite(
+        "name: s, candidate: runs/s, config: c, train: {teacher: runs/t}",
+        "name: t, candidate: runs/t, config: c",
+        "name: r, candidate: runs/r, config: c, kind: rationale, writer: w",
+        "name: w, candidate: runs/w, config: c, kind: rationale",
+        "name: x, candidate: runs/x, config: c",
+        "name: done, candidate: runs/done, config: c",
+        "name: other, candidate: runs/other",
+    )
+    write(Path("runs/done/candidate.yaml"), "")
+    assert [one.directory for one in to_train(whole, ["s"])] == ["runs/t", "runs/s"]
+    assert [one.directory for one in to_train(whole, ["r"])] == ["runs/r", "runs/w"]
+    assert {one.directory for one in to_train(whole)} == {f"runs/{name}" for name in "strwx"}
+    with pytest.raises(InputError, match="--models y: no such model"):
+        to_train(whole, ["y"])
+
+
+def test_trainings_that_wait_for_each_other_are_refused():
+    """With the circle."""
+    both = suite(
+        "name: a, candidate: runs/a, config: c, train: {teacher: runs/b}",
+        "name: b, candidate: runs/b, config: c, train: {teacher: runs/a}",
+    )
+    with pytest.raises(InputError, match=r"wait for each other: runs/a -> runs/b -> runs/a"):
+        to_train(both)
+
+
+def test_two_entries_of_a_directory_are_one_training():
+    """Named for both, with the command that a user would type."""
+    (found,) = untrained(
+        suite("name: a, candidate: runs/a, config: trial/infonce, train: {data.path: 'a b.jsonl'}",
+              "name: b, candidate: runs/a, kind: rationale")
+    )  # fmt: skip
+    assert found.models == ("a", "b")
+    data = Path("a b.jsonl").resolve()
+    assert shown_command(found) == f"grace train trial/infonce --out runs/a -o 'data.path={data}'"
+    assert found.gap.command == shown_command(found)
+
+
+def test_what_is_lacking_is_said_for_each_training():
+    """A file, a dataset offline, a base, a teacher that nobody trains; nothing for one that has all."""
+    trainings = to_train(
+        suite(
+            "name: file, candidate: runs/file, config: c, train: {data.path: none.jsonl}",
+            "name: set, candidate: runs/set, config: c, train: {data.dataset: no/such}",
+            "name: base, candidate: runs/base, config: c, train: {model: no/model}",
+            "name: taught, candidate: runs/taught, config: c, train: {teacher: runs/nobody}",
+            "name: fine, candidate: runs/fine, config: c",
+        )
+    )
+    found = lacking_of(trainings, Sources(offline=True))
+    assert {name: [gap.what for gap in gaps] for name, gaps in found.items()} == {
+        "runs/file": ["training data of runs/file"],
+        "runs/set": ["dataset no/such"],
+        "runs/base": ["model no/model"],
+        "runs/taught": ["teacher 'runs/nobody'"],
+    }
+
+
+def test_refused_configurations_are_said_at_once():
+    """With the directory they are for."""
+    trainings = ask(
+        untrained(suite("name: a, candidate: runs/a, config: refused", "name: b, candidate: runs/b, config: refused"))
+    )
+    with pytest.raises(InputError) as caught:
+        refuse_faulty(trainings)
+    assert caught.value.problems[:2] == [f"training of runs/{name}: refused:1:1: no texts" for name in "ab"]
+
+
+def test_a_grace_that_cannot_answer_is_no_traceback(monkeypatch):
+    """Say a package that is half there."""
+    monkeypatch.setattr("harness.training.asked.grace_command", lambda *_: ["python3", "-c", "import nothing_here"])
+    with pytest.raises(EnvironmentGapError, match="nothing_here"):
+        ask(untrained(suite("name: a, candidate: runs/a, config: c")))
