@@ -12,6 +12,9 @@ from harness.sources.places import Gap, Located, Sources, hub_gap
 from harness.training.asked import Training
 from harness.wording import display_path
 
+ALL_SPLITS = "all"
+"""As a configuration says that it reads every split."""
+
 
 def refuse_faulty(trainings: Sequence[Training]) -> None:
     """Raise InputError with what is wrong with the configurations, all at once."""
@@ -94,5 +97,5 @@ def _gaps(training: Training, sources: Sources, hub: _Unreachable, coming: Colle
 
 
 def named_splits(training: Training) -> tuple[str, ...]:
-    """Return the splits that a training reads."""
-    return tuple((training.split or "train").split("+"))
+    """Return the splits that a training reads; empty where it reads all there are."""
+    return () if training.split == ALL_SPLITS else tuple((training.split or "train").split("+"))

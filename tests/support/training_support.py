@@ -22,7 +22,7 @@ def needs():
             "config": asked["config"], "objective": "infonce", "lacking": [],
             "base": {"model": told.get("model", "MODEL"), "revision": None, "sha256": None},
             "data": {"path": told.get("data.path"), "dataset": told.get("data.dataset"), "revision": None,
-                     "config": None, "split": None},
+                     "config": None, "split": told.get("data.split")},
             "teacher": told.get("teacher"), "steps": 2, "budget_minutes": None, "budget_cpu_seconds": None})
     print(json.dumps(answers))
 

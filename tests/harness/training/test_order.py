@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from suites_support import loaded, write
+from suites_support import dataset_head, loaded, write
 from training_support import use_stand_in
 
 from harness.errors import EnvironmentGapError, InputError
@@ -103,6 +103,19 @@ def test_what_is_lacking_is_said_for_each_training():
         "runs/base": ["model no/model"],
         "runs/taught": ["teacher 'runs/nobody'"],
     }
+
+
+def test_a_dataset_of_a_local_hub_is_looked_into(tmp_path):
+    """Its splits are those the configuration names; `all` names none."""
+    folder = tmp_path / "hub" / "datasets" / "my" / "set"
+    write(folder / "README.md", dataset_head({"default": {"eli5": "eli5.jsonl", "fever": "fever.jsonl"}}))
+    for name in ("eli5", "fever"):
+        write(folder / f"{name}.jsonl", "{}\n")
+    entry = "name: {name}, candidate: runs/{name}, config: c, train: {{data.dataset: my/set, data.split: {split}}}"
+    splits = {"every": "all", "two": "eli5+fever", "none": "train"}
+    trainings = to_train(suite(*(entry.format(name=name, split=split) for name, split in splits.items())))
+    (found,) = lacking_of(trainings, Sources(hub=tmp_path / "hub", offline=True)).values()
+    assert "has no split 'train'" in found[0].why
 
 
 def test_refused_configurations_are_said_at_once():
