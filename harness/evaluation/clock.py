@@ -12,6 +12,7 @@ from harness.plan.scoring import scoring_seconds
 from harness.results.records import Failure
 from harness.wording import duration
 
+TEXTS, QUESTIONS = "texts", "questions"
 ALMOST = 0.99
 """The most that a cell counts as done before it is: scoring comes after the last text, and their number is a guess."""
 
@@ -33,6 +34,8 @@ class Clock:
         self.finished = 0
         self.failed = 0
         self.texts = 0
+        self._units: tuple[str, ...] = ()
+        """What is counted in `texts`."""
         self._weights: dict[str, float] = {}
         self._models: dict[str, str] = {}
         self._shares: dict[str, float] = {}
@@ -65,6 +68,7 @@ class Clock:
     def expect(self, cells: Sequence[Cell]) -> None:
         """Take note of the cells to run."""
         self.total = len(cells)
+        self._units = tuple(sorted({unit_of(cell) for cell in cells}, reverse=True))
         weights = [_characters(cell) for cell in cells]
         known = all(weights)
         names = [str(cell) for cell in cells]
@@ -144,13 +148,18 @@ class Clock:
         return 0.0 if since is None else min(self._now() - since, self._scoring.get(name, 0.0))
 
     def rate(self) -> str:
-        """Return texts a second since the start."""
+        """Return texts, questions or both a second since the start."""
         pace = self.texts / max(self._now() - self._began, 1e-9)
-        return f"{pace:.0f} texts/s" if pace >= 10 else f"{pace:.1f} texts/s"
+        return f"{pace:.{0 if pace >= 10 else 1}f} {' and '.join(self._units) or TEXTS}/s"
 
     def elapsed(self) -> str:
         """Return the time since the start."""
         return duration(self._now() - self._began)
+
+
+def unit_of(cell: Cell) -> str:
+    """Return in what the progress of a cell is counted: questions of the ability axis, else texts."""
+    return QUESTIONS if cell.task.axis == "ability" else TEXTS
 
 
 def _characters(cell: Cell) -> float | None:

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
-from harness.evaluation.clock import Clock
+from harness.evaluation.clock import TEXTS, Clock, unit_of
 from harness.evaluation.events import (
     Event,
     Finished,
@@ -87,7 +87,7 @@ class PlainReporter:
         self._last = time.monotonic()
         counts = cell.task.counts()
         of = f" of about {counts.encoded}" if counts and counts.encoded else ""
-        return f"{cell}: {self._of_cell}{of} texts, {self._clock.rate()}, ETA {self._clock.eta()}"
+        return f"{cell}: {self._of_cell}{of} {unit_of(cell)}, {self._clock.rate()}, ETA {self._clock.eta()}"
 
 
 class _Current(NamedTuple):
@@ -95,8 +95,13 @@ class _Current(NamedTuple):
 
     phase: str = ""
     texts: int = 0
+    unit: str = TEXTS
     began: float = 0.0
     """By the monotonic clock, in seconds."""
+
+
+def _begun(cell: Cell) -> _Current:
+    return _Current(unit=unit_of(cell), began=time.monotonic())
 
 
 class LiveReporter:
@@ -118,7 +123,7 @@ class LiveReporter:
             case RunBegins():
                 self._begin_to_draw()
             case Started():
-                self._current.setdefault(str(event.cell), _Current(began=time.monotonic()))
+                self._current.setdefault(str(event.cell), _begun(event.cell))
             case Phase():
                 self._current[str(event.cell)] = self._of(event.cell)._replace(phase=event.name)
             case Progress():
@@ -141,7 +146,7 @@ class LiveReporter:
                     self._live.stop()
 
     def _of(self, cell: Cell) -> _Current:
-        return self._current.get(str(cell), _Current("evaluating", began=time.monotonic()))
+        return self._current.get(str(cell), _begun(cell)._replace(phase="evaluating"))
 
     def _begin_to_draw(self) -> None:
         from rich.console import Console
@@ -160,8 +165,8 @@ class LiveReporter:
         table = Table("cell", "result", "time", title=title, expand=False)
         for row in self._rows[-self.SHOWN :]:
             table.add_row(*row)
-        for name, (phase, texts, began) in self._current.items():
-            table.add_row(name, f"{phase}, {texts} texts" if texts else phase, duration(time.monotonic() - began))
+        for name, (phase, texts, unit, began) in self._current.items():
+            table.add_row(name, f"{phase}, {texts} {unit}" if texts else phase, duration(time.monotonic() - began))
         return table
 
 

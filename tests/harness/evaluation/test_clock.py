@@ -201,3 +201,17 @@ def test_k_means_is_in_the_time_left_and_in_no_pace(hand: Hand) -> None:
     assert clock.eta() != "-"
     clock.finish(second, failed=False)
     assert clock.eta() == "-"
+
+
+@pytest.mark.parametrize(
+    ("axes", "said"),
+    [(["ability"], "questions"), (["embedding"], "texts"), (["ability", "embedding"], "texts and questions")],
+)
+def test_the_pace_names_what_is_counted(hand: Hand, axes: list[str], said: str) -> None:
+    """Questions are no texts, and a run of both axes says so."""
+    cells = [Cell("m", str(n), Task(10, 100, axis=axis)) for n, axis in enumerate(axes)]
+    clock = clock_of(hand, *cells)
+    clock.begin(cells[0])
+    clock.advance(cells[0], 10)
+    hand.seconds = 2.0
+    assert clock.rate() == f"5.0 {said}/s"
