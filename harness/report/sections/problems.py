@@ -7,11 +7,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from harness.report.sections.section import Link, Report
+from harness.report.tables import folded
 from harness.summary.views import CellView
 
 LINK = Link("problems", "Problems")
 MOST_NAMED = 6
 """Cells that report.md names for one reason, and sources of one hub; the page has all."""
+MOST_LINES = 12
+"""Of a list that stand unfolded: what is said of every cell of a whole benchmark would be hundreds."""
 _IN_HUB = re.compile(
     r"(?P<what>.*?)(?::| from) (?P<hub>local hub .+?)/(?P<path>(?:datasets|models)/[^/]+/[^/]+) \((?P<why>[^()]*)\)"
 )
@@ -42,6 +45,7 @@ def page(report: Report) -> dict[str, Any]:
         "missing": list(_missing(views).items()),
         "unverified": _by_hub(report.summary.unverified),
         "warnings": report.summary.warnings,
+        "most_lines": MOST_LINES,
     }
 
 
@@ -81,7 +85,10 @@ def _hint(title: str) -> str:
 
 
 def _listed(lines: Sequence[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
+    """Return a list, of which what is beyond `MOST_LINES` is folded."""
+    shown, more = ["\n".join(f"- {line}" for line in part) for part in (lines[:MOST_LINES], lines[MOST_LINES:])]
+    rest = len(lines) - MOST_LINES
+    return f"{shown}\n\n{folded(f'{rest} more', more, rows=rest, most=0)}" if more else shown
 
 
 def _some(cells: Sequence[str]) -> str:

@@ -72,6 +72,8 @@ class TaskRow:
     type: str
     metric: str
     n: int | None
+    items: str
+    """The same as it is shown: `40 of 100` where the data are of another size than the benchmark's own."""
     limit: int | None
     cells: tuple[TaskCell, ...]
     parts: tuple[PartRow, ...]
@@ -199,6 +201,7 @@ def _task_row(summary: Summary, task: PlannedTask, marks: Marks) -> TaskRow:
         type=task.type,
         metric=", ".join(sorted(metrics)) + _unit_names(scores),
         n=max((score.n for score in scores), default=None),
+        items=_items(views),
         limit=task.limit,
         cells=tuple(_task_cell(summary, view, marks) for view in views),
         parts=part_rows([view.score for view in views]),

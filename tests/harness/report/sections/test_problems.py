@@ -32,3 +32,17 @@ def test_sources_of_one_hub_are_one_line_and_the_rest_is_folded() -> None:
     assert page.count("local hub /a/hub") == 1
     assert all(f"Task{number} from datasets/mteb/task-{number}<" in page for number in range(40))
     assert "base: weights from models/some/encoder<" in page
+
+
+def test_hundreds_of_remarks_are_folded_and_the_first_are_not() -> None:
+    """A line of every cell of a benchmark would bury the others; all of them stay in both files."""
+    lines = tuple(f"m/Task{number}: 3 text(s) were cut at the length limit" for number in range(100))
+    report = Report(summary=replace(invented(2, 4), unverified=(), warnings=lines))
+    said = problems.markdown(report).split("## Remarks")[1]
+    shown, hidden = said.split("<details><summary>88 more</summary>")
+    assert [shown.count("- m/Task"), hidden.count("- m/Task")] == [12, 88]
+    page = html.render(report).split("<h3>Remarks</h3>")[1]
+    assert "<details><summary>88 more</summary>" in page
+    assert all(line in page for line in lines)
+    few = Report(summary=replace(report.summary, warnings=lines[:12]))
+    assert "<details>" not in problems.markdown(few)
