@@ -15,6 +15,10 @@ MOST_NAMED = 6
 """Cells that report.md names for one reason, and sources of one hub; the page has all."""
 MOST_LINES = 12
 """Of a list that stand unfolded: what is said of every cell of a whole benchmark would be hundreds."""
+LEAST_TOGETHER = 4
+"""Remarks that say the same are told together."""
+_COUNTED = re.compile(r"(?P<who>[^:]+): (?P<count>[\d,]+(?: of [\d,]+)?) (?P<what>\D.*)")
+"""`TASK: 12 of 1,406 items: ...`, `MODEL/TASK: 3 text(s) were cut ...`."""
 _IN_HUB = re.compile(
     r"(?P<what>.*?)(?::| from) (?P<hub>local hub .+?)/(?P<path>(?:datasets|models)/[^/]+/[^/]+) \((?P<why>[^()]*)\)"
 )
@@ -31,7 +35,10 @@ def markdown(report: Report) -> str:
             one.lines[0] if len(one.lines) == 1 else f"{one.hub}: {_some(one.lines)}"
             for one in _by_hub(report.summary.unverified)
         ],
-        "Remarks": report.summary.warnings,
+        "Remarks": [
+            one.lines[0] if one.of is None else f"{one.of}: {_some(one.lines)}"
+            for one in _by_kind(report.summary.warnings)
+        ],
     }
     parts = [f"## {title}\n\n{_listed(lines)}{_hint(title)}" for title, lines in found.items() if lines]
     return "\n\n".join(parts)
@@ -44,7 +51,7 @@ def page(report: Report) -> dict[str, Any]:
         "errors": [view for view in views if view.failure is not None],
         "missing": list(_missing(views).items()),
         "unverified": _by_hub(report.summary.unverified),
-        "warnings": report.summary.warnings,
+        "warnings": _by_kind(report.summary.warnings),
         "most_lines": MOST_LINES,
     }
 
@@ -69,6 +76,31 @@ def _by_hub(unverified: Sequence[str]) -> list[Hub]:
         Hub(hub, [line for line, _ in lines] if len(lines) == 1 else [short for _, short in lines])
         for hub, lines in hubs.items()
     ]
+
+
+class Kind(NamedTuple):
+    """Remarks that say one thing of several tasks or cells."""
+
+    of: str | None
+    """What they say; None of a remark that stands alone."""
+    lines: list[str]
+    """Of whom, with the number; the remark itself where it stands alone."""
+
+
+def _by_kind(remarks: Sequence[str]) -> list[Kind]:
+    """Return the remarks with those that differ in whom and how many alone together, each where its first one stood."""
+    kinds: dict[str, list[tuple[str, str]]] = {}
+    for line in remarks:
+        found = _COUNTED.fullmatch(line)
+        what, said = (found["what"], f"{found['who']} ({found['count']})") if found else (line, line)
+        kinds.setdefault(what, []).append((line, said))
+    told: list[Kind] = []
+    for what, lines in kinds.items():
+        if len(lines) < LEAST_TOGETHER:
+            told += [Kind(None, [line]) for line, _ in lines]
+        else:
+            told.append(Kind(what, [said for _, said in lines]))
+    return told
 
 
 def _missing(views: Iterable[CellView]) -> dict[str, list[str]]:

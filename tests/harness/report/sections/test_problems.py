@@ -34,15 +34,30 @@ def test_sources_of_one_hub_are_one_line_and_the_rest_is_folded() -> None:
     assert "base: weights from models/some/encoder<" in page
 
 
-def test_hundreds_of_remarks_are_folded_and_the_first_are_not() -> None:
-    """A line of every cell of a benchmark would bury the others; all of them stay in both files."""
-    lines = tuple(f"m/Task{number}: 3 text(s) were cut at the length limit" for number in range(100))
+def test_remarks_that_say_the_same_of_many_are_one_line() -> None:
+    """Whom and how many stand in it; three alike, and whatever says something else, stay as they are."""
+    cut = [f"m/Task{number}: {number + 1} text(s) were cut at the length limit" for number in range(100)]
+    off = [f"Task{number}: {number + 1:,} of 1,406 items: not the data" for number in range(3)]
+    report = Report(summary=replace(invented(2, 4), unverified=(), warnings=("versions differ", *cut, *off)))
+    lines = problems.markdown(report).split("## Remarks\n\n")[1].splitlines()
+    assert lines[0] == "- versions differ"
+    assert lines[1].startswith("- text(s) were cut at the length limit: m/Task0 (1), m/Task1 (2), ")
+    assert lines[1].endswith(" and 94 more")
+    assert lines[2:] == [f"- {line}" for line in off]
+    page = html.render(report).split("<h3>Remarks</h3>")[1]
+    assert "<summary>text(s) were cut at the length limit: 100</summary>" in page
+    assert all(f"<li>m/Task{number} ({number + 1})</li>" in page for number in range(100))
+
+
+def test_many_kinds_of_remarks_are_folded_and_the_first_are_not() -> None:
+    """All of them stay in both files."""
+    lines = tuple(f"model {number} is odd" for number in range(100))
     report = Report(summary=replace(invented(2, 4), unverified=(), warnings=lines))
     said = problems.markdown(report).split("## Remarks")[1]
     shown, hidden = said.split("<details><summary>88 more</summary>")
-    assert [shown.count("- m/Task"), hidden.count("- m/Task")] == [12, 88]
+    assert [shown.count("- model "), hidden.count("- model ")] == [12, 88]
     page = html.render(report).split("<h3>Remarks</h3>")[1]
     assert "<details><summary>88 more</summary>" in page
-    assert all(line in page for line in lines)
+    assert all(f"<li>{line}</li>" in page for line in lines)
     few = Report(summary=replace(report.summary, warnings=lines[:12]))
     assert "<details>" not in problems.markdown(few)
