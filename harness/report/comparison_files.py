@@ -10,12 +10,22 @@ from harness.candidates.rule import ANSWERS_AS_BASE
 from harness.comparison.compare import Comparison, Row
 from harness.report import tables
 from harness.report.formats import latex
-from harness.report.numbers import DIGITS, NOT_THERE, SAME_RECORD, between, chance, figure
+from harness.report.numbers import (
+    COULD_SHOW,
+    COULD_SHOW_LEGEND,
+    DIGITS,
+    NOT_THERE,
+    SAME_RECORD,
+    between,
+    chance,
+    could_show,
+    figure,
+)
 from harness.results.records import Unit
 from harness.statistics.resampling import BOOTSTRAP_SAMPLES
 
 COLUMNS = ("type", "task", "metric", "level", "a", "b", "difference", "low", "high", "stderr", "p", "q", "win", "tie",
-           "loss", "n", "unit", "limit", "method")  # fmt: skip
+           "loss", "n", "unit", "limit", "method", "detectable")  # fmt: skip
 _RULES = {"merged": ": one set of weights, the adapter on, embeds and answers", "switched": f": it {ANSWERS_AS_BASE}"}
 """Rule -> what it means, behind its name."""
 ONE_SET = " An item of clustering is a set of texts: of one alone nothing can be resampled."
@@ -95,6 +105,8 @@ def notes(found: Comparison) -> list[str]:
         drawn = f" ({BOOTSTRAP_SAMPLES:,} samples, so that p is at least {2 / (BOOTSTRAP_SAMPLES + 1):.1g})"
         named = [f"{method}{drawn if method == 'bootstrap' else ''}" for method in methods]
         lines.append(f"Intervals by: {', '.join(named)}.")
+    if any(row.difference.is_undecided for row in found.rows):
+        lines.append(COULD_SHOW_LEGEND)
     shared = [row.name for row in found.of("task") if row.difference.is_same_record]
     if shared:
         lines.append(
@@ -125,7 +137,19 @@ def _title(found: Comparison) -> str:
 
 
 def _header(found: Comparison) -> list[str]:
-    return ["type", "task", "metric", found.a, found.b, "difference", "95% interval", "p", "q", "win/tie/loss"]
+    return [
+        "type",
+        "task",
+        "metric",
+        found.a,
+        found.b,
+        "difference",
+        "95% interval",
+        COULD_SHOW,
+        "p",
+        "q",
+        "win/tie/loss",
+    ]
 
 
 def _cells(row: Row) -> list[str]:
@@ -140,7 +164,7 @@ def _cells(row: Row) -> list[str]:
     )
     scores = [figure(row.a, unit), figure(row.b, unit)]
     chances = [chance(one.p_value), chance(one.q_value)]
-    return [row.type or row.axis, name, metric, *scores, value, interval, *chances, _counts(row)]
+    return [row.type or row.axis, name, metric, *scores, value, interval, could_show(one, unit), *chances, _counts(row)]
 
 
 def _csv_row(row: Row) -> list[object]:
@@ -150,7 +174,8 @@ def _csv_row(row: Row) -> list[object]:
     counts = ["" if value is None else value for value in (one.wins, one.ties, one.losses)]
     chances = ["" if value is None else f"{value:.6g}" for value in (one.p_value, one.q_value)]
     named = [row.axis, row.type, row.name, row.metric, row.level]
-    return [*named, *numbers, *chances, *counts, row.n, row.unit, row.limit or "", _method(row)]
+    last = [row.n, row.unit, row.limit or "", _method(row), _plain(one.detectable, unit)]
+    return [*named, *numbers, *chances, *counts, *last]
 
 
 def _counts(row: Row) -> str:

@@ -30,6 +30,12 @@ NOT_THERE = "-"
 """A missing cell or number; never 0."""
 SAME_RECORD = "same record"
 """What stands in place of an interval where two models share one stored cell."""
+COULD_SHOW = "could show"
+"""The column of `could_show`."""
+COULD_SHOW_LEGEND = (
+    "Could show: beside a difference whose interval holds 0, the smallest true difference, either way, whose interval "
+    "would have left 0 out with a chance of 80%, with items that scatter as these (docs/compare.md)."
+)
 UNIT_NAMES: dict[Unit, str] = {"points": "", "nats": "nats per token, lower is better", "raw": "own unit"}
 """Of a unit beside the name of a metric."""
 
@@ -89,6 +95,13 @@ def interval_text(difference: Difference | None, *, flip: bool = False, unit: Un
         value = -value
         low, high = (None, None) if low is None or high is None else (-high, -low)
     return figures(value, low, high, unit, sign=not flip)
+
+
+def could_show(difference: Difference | None, unit: Unit = "points") -> str:
+    """Return beside an undecided difference the smallest true one that would have been shown, or `-`."""
+    if difference is None or not difference.is_undecided or difference.detectable is None:
+        return NOT_THERE
+    return figure(difference.detectable, unit)
 
 
 def seeds_note(score: Score) -> str:

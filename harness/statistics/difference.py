@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from harness.statistics.conventions import NORMAL_QUANTILE
+from harness.statistics.detectable import of_mean
 
 Method = Literal["score interval, exact McNemar", "t", "t held to a score interval", "bootstrap", "combined"]
 
@@ -35,6 +36,9 @@ class Difference:
     losses: int | None = None
     method: Method | None = None
     """How interval and p-value are made; None where there are none."""
+    detectable: float | None = None
+    """The smallest true difference, either way, whose interval would have left out 0 with a chance of 80 %; None where
+    there is no interval, or nothing is tested."""
     lower_is_better: bool = False
     is_same_record: bool = False
     """Whether both are one stored cell: the difference is 0 by construction, `low` and `high` are 0, nothing is tested.
@@ -44,6 +48,11 @@ class Difference:
     def is_clear(self) -> bool:
         """Whether the 95 % interval lies on one side of 0."""
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether there is an interval, and it holds 0."""
+        return self.low is not None and not self.is_clear and not self.is_same_record
 
     @property
     def is_gain(self) -> bool:
@@ -97,6 +106,7 @@ def mean_difference(differences: Sequence[Difference]) -> Difference | None:
         high=value + above,
         p_value=_normal_p(value, below if value > 0 else above),
         method="combined",
+        detectable=of_mean([0.0 if one.is_same_record else one.detectable for one in differences]),
     )
 
 

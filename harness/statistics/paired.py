@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from harness.statistics import detectable
 from harness.statistics.conventions import CONFIDENCE, Floats
 from harness.statistics.designs import Term, added, crossed, nested
 from harness.statistics.difference import Method
@@ -36,6 +37,8 @@ class Estimate(NamedTuple):
     high: float
     p_value: float
     method: Method
+    detectable: float
+    """The smallest true difference, either way, that would have been shown (`harness.statistics.detectable`)."""
 
 
 class Part(NamedTuple):
@@ -67,7 +70,8 @@ def of_proportions(wins: int, losses: int, n: int) -> Estimate:
     limits = tango(wins, losses, n)
     share = (wins - losses) / n
     stderr = math.sqrt(max(0.0, (wins + losses) / n - share**2) / n)
-    return Estimate(stderr, limits.low, limits.high, mcnemar(wins, losses), "score interval, exact McNemar")
+    least = detectable.of_flips(wins + losses, n)
+    return Estimate(stderr, limits.low, limits.high, mcnemar(wins, losses), "score interval, exact McNemar", least)
 
 
 class Spread(NamedTuple):
@@ -154,12 +158,14 @@ def of_spread(spread: Spread | None, scale: float) -> Estimate | None:
     low, high = value - reach, value + reach
     wins, losses = int((spread.apart > 0).sum()), int((spread.apart < 0).sum())
     method: Method = "t"
+    least = detectable.of_stderr(stderr, spread.freedom)
     if few_differ(wins, losses, len(spread.apart)):
         limits = tango(wins, losses, len(spread.apart))
         largest = float(np.abs(spread.apart).max()) or scale
         low, high = min(low, largest * limits.low), max(high, largest * limits.high)
         p_value, method = max(p_value, mcnemar(wins, losses)), "t held to a score interval"
-    return Estimate(stderr, low, high, p_value, method)
+        least = max(least, largest * detectable.of_flips(wins + losses, len(spread.apart)))
+    return Estimate(stderr, low, high, p_value, method, least)
 
 
 def of_statistics(parts: Sequence[tuple[int, Statistic]]) -> Estimate | None:
@@ -180,4 +186,4 @@ def of_values(values: Floats | None) -> Estimate | None:
     # the smallest level whose interval leaves out 0; +1 keeps it from being 0 (Davison & Hinkley 1997, 4.11)
     beyond = min(float((values <= 0).sum()), float((values >= 0).sum()))
     p_value = min(1.0, 2 * (beyond + 1) / (len(values) + 1))
-    return Estimate(stderr, low, high, p_value, "bootstrap")
+    return Estimate(stderr, low, high, p_value, "bootstrap", detectable.of_bootstrap(stderr))

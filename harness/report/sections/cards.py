@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.candidates.rule import ANSWERS_AS_BASE, rule_of
 from harness.comparison.retention import SAME_MODEL, AxisRetention, Verdict
-from harness.report.numbers import figures
+from harness.report.numbers import NOT_THERE, could_show, figures
 from harness.report.pictures.data import Point, Whisker
 from harness.report.sections.contamination import Mark
 from harness.statistics.difference import Difference
@@ -171,7 +171,9 @@ def _change(name: str, difference: Difference) -> str:
     if difference.low is None or difference.high is None:
         return f"{name} changed by {size} points, how surely cannot be said"
     if not difference.is_clear:
-        return f"no clear change on {name}: {size} points"
+        least = could_show(difference)
+        seen = f"; a true change of {least} would have been clear with a chance of 80%" if least != NOT_THERE else ""
+        return f"no clear change on {name}: {size} points{seen}"
     low, high = sorted((abs(difference.low), abs(difference.high)))
     verb = "gained" if difference.value > 0 else "lost"
     return f"{verb} {figures(abs(difference.value), low, high, sign=False)} points on {name}"

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from harness.plan.cells import PlannedTask
-from harness.report.numbers import NOT_THERE, SAME_RECORD, figures, probability
+from harness.report.numbers import (
+    COULD_SHOW,
+    COULD_SHOW_LEGEND,
+    NOT_THERE,
+    SAME_RECORD,
+    could_show,
+    figures,
+    probability,
+)
 from harness.report.tables import folded, table
 from harness.statistics.difference import Difference
 from harness.summary.views import Summary
 from harness.tasks.types import UNITS
 
-HEADER = ("task", "model", "difference [95% interval]", "p", "q", "won / tied / lost", "method")
+HEADER = ("task", "model", "difference [95% interval]", COULD_SHOW, "p", "q", "won / tied / lost", "method")
 LEGEND = (
     "p: two-sided, of no difference. q: Benjamini-Hochberg over all {cells} differences of this report that have a p; "
     "of the cells with q under 0.05 at most 5% are expected to be false. Methods: score interval and McNemar's exact "
@@ -44,7 +52,7 @@ def section(summary: Summary) -> list[str]:
     return [
         f"## Differences to {summary.baseline}",
         folded(f"All {len(rows)} differences", table(HEADER, rows), rows=len(rows)),
-        f"{LEGEND.format(cells=tested)} Resampled and counted: {units}.{shared}",
+        f"{LEGEND.format(cells=tested)} {COULD_SHOW_LEGEND} Resampled and counted: {units}.{shared}",
     ]
 
 
@@ -52,13 +60,14 @@ def _row(task: PlannedTask, model: str, one: Difference, summary: Summary) -> li
     score = summary.cells[model, task.name].score
     unit = score.unit if score else "points"
     if one.is_same_record:
-        return [task.label, model, SAME_RECORD, *[NOT_THERE] * 4]
+        return [task.label, model, SAME_RECORD, *[NOT_THERE] * 5]
     text = figures(one.value, one.low, one.high, unit)
     counts = NOT_THERE if one.wins is None else f"{one.wins} / {one.ties} / {one.losses}"
     return [
         task.label,
         model,
         text,
+        could_show(one, unit),
         probability(one.p_value),
         probability(one.q_value),
         counts,

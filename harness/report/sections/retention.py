@@ -6,6 +6,7 @@ from harness.candidates.rule import ANSWERS_AS_BASE, rule_of
 from harness.comparison.retention import SAME_MODEL, AxisRetention, Judgement, TaskRetention, Verdict
 from harness.report.numbers import figure
 from harness.report.tables import table
+from harness.statistics.difference import Difference
 from harness.summary.views import Summary
 
 HEADER = (
@@ -34,7 +35,12 @@ def sentences(summary: Summary) -> list[str]:
 
 def rows(summary: Summary) -> list[list[str]]:
     """Return a row a model and ability task, as `HEADER` says."""
-    return [_row(one.model, task) for one in summary.retention for task in one.tasks]
+    differences = summary.differences
+    return [
+        _row(one.model, task, differences.get((one.model, task.task)))
+        for one in summary.retention
+        for task in one.tasks
+    ]
 
 
 def section(summary: Summary) -> list[str]:
@@ -82,7 +88,7 @@ def _n(task: TaskRetention) -> int:
     return task.main.evidence.n if task.main else 0
 
 
-def _row(model: str, task: TaskRetention) -> list[str]:
+def _row(model: str, task: TaskRetention, difference: Difference | None) -> list[str]:
     if task.verdict == SAME_MODEL:
         return [task.task, model, task.verdict, "-", "-", "-", "-", "-", "one stored cell for both"]
     shown = task.main
@@ -98,6 +104,9 @@ def _row(model: str, task: TaskRetention) -> list[str]:
         return [task.task, model, task.verdict, "-", "-", "-", "-", "-", "; ".join(remarks)]
     if shown.verdict == "undecided" and shown.needed is not None:
         remarks.append(f"about {shown.needed:,} items would decide")
+    if shown.verdict == "undecided" and difference is not None and difference.detectable is not None:
+        least = figure(difference.detectable, shown.evidence.unit)
+        remarks.append(f"a true change of {least} would have been clear with a chance of 80%")
     if shown.verdict == "retained" and shown.evidence.stderr is not None and shown.evidence.n < FEW_ITEMS:
         remarks.append(f"a rare large loss may be missing among {shown.evidence.n} items")
     unit = shown.evidence.unit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.candidates.rule import rule_of
-from harness.report.numbers import NOT_THERE, interval_text, points
+from harness.report.numbers import COULD_SHOW, NOT_THERE, could_show, interval_text, points
 from harness.report.tables import table
 from harness.summary.views import AxisSummary, Standing, Summary
 
@@ -11,7 +11,9 @@ LEGEND = (
     "Differences in points [95% interval]. Tasks are fixed; within each, items are resampled, the same for both "
     "models. A task counts as ahead or behind when its own interval lies on one side of 0 (each at 95%, not "
     "corrected for the number of tasks). The interval of a rank counts the models that are clearly better or worse "
-    "(5% for all comparisons of a model together); models whose intervals overlap are not told apart."
+    "(5% for all comparisons of a model together); models whose intervals overlap are not told apart. Could show: "
+    "where the difference to the baseline is undecided, the smallest true one that would have been clear with a "
+    "chance of 80%."
 )
 
 
@@ -21,7 +23,16 @@ def section(summary: Summary, axis: AxisSummary) -> str:
     if not rows:
         return ""
     to_base = f"to {summary.baseline}" if summary.baseline else "to the baseline"
-    header = ["rank", "95% interval", "model", "mean", "to the leader", to_base, "tasks ahead / behind / undecided"]
+    header = [
+        "rank",
+        "95% interval",
+        "model",
+        "mean",
+        "to the leader",
+        to_base,
+        COULD_SHOW,
+        "tasks ahead / behind / undecided",
+    ]
     return table(header, rows)
 
 
@@ -36,4 +47,13 @@ def _row(summary: Summary, axis: AxisSummary, place: int, one: Standing) -> list
     within = NOT_THERE if one.best_rank is None or is_alone else f"{one.best_rank} to {one.worst_rank}"
     rule = rule_of(summary.candidates.get(one.model))
     model = one.model if rule is None else f"{one.model} ({rule})"
-    return ["1=" if tied else str(place), within, model, points(one.mean), lead, base, counts]
+    return [
+        "1=" if tied else str(place),
+        within,
+        model,
+        points(one.mean),
+        lead,
+        base,
+        could_show(one.to_baseline),
+        counts,
+    ]

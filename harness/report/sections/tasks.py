@@ -8,10 +8,13 @@ from typing import Any, Literal
 
 from harness.plan.cells import PlannedTask
 from harness.report.numbers import (
+    COULD_SHOW,
+    COULD_SHOW_LEGEND,
     NOT_THERE,
     SAME_RECORD,
     UNIT_NAMES,
     between,
+    could_show,
     figure,
     figures,
     interval_text,
@@ -99,6 +102,7 @@ def page(report: Report) -> dict[str, Any]:
         "rows": task_rows(summary, contamination.marks_by_cell(contamination.records(summary))),
         "types": ordered_types(summary.tasks),
         "units": units_of(summary.tasks),
+        "could_show_legend": COULD_SHOW_LEGEND,
         "tested": sum(one.p_value is not None for one in differences),
         "has_shared": any(one.is_same_record for one in differences),
     }
@@ -221,7 +225,7 @@ def _task_cell(summary: Summary, view: CellView, marks: Marks) -> TaskCell:
         score=figure(score.score, score.unit),
         interval=between(score.ci_low, score.ci_high, score.unit),
         difference=_shown(difference, score.unit),
-        chances=_chances(difference),
+        chances=_chances(difference, score.unit),
         direction=_direction(score, difference),
         remark=(ability.chance_note(score) + seeds_note(score)).removeprefix(" / ").strip(),
         marks=tuple(marks.get(place, ())),
@@ -236,8 +240,10 @@ def _shown(difference: Difference | None, unit: Unit) -> str:
     return figures(difference.value, difference.low, difference.high, unit)
 
 
-def _chances(difference: Difference | None) -> str:
+def _chances(difference: Difference | None, unit: Unit) -> str:
     if difference is None or difference.p_value is None:
         return ""
     said = f"p {probability(difference.p_value)}"
-    return said if difference.q_value is None else f"{said}, q {probability(difference.q_value)}"
+    said += "" if difference.q_value is None else f", q {probability(difference.q_value)}"
+    least = could_show(difference, unit)
+    return said if least == NOT_THERE else f"{said}, {COULD_SHOW} {least}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from cells_support import make_score
 
@@ -11,6 +13,7 @@ from harness.report.numbers import (
     SAME_RECORD,
     between,
     chance,
+    could_show,
     figure,
     figures,
     interval_text,
@@ -77,3 +80,13 @@ def test_the_spread_between_seeds_is_said_behind_their_mean():
     seeds = SeededScore(**plain, parts=tuple(make_score(score=score) for score in (1.0, 2.0, 3.0)))
     assert seeds_note(seeds) == " (mean of 3 seeds, sd 1.00)"
     assert seeds_note(one) == ""
+
+
+def test_what_could_have_been_shown_stands_beside_undecided_differences_alone() -> None:
+    """A clear one, one without an interval and a shared record have nothing there; nats have four decimals."""
+    undecided = Difference(value=0.5, stderr=1.0, low=-1.5, high=2.5, n=9, detectable=3.14159)
+    assert could_show(undecided) == "3.14"
+    assert could_show(undecided, "nats") == "3.1416"
+    clear = replace(undecided, low=0.1)
+    for one in (None, clear, replace(undecided, low=None, high=None, detectable=None), same_record(3)):
+        assert could_show(one) == "-"
