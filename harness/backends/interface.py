@@ -41,6 +41,8 @@ class Job:
     """A shard holds so many texts at most."""
     max_questions: int = MAX_QUESTIONS
     """And so many questions."""
+    keeps_texts: bool = True
+    """Whether the beginnings of the items' texts are kept beside their results."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

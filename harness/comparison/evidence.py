@@ -145,7 +145,7 @@ def _of_gold(store: Store, score: Score, base: Score) -> Evidence | None:
 
 def _gold_of(store: Store, score: Score) -> dict[tuple[Any, ...], ItemStatistic] | None:
     """Return the gold answers' nats and tokens as the statistics of a cell; None where an item has none."""
-    table = store.items_of(score)
+    table = store.items_of(score, {"part", "item", "gold_nll", "gold_tokens"}.__contains__)
     if table is None or not {"gold_nll", "gold_tokens", "item"} <= set(table.column_names):
         return None
     frame = table.select(["part", "item", "gold_nll", "gold_tokens"]).to_pandas(use_threads=False)

@@ -235,6 +235,7 @@ class Worker:
             files=ShardFiles(self.store.root / "shards"),
             max_texts=self.plan.suite.shards.max_texts,
             max_questions=self.plan.suite.shards.max_questions,
+            keeps_texts=self.plan.suite.keep_texts,
         )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from harness.results.facts import facts_of
 from harness.results.records import Score, SeededScore
 from harness.results.store import Store
-from harness.statistics.decisions import Decisions, decisions_of
+from harness.statistics.decisions import Decisions, decisions_of, is_decision
 from harness.statistics.items import ItemStatistic, is_for_statistics, mean_of, of_columns
 
 Statistics = dict[tuple[Any, ...], ItemStatistic]
@@ -96,7 +96,7 @@ def _lacks_names(columns: Mapping[str, Any]) -> bool:
 
 def decisions_behind(store: Store, score: Score) -> Decisions | None:
     """Return the discrete decisions that a cell's score is made of; None where its type makes none."""
-    table = None if isinstance(score, SeededScore) else store.items_of(score)
+    table = None if isinstance(score, SeededScore) else store.items_of(score, is_decision)
     return None if table is None else decisions_of(table.to_pydict())
 
 

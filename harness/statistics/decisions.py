@@ -36,6 +36,12 @@ class Decisions:
         return sum(len(group) for group in self.groups)
 
 
+def is_decision(column: str) -> bool:
+    """Whether `decisions_of` may look at a column of that name."""
+    places = ("part", "split", "subset", "set", "level", "experiment")
+    return column in (*places, "cluster", "answers") or column.startswith(("prediction_", "filtered,"))
+
+
 def decisions_of(columns: Mapping[str, Any]) -> Decisions | None:
     """Return the decisions in the columns of a cell's items (`Store.items_of`), or None where its type makes none.
 

@@ -98,6 +98,9 @@ class Suite(Strict):
     """What `harness gate` holds the results against."""
     retention: Retention = Retention()
     shards: Shards = Shards()
+    keep_texts: bool = True
+    """Keep the beginnings of the items' texts beside their results, so that a report can show which items moved between
+    two models; part of no cell's key."""
 
     @field_validator("models", mode="after")
     @classmethod

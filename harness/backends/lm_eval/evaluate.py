@@ -96,7 +96,7 @@ def _outcome(
         interval=items.in_points(found) if found and is_points else found,
         n=sum(part.n for part in parts),
         metrics=tuple(items.metrics_of(parts, planned.splits[0], planned.subsets[0], is_group=is_group)),
-        items=items.table_of(parts, planned.splits[0], key),
+        items=items.table_of(parts, planned.splits[0], key, keeps_texts=job.keeps_texts),
         items_missing=None,
         unit="question",
         score_unit=unit,

@@ -21,6 +21,8 @@ EXTRACTION_FAILED = "[invalid]"
 """What lm-eval's regex filters give where nothing matched."""
 BELOW_CHANCE_LEVEL = 0.01
 RECOMPUTED_WITHIN = 1e-9
+QUESTION_CHARACTERS = 600
+"""Longest question kept to be read."""
 ALL = "all"
 """The subset that a group's own figures are for."""
 
@@ -81,6 +83,7 @@ def _row(task: Any, doc: int, by_filter: Mapping[str, Mapping[str, Any]], traces
     first = next(iter(by_filter.values()))
     is_choice = task.OUTPUT_TYPE == "multiple_choice"
     row: dict[str, Any] = {"item": doc, "prompt_hash": first["prompt_hash"], "target": str(first["target"])}
+    row["question"] = question_of(task, first)
     if is_choice:
         row |= _choice_columns(
             task, first, [traces.get((task.task_name, doc, index)) for index in range(len(first["resps"]))]
@@ -101,6 +104,18 @@ def _row(task: Any, doc: int, by_filter: Mapping[str, Mapping[str, Any]], traces
             if isinstance(value, int | float | np.number):
                 row[f"{metric},{name}"] = float(value)
     return row
+
+
+def question_of(task: Any, sample: Mapping[str, Any]) -> str:
+    """Return the beginning of a question, without the examples that were put before it.
+
+    Where the choices are beginnings that share one end (Winogrande), it is these and that end, a line each.
+    """
+    document = sample["doc"]
+    asked = task.doc_to_text(document)
+    if not isinstance(asked, str):
+        asked = "\n".join(map(str, (*task.doc_to_choice(document), task.doc_to_target(document))))
+    return asked[:QUESTION_CHARACTERS]
 
 
 def _choice_columns(task: Any, sample: Mapping[str, Any], traces: Sequence[Any]) -> dict[str, Any]:
@@ -247,8 +262,15 @@ def share(parts: Sequence[PartItems], column: str) -> float | None:
     return sum(values) / len(values)
 
 
-def table_of(parts: Sequence[PartItems], split: str, main: str) -> Any:
-    """Return all items as a pyarrow Table; `score` is the main metric."""
+def table_of(parts: Sequence[PartItems], split: str, main: str, *, keeps_texts: bool = True) -> Any:
+    """Return all items as a pyarrow Table; `score` is the main metric.
+
+    Args:
+        parts: their items.
+        split: that was scored.
+        main: `metric,filter`.
+        keeps_texts: with the questions; answers are there in any case, since scores are made of them.
+    """
     import pyarrow as pa
 
     tables = []
@@ -259,5 +281,6 @@ def table_of(parts: Sequence[PartItems], split: str, main: str) -> Any:
             "subset": [part.part] * part.n,
         }
         score = {"score": part.columns[main]} if main in part.columns else {}
-        tables.append(pa.table(named | score | part.columns))
+        columns = {name: of for name, of in part.columns.items() if keeps_texts or name not in ("question", "prompt")}
+        tables.append(pa.table(named | score | columns))
     return pa.concat_tables(tables, promote_options="permissive")

@@ -15,6 +15,7 @@ import numpy as np
 
 from harness.backends.interface import Job, Outcome
 from harness.backends.lm_eval.ask import language_model
+from harness.backends.lm_eval.items import QUESTION_CHARACTERS
 from harness.backends.lm_eval.tasks import quiet
 from harness.encoders.checked import CheckedEncoder
 from harness.errors import InputError
@@ -68,7 +69,7 @@ def evaluate_nll(job: Job, encoder: CheckedEncoder, settings: ReadWith) -> Outco
         interval=bootstrap([(count, ratio_statistic(nats, tokens.astype(np.float64)))]),
         n=count,
         metrics=(Metric(name="nll", value=value, split=split, subset=subset, unit="nats"),),
-        items=_table(job.cell.task, scored),
+        items=_table(job.cell.task, scored, texts if job.keeps_texts else None),
         items_missing=None,
         unit="text",
         score_unit="nats",
@@ -90,13 +91,15 @@ def _score(lm: Any, texts: list[str], most: int) -> _Scored:
     )
 
 
-def _table(task: PlannedTask, scored: _Scored) -> Any:
-    """Return the per-item results as a pyarrow table."""
+def _table(task: PlannedTask, scored: _Scored, texts: list[str] | None) -> Any:
+    """Return the per-item results as a pyarrow table, with the beginnings of `texts` where there are any to keep."""
     import pyarrow as pa
 
     count = len(scored.items)
+    kept = {"question": [texts[item][:QUESTION_CHARACTERS] for item in scored.items]} if texts is not None else {}
     return pa.table(
-        {
+        kept
+        | {
             "part": [task.name] * count,
             "split": [task.splits[0]] * count,
             "subset": [task.subsets[0]] * count,

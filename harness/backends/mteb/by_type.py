@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Protocol, cast
 
@@ -34,6 +34,9 @@ class TypeFile(Protocol):
 
         They are scored items, texts, unique texts, characters, training texts at most; empty where a part is unknown.
         """
+
+    def readable(self, loaded: Loaded, one: SubsetItems, chosen: Sequence[int]) -> dict[str, Any]:
+        """Return further columns of the per-item results: the texts of the rows `chosen`, None in the others."""
 
     def task_class(self, data: CustomData) -> Any:
         """Return mteb's class of such tasks, with what it is to know of `data`."""

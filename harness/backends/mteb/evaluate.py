@@ -20,6 +20,7 @@ from harness.backends.mteb.items import SubsetItems
 from harness.backends.mteb.labels import read_labels_at_once
 from harness.backends.mteb.model import MtebModel
 from harness.backends.mteb.prepared import names_of, prepared
+from harness.backends.mteb.readable import with_texts
 from harness.backends.mteb.texts import texts_of
 from harness.encoders.checked import CheckedEncoder
 from harness.encoders.once import MadeOnce
@@ -119,6 +120,8 @@ def _evaluate_part(name: str, job: Job, encoder: CheckedEncoder, model: MtebMode
     items = [
         capture.items(split, scores["hf_subset"], scores) for split, rows in result.scores.items() for scores in rows
     ]
+    if job.keeps_texts:
+        items = [with_texts(task, one, seed=job.seed) for one in items]
     examples = choose(task, items, seed=job.seed, prompts=model.prompts_used)
     task.unload_data()
     return _Part(

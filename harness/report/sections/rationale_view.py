@@ -16,6 +16,7 @@ from harness.results.facts import facts_of
 from harness.results.records import Score
 from harness.results.store import Store
 from harness.statistics.item_errors import ITEM_ERRORS, ItemError
+from harness.statistics.item_values import is_value
 from harness.summary.views import CellView, Summary
 from harness.tasks.types import EMBEDDING_TYPES
 
@@ -103,7 +104,7 @@ def examples_of(report: Report) -> list[CellExamples]:
         InputError: a file is not the one its cell names.
     """
     summary, store = report.summary, report.store
-    if store is None:
+    if store is None or not report.with_texts:
         return []
     kept = [
         (view, rationale_file.read(store.side_of(view.score, about)))
@@ -148,8 +149,8 @@ def _tokens_of(example: Mapping[str, Any]) -> int:
 
 def _items(store: Store, score: Score) -> dict[Place, ItemResult]:
     """Return every item's value and error of a cell."""
-    table = store.items_of(score)
     judged = _judged(score.type)
+    table = store.items_of(score, is_value)
     if table is None or judged is None:
         return {}
     frame = table.to_pandas(use_threads=False)

@@ -22,6 +22,8 @@ class Report:
     """The results folder; without one nothing more is resampled, and there are no items to read."""
     pictures: tuple[str, ...] = ()
     """Files that were drawn into the folder of pictures."""
+    with_texts: bool = True
+    """With what is text of the data."""
 
     def compare(self, own: Score, base: Score) -> Difference:
         """Return the difference of two scores of one task, with its interval where the items are at hand."""

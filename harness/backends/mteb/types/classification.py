@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from harness.backends.mteb import counts
 from harness.backends.mteb.draw import stratified
 from harness.backends.mteb.items import Captured, SubsetItems
+from harness.backends.mteb.kept_texts import as_column, texts_at
 from harness.backends.mteb.loaded import Bulk, Loaded, listed
 from harness.tasks.custom.assemble import CustomData
 from harness.tasks.custom.remarks import SAMPLES_PER_LABEL
@@ -74,6 +75,12 @@ def count(task: Any, statistics: Mapping[str, Any]) -> list[int]:
     labels = (statistics.get("label_statistics") or {}).get("unique_labels") or 0
     training = int(task.n_experiments * task.samples_per_label * labels)
     return counts.as_row(statistics["num_samples"], counts.texts_in(statistics, "text_statistics"), training)
+
+
+def readable(loaded: Loaded, one: SubsetItems, chosen: Sequence[int]) -> dict[str, Any]:
+    """Return the test texts."""
+    found = texts_at(loaded.rows, loaded.task.input_column_name, chosen)
+    return {"text": as_column(found, len(one.columns["item"]))}
 
 
 def task_class(data: CustomData) -> Any:  # noqa: ARG001 - every type is given it

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from harness.backends.mteb import counts
 from harness.backends.mteb.draw import draw_rows, stratified
 from harness.backends.mteb.items import Captured, SubsetItems
+from harness.backends.mteb.kept_texts import TEXT_CHARACTERS, as_column, texts_at
 from harness.backends.mteb.loaded import Bulk, Loaded, listed
 from harness.backends.mteb.pools import embedded_rows, pool_scores, rows_of_draws
 from harness.backends.mteb.seeds import SEED_COLUMNS
@@ -131,6 +132,22 @@ def count(task: Any, statistics: Mapping[str, Any]) -> list[int]:
         share = kept / there.texts
         there = counts.Texts(kept, min(there.unique, kept), round(there.characters * share))
     return counts.as_row(items, there)
+
+
+def readable(loaded: Loaded, one: SubsetItems, chosen: Sequence[int]) -> dict[str, Any]:
+    """Return the clustered texts."""
+    column, items = loaded.task.input_column_name, [int(item) for item in one.columns["item"]]
+    if "set" not in one.columns:
+        found = texts_at(loaded.rows, column, (items[row] for row in chosen))
+        return {"text": as_column({row: found[items[row]] for row in chosen}, len(items))}
+    texts: dict[int, str] = {}
+    of_set: tuple[int, list[str]] = (-1, [])
+    for row in chosen:  # whose sets follow one another, each read once
+        number = int(one.columns["set"][row])
+        if of_set[0] != number:
+            of_set = number, loaded.rows[number][column]
+        texts[row] = str(of_set[1][items[row]])[:TEXT_CHARACTERS]
+    return {"text": as_column(texts, len(items))}
 
 
 def task_class(data: CustomData) -> Any:  # noqa: ARG001 - every type is given it

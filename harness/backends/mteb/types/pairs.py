@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ from harness.backends.interface import Example
 from harness.backends.mteb import counts
 from harness.backends.mteb.draw import as_rows, stratified
 from harness.backends.mteb.items import Captured, ExampleMaker, SubsetItems
+from harness.backends.mteb.kept_texts import as_column, texts_at
 from harness.backends.mteb.loaded import Bulk, Loaded, listed
 from harness.tasks.custom.assemble import CustomData
 from harness.tasks.types import Role
@@ -78,6 +79,19 @@ def bulk(loaded: Loaded, role: Role | None) -> Bulk:  # noqa: ARG001 - every typ
 def count(task: Any, statistics: Mapping[str, Any]) -> list[int]:  # noqa: ARG001 - every type is given it
     """Return the pairs and their texts."""
     return counts.as_row(statistics["num_samples"], counts.texts_in(statistics, *COUNTED))
+
+
+def readable(loaded: Loaded, one: SubsetItems, chosen: Sequence[int]) -> dict[str, Any]:
+    """Return both texts of the pairs."""
+    return pair_texts(loaded, one, chosen, columns=_columns(loaded.task).texts)
+
+
+def pair_texts(loaded: Loaded, one: SubsetItems, chosen: Sequence[int], *, columns: Sequence[str]) -> dict[str, Any]:
+    """Return both texts of pairs, which stand in two `columns` of the data."""
+    rows, count = as_rows(loaded.rows), len(one.columns["item"])
+    return {
+        f"text_{number}": as_column(texts_at(rows, column, chosen), count) for number, column in enumerate(columns, 1)
+    }
 
 
 def task_class(data: CustomData) -> Any:  # noqa: ARG001 - as above

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from harness.backends.interface import Document, Example
 from harness.backends.mteb import counts
 from harness.backends.mteb.draw import draw_rows
 from harness.backends.mteb.items import Captured, ExampleMaker, SubsetItems
+from harness.backends.mteb.kept_texts import DOCUMENT_CHARACTERS, TEXT_CHARACTERS, as_column
 from harness.backends.mteb.loaded import Bulk, Loaded, listed, streamed
 from harness.tasks.custom.assemble import CustomData
 from harness.tasks.custom.fields import document_text
@@ -21,6 +22,8 @@ from harness.tasks.types import Role
 
 TOP_DOCUMENTS = 10
 """Of each query's ranking so many are kept."""
+RELEVANT_DOCUMENTS = 5
+"""Of those judged relevant, so many are named."""
 SHOWN = (8, 4)
 SHOWN_DOCUMENTS = 5
 """Of the ranking of each query that is shown."""
@@ -161,6 +164,65 @@ def count(task: Any, statistics: Mapping[str, Any]) -> list[int]:  # noqa: ARG00
     """Return the queries, and the texts of queries and documents."""
     there = counts.texts_in(statistics, "documents_text_statistics", "queries_text_statistics")
     return counts.as_row(round(counts.number_in(statistics.get("queries_text_statistics"))), there)
+
+
+def readable(loaded: Loaded, one: SubsetItems, chosen: Sequence[int]) -> dict[str, Any]:
+    """Return the queries' texts, what their best documents were judged, those judged relevant, and the texts of both.
+
+    Judgements are of all rows.
+    """
+    queries, top = one.columns["query"], one.columns["top_documents"]
+    data, judged = loaded.rows, _judgements(loaded)
+    relevance = [[judged.get(query, {}).get(name) for name in found] for query, found in zip(queries, top, strict=True)]
+    relevant = [_most_relevant(judged.get(query, {})) for query in queries]
+    wanted = {name for row in chosen for name in (*top[row], *relevant[row])}
+    documents, asked = _beginnings(data["corpus"], wanted), {queries[row] for row in chosen}
+    texts = {
+        name: str(text)[:TEXT_CHARACTERS]
+        for name, text in zip(data["queries"]["id"], data["queries"]["text"], strict=True)
+        if name in asked
+    }
+    rows = len(queries)
+    # Merged subqueries (MindSmallReranking) have no text of their own.
+    found = {
+        "query_text": {row: texts.get(queries[row], "") for row in chosen},
+        "top_texts": {row: [documents[name] for name in top[row]] for row in chosen},
+        "relevant_texts": {row: [documents[name] for name in relevant[row]] for row in chosen},
+    }
+    about = {
+        "top_relevance": relevance,
+        "relevant_documents": relevant,
+        "relevant": list(map(_relevant, map(judged.get, queries))),
+    }
+    return {name: as_column(of_rows, rows) for name, of_rows in found.items()} | about
+
+
+def _judgements(loaded: Loaded) -> dict[str, Mapping[str, int]]:
+    """Return query -> document -> relevance; of subqueries that are scored together, under their common name."""
+    judged = loaded.rows["relevant_docs"]
+    if "subqueries" not in loaded.task.metadata.main_score:
+        return dict(judged)
+    return {query.rpartition("_")[0]: documents for query, documents in judged.items()}
+
+
+def _relevant(judged: Mapping[str, int] | None) -> int:
+    return sum(relevance > 0 for relevance in (judged or {}).values())
+
+
+def _most_relevant(judged: Mapping[str, int]) -> list[str]:
+    """Return the documents judged most relevant, by name where they are judged alike."""
+    found = sorted((-relevance, name) for name, relevance in judged.items() if relevance > 0)
+    return [name for _, name in found[:RELEVANT_DOCUMENTS]]
+
+
+def _beginnings(corpus: Any, wanted: Container[str]) -> dict[str, str]:
+    """Return id -> title and first words of the documents in `wanted`, from a corpus that is never in memory."""
+    places = [place for place, (name,) in enumerate(streamed(corpus, ("id",))) if name in wanted]
+    titles = ("title",) if "title" in corpus.column_names else ()
+    found = streamed(corpus.select(places), ("id", "text", *titles)) if places else ()
+    return {
+        name: document_text(title[0] if title else None, text)[:DOCUMENT_CHARACTERS] for name, text, *title in found
+    }
 
 
 def task_class(data: CustomData) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,14 @@ from harness.backends.mteb import counts
 from harness.backends.mteb.draw import limit_rows
 from harness.backends.mteb.items import Captured, ExampleMaker, SubsetItems
 from harness.backends.mteb.loaded import Bulk, Loaded, listed
-from harness.backends.mteb.types.pairs import COUNTED, SHOWN, PairColumns, pair_examples
+from harness.backends.mteb.types.pairs import COUNTED, SHOWN, PairColumns, pair_examples, pair_texts
 from harness.errors import HarnessError
 from harness.tasks.custom.assemble import CustomData
 from harness.tasks.types import Role
 
 FEWEST = 2
 """Pairs that can be ranked."""
-__all__ = ["SHOWN", "count", "examples", "items", "limit", "task_class", "texts"]
+__all__ = ["SHOWN", "count", "examples", "items", "limit", "readable", "task_class", "texts"]
 
 
 def items(captured: Captured) -> SubsetItems:
@@ -55,6 +55,11 @@ def bulk(loaded: Loaded, role: Role | None) -> Bulk:  # noqa: ARG001 - every typ
 def count(task: Any, statistics: Mapping[str, Any]) -> list[int]:  # noqa: ARG001 - every type is given it
     """Return the pairs and their texts."""
     return counts.as_row(statistics["num_samples"], counts.texts_in(statistics, *COUNTED))
+
+
+def readable(loaded: Loaded, one: SubsetItems, chosen: Sequence[int]) -> dict[str, Any]:
+    """Return both texts of the pairs."""
+    return pair_texts(loaded, one, chosen, columns=loaded.task.column_names)
 
 
 def task_class(data: CustomData) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from harness.backends.mteb import counts
 from harness.backends.mteb.draw import limit_rows
 from harness.backends.mteb.items import Captured, SubsetItems
+from harness.backends.mteb.kept_texts import TEXT_CHARACTERS, as_column
 from harness.backends.mteb.loaded import Bulk, Loaded, listed
 from harness.tasks.custom.assemble import CustomData
 from harness.tasks.types import Role
@@ -103,6 +104,18 @@ def count(task: Any, statistics: Mapping[str, Any]) -> list[int]:  # noqa: ARG00
     """Return the documents, and the texts of their summaries."""
     there = counts.texts_in(statistics, "human_summaries_statistics", "machine_summaries_statistics")
     return counts.as_row(statistics["num_samples"], there)
+
+
+def readable(loaded: Loaded, one: SubsetItems, chosen: Sequence[int]) -> dict[str, Any]:
+    """Return the first human summary of each document, and its machine summaries in the order of their ratings."""
+    task, places = loaded.task, [int(item) for item in one.columns["item"]]
+    rows = {row: loaded.rows[places[row]] for row in chosen}
+    human = {row: str(of[task.human_summaries_column_name][0])[:TEXT_CHARACTERS] for row, of in rows.items()}
+    machine = {
+        row: [str(text)[:TEXT_CHARACTERS] for text in of[task.machine_summaries_column_name]]
+        for row, of in rows.items()
+    }
+    return {"human_summary": as_column(human, len(places)), "summaries": as_column(machine, len(places))}
 
 
 def task_class(data: CustomData) -> Any:

@@ -152,6 +152,9 @@ def test_items_say_what_was_asked_answered_and_extracted(ran):
     } <= set(row)  # fmt: skip
     assert row["extraction_failed,strict-match"] == (row["filtered,strict-match"] == "[invalid]")
     assert row["generated_tokens"] <= SHORT["max_gen_toks"]
+    assert row["question"].startswith("Question: ")
+    assert row["question"].endswith("Answer:")
+    assert row["question"].count("Question:") == 1  # without the two examples before it
     choice = items_of(ran, "lm/own_choices")[0]
     assert len(choice["choice_logprobs"]) == choice["choices"] == 4
     assert choice["answers"][0] in ("", *choice["answers"])
@@ -195,6 +198,7 @@ def test_lm_nll_is_nats_per_token_of_the_texts(ran, root):
     assert (score.unit, score.lower_is_better, score.n) == ("nats", True, len(TEXTS))
     assert score.ci_low < score.score < score.ci_high
     assert [row["truncated"] for row in items_of(ran, "lm/lm_nll")] == [False, False, True]
+    assert [row["question"] for row in items_of(ran, "lm/lm_nll")] == [text[:600] for text in TEXTS]
     assert score_of(ran[0], "lm/gsm-nll").n == 2
 
 
@@ -412,6 +416,9 @@ def test_items_that_do_not_give_the_engines_figure_are_refused():
         OUTPUT_TYPE = "generate_until"
         task_name = "t"
         config = SimpleNamespace(doc_to_choice=None)
+
+        def doc_to_text(self, _doc):
+            return "asked"
 
         def aggregation(self):
             from lm_eval.api.metrics import mean

@@ -24,6 +24,7 @@ from local_hub import write_hub
 from st_support import save_model, transformer
 
 from harness.backends.interface import Job, NotRecomputedError, Outcome
+from harness.backends.mteb import readable
 from harness.backends.mteb.evaluate import evaluate
 from harness.backends.mteb.pools import embedded_rows, pool_scores
 from harness.candidates.candidate import Candidate
@@ -939,3 +940,102 @@ def test_mteb_calls_the_seams_as_they_are_hooked(hub: Path, name: str) -> None:
     )
     assert calls == (["predictions", "queries"] if "task_specific_scores" in vars(task) else ["predictions"])
     assert not Path("captured").exists()
+
+
+def data_of(hub: Path, name: str) -> Any:
+    """Return split `test` of a task's data as mteb itself loads them."""
+    (task,) = official_tasks(hub, name)
+    task.load_data()
+    if hasattr(task, "convert_v1_dataset_format_to_v2"):
+        task.convert_v1_dataset_format_to_v2(num_proc=None)
+    return task, task.dataset.get("default", task.dataset)["test"]
+
+
+def test_a_pair_is_kept_with_its_texts(case_of: Callable[[str], Case], hub: Path) -> None:
+    """Each row has the texts that mteb reads in that place."""
+    for name, columns in (("BIOSSES", ("sentence1", "sentence2")), ("TwitterSemEval2015", ("sentence1", "sentence2"))):
+        _, data = data_of(hub, name)
+        sides = [data[column] for column in columns]
+        sides = [side[0] if len(side) == 1 else side for side in sides]  # version 1 kept a split in one row
+        for row in case_of(name).rows:
+            assert (row["text_1"], row["text_2"]) == tuple(side[row["item"]][:300] for side in sides), name
+            assert row["is_kept"]
+
+
+def test_a_query_is_kept_with_its_documents_and_what_is_relevant(case_of: Callable[[str], Case], hub: Path) -> None:
+    """Texts and judgements are those of mteb's own data, documents in the order in which they were found."""
+    _, data = data_of(hub, "SciFact")
+    corpus = {one["id"]: f"{one.get('title') or ''} {one['text']}".strip()[:200] for one in data["corpus"]}
+    queries = {one["id"]: one["text"][:300] for one in data["queries"]}
+    found_relevant = 0
+    for row in case_of("SciFact").rows:
+        judged = data["relevant_docs"][row["query"]]
+        assert row["query_text"] == queries[row["query"]]
+        assert row["top_texts"] == [corpus[name] for name in row["top_documents"]]
+        assert row["top_relevance"] == [judged.get(name) for name in row["top_documents"]]
+        gold = [name for name, relevance in judged.items() if relevance > 0]
+        assert row["relevant"] == len(gold)
+        assert set(row["relevant_documents"]) <= set(gold)
+        assert len(row["relevant_documents"]) == min(5, len(gold))
+        assert row["relevant_texts"] == [corpus[name] for name in row["relevant_documents"]]
+        found_relevant += any(row["top_relevance"])
+    assert found_relevant
+
+
+def test_merged_subqueries_have_judgements_and_no_text(case_of: Callable[[str], Case], hub: Path) -> None:
+    """An impression is judged as its subqueries are."""
+    _, data = data_of(hub, "MindSmallReranking")
+    for row in case_of("MindSmallReranking").rows:
+        judged = next(of for name, of in data["relevant_docs"].items() if name.rpartition("_")[0] == row["query"])
+        assert row["query_text"] == ""
+        assert row["top_relevance"] == [judged.get(name) for name in row["top_documents"]]
+
+
+def test_classified_and_clustered_texts_are_kept(case_of: Callable[[str], Case], hub: Path) -> None:
+    """A set's text in its place; of a text that is drawn several times, once."""
+    _, data = data_of(hub, "Banking77Classification")
+    for row in case_of("Banking77Classification").rows:
+        assert row["text"] == data["text"][row["item"]][:300]
+    _, data = data_of(hub, "TwentyNewsgroupsClustering")
+    for row in case_of("TwentyNewsgroupsClustering").rows:
+        assert row["text"] == data[row["set"]]["sentences"][row["item"]][:300]
+    _, data = data_of(hub, "StackExchangeClustering.v2")
+    rows = [row for row in case_of("StackExchangeClustering.v2").rows if row["is_kept"]]
+    assert len(rows) == len({(row["level"], row["item"]) for row in rows})
+    assert {row["item"] for row in rows} == {row["item"] for row in case_of("StackExchangeClustering.v2").rows}
+    for row in rows:
+        assert row["text"] == data["sentences"][row["item"]][:300]
+
+
+def test_a_document_is_kept_with_its_summaries(case_of: Callable[[str], Case], hub: Path) -> None:
+    """In the order of the ratings, and of the similarities."""
+    _, data = data_of(hub, "SummEval")
+    for row in case_of("SummEval").rows:
+        document = data[row["item"]]
+        assert row["human_summary"] == document["human_summaries"][0][:300]
+        assert row["summaries"] == [text[:300] for text in document["machine_summaries"]]
+        assert len(row["summaries"]) == len(row["cosine"]) == len(row["human"])
+
+
+def test_a_suite_that_keeps_no_texts_has_none(hub: Path, tmp_path: Path) -> None:
+    """And the score and all other columns are the same."""
+    job = make_job(hub, tmp_path / "native", "BIOSSES")
+    whole, bare = (
+        evaluate(replace(job, keeps_texts=keeps), CheckedEncoder(HashEncoder(), name="hash")) for keeps in (True, False)
+    )
+    assert bare.score == whole.score
+    assert set(whole.items.column_names) - set(bare.items.column_names) == {"text_1", "text_2", "is_kept"}
+    assert bare.items.equals(whole.items.select(bare.items.column_names))
+
+
+def test_texts_beyond_the_bound_are_left_out_alike(hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which items keep theirs does not hang on the model."""
+    monkeypatch.setattr(readable, "MOST_ITEMS", 5)
+    kept = []
+    for dimension in (8, 24):
+        job = make_job(hub, tmp_path / str(dimension), "SciFact")
+        rows = evaluate(job, CheckedEncoder(HashEncoder(dimension), name="hash")).items.to_pylist()
+        kept.append([row["query"] for row in rows if row["is_kept"]])
+        assert all((row["query_text"] is None) == (not row["is_kept"]) == (row["top_texts"] is None) for row in rows)
+    assert len(kept[0]) == 5
+    assert kept[0] == kept[1]
