@@ -41,8 +41,8 @@ def _locate(task: PlannedTask, info: TaskInfo, sources: Sources) -> Located | Ga
         sources,
         str(info.dataset),
         info.revision,
-        subsets=task.subsets,
-        splits=task.splits,
+        subsets=info.configs or task.subsets,
+        splits=() if info.configs else task.splits,  # in a config of its own a loader knows splits by other names too
         ranks_candidates=EMBEDDING_TYPES[task.type].ranks == "candidates",
     )
 

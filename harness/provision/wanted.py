@@ -16,7 +16,7 @@ from harness.sources.wheel_reference import PREFIX, parse
 from harness.suite.model_entries import LoadedModel
 from harness.suite.task_entries import FileRef, NllRef
 from harness.tasks import humaneval
-from harness.tasks.catalogue import TaskInfo
+from harness.tasks.catalogue import TaskInfo, catalogue
 from harness.tasks.types import EMBEDDING_TYPES
 from harness.training.asked import Training, shown_command
 from harness.training.lacking import data_gap, named_splits, package_gaps
@@ -175,25 +175,41 @@ def _of_task(task: PlannedTask) -> list[Wanted]:
                 is_humaneval=True,
             )
         ]
-    subsets = _subsets_read(task)
+    return [_of_dataset(task, info) for info in task.parts if info.dataset]
+
+
+def _of_dataset(task: PlannedTask, info: TaskInfo) -> Wanted:
+    subsets = info.configs or _subsets_read(task)
     ranks_candidates = task.ability is None and EMBEDDING_TYPES[task.type].ranks == "candidates"
     also = (task.info.ability or {}).get("also_reads", ())
-    return [
-        Wanted(
-            kind="datasets",
-            repo=info.dataset,
-            revision=info.revision,
-            subsets=None if subsets is None else (*subsets, *(subset for subset, _ in also)),
-            reads=(
-                Reads(subsets or (), splits_read(task), ranks_candidates, _known_counts(task, info)),
-                *(Reads((subset,), (split,)) for subset, split in also),
+    return Wanted(
+        kind="datasets",
+        repo=str(info.dataset),
+        revision=info.revision,
+        subsets=None if subsets is None else (*subsets, *(subset for subset, _ in also)),
+        reads=(
+            Reads(
+                subsets or (),
+                () if info.configs else splits_read(task),
+                ranks_candidates,
+                _known_counts(task, info),
             ),
-            known_subsets=tuple(info.subsets) if subsets else (),
-            wanted_by=(task.label,),
-        )
-        for info in task.parts
-        if info.dataset
-    ]
+            *(Reads((subset,), (split,)) for subset, split in also),
+        ),
+        known_subsets=_configs_known(info) or (tuple(info.subsets) if subsets else ()),
+        wanted_by=(task.label,),
+    )
+
+
+def _configs_known(info: TaskInfo) -> tuple[str, ...]:
+    """Return the configs that any task of the catalogue reads of the same repository; empty where this one names none.
+
+    Those of other tasks need not be fetched with this one's.
+    """
+    if not info.configs:
+        return ()
+    others = (one.configs for one in catalogue().tasks.values() if one.dataset == info.dataset)
+    return tuple(dict.fromkeys(config for configs in (info.configs, *others) for config in configs))
 
 
 def _known_counts(task: PlannedTask, info: TaskInfo) -> tuple[KnownCount, ...]:

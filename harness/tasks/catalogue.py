@@ -72,6 +72,8 @@ class TaskInfo:
     """Tasks that an aggregate is made of; empty otherwise."""
     counts: Mapping[str, Mapping[str, Counts]]
     """split -> subset -> counts; a missing entry means unknown."""
+    configs: tuple[str, ...] = ()
+    """Configs of `dataset` that the engine reads for the task, where they are not called after its subsets."""
     ability: Mapping[str, Any] | None = None
     """Ability tasks: output_type, part_prefix, fewshot_split, filters, version and the defaults; None elsewhere."""
     runs_code: bool = False
@@ -165,6 +167,7 @@ def _task(name: str, entry: dict[str, Any], engine: Engine) -> TaskInfo:
         revision=entry.get("revision"),
         parts=tuple(entry.get("parts", ())),
         counts=counts,
+        configs=tuple(entry.get("configs", ())),
         ability=entry.get("ability"),
         runs_code=entry.get("runs_code", False),
     )

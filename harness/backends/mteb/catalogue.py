@@ -12,6 +12,9 @@ from typing import Any
 from harness.backends.mteb.by_type import file_of
 from harness.tasks.types import EMBEDDING_TYPES
 
+BRIGHT = ("mteb/BRIGHT", "xlangai/BRIGHT")
+"""Repositories whose configs mteb's loaders know by heart (`mteb/tasks/retrieval/eng/bright_*retrieval.py`)."""
+
 
 def mteb_tasks() -> dict[str, Any]:
     """Return `{"version", "tasks", "benchmarks"}` for every text-only task of the embedding types."""
@@ -43,11 +46,26 @@ def describe(task: Any) -> dict[str, Any]:
     }
     if task.is_aggregate:
         return entry | {"parts": [part.metadata.name for part in task.tasks]}
-    return entry | {
-        "dataset": metadata.dataset["path"],
-        "revision": metadata.dataset["revision"],
-        "counts": _counts(task),
-    }
+    return (
+        entry
+        | {
+            "dataset": metadata.dataset["path"],
+            "revision": metadata.dataset["revision"],
+            "counts": _counts(task),
+        }
+        | ({"configs": configs} if (configs := _configs(task)) else {})
+    )
+
+
+def _configs(task: Any) -> list[str]:
+    """Return the configs of its repository that a task reads, where they are not called after its subsets."""
+    dataset = task.metadata.dataset
+    if dataset["path"] in BRIGHT:
+        is_long = "long" in task.metadata.eval_splits
+        reads_both = is_long and dataset["path"] == "xlangai/BRIGHT"
+        documents = ["documents", "long_documents"] if reads_both else ["long_documents" if is_long else "documents"]
+        return [*documents, "examples"]
+    return [dataset["name"]] if dataset.get("name") else []
 
 
 def _prompt(task: Any) -> Any:

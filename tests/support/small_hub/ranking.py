@@ -65,7 +65,7 @@ def retrieval(seed: str, of: Ranked) -> Repository:
 def retrieval_as_parquet(seed: str, of: Ranked) -> Repository:
     """Return a repository as it was pushed anew: a folder a config, judgements in `data`, every config with splits."""
     corpus, queries, judged = _made(random.Random(seed), of)
-    return _parquet({"test": {"corpus": corpus, "queries": queries, "data": _whole(judged["test"])}})
+    return sections_as_parquet({"test": {"corpus": corpus, "queries": queries, "data": _whole(judged["test"])}})
 
 
 def reranking(seed: str, *, candidates: tuple[int, int], splits: tuple[str, ...] = ("test",)) -> Repository:
@@ -77,7 +77,7 @@ def reranking(seed: str, *, candidates: tuple[int, int], splits: tuple[str, ...]
         splits: each with documents, queries, judgements and candidates of its own under the same ids.
     """
     rng = random.Random(seed)
-    return _parquet({split: _reranked(rng, candidates) for split in splits})
+    return sections_as_parquet({split: _reranked(rng, candidates) for split in splits})
 
 
 def impressions(seed: str) -> Repository:
@@ -94,10 +94,11 @@ def impressions(seed: str) -> Repository:
             queries.append({"_id": name, "text": rng.choice(history)})
             judged += [{"query-id": name, "corpus-id": one, "score": int(one in clicked)} for one in own]
             ranked.append({"query-id": name, "corpus-ids": own})
-    return _parquet({"test": {"corpus": corpus, "queries": queries, "data": judged, "top_ranked": ranked}})
+    return sections_as_parquet({"test": {"corpus": corpus, "queries": queries, "data": judged, "top_ranked": ranked}})
 
 
-def _parquet(sections: Mapping[str, Mapping[str, list[Row]]]) -> Repository:
+def sections_as_parquet(sections: Mapping[str, Mapping[str, list[Row]]]) -> Repository:
+    """Return a repository of split -> kind of row -> rows; judgements are called `data`."""
     files = {
         f"{folder}/{split}-00000-of-00001.parquet": rows
         for split, of in sections.items()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from small_hub import ranking, rows
+from small_hub import by_domain, ranking, rows
 from small_hub.files import Repository, write
 from small_hub.ranking import Ranked
 
@@ -193,6 +193,13 @@ NEWER = {
 }
 """What MTEB(eng, v2) has beside tasks of version 1. Its pools of texts are larger, since a few are drawn of them;
 BiorxivClusteringP2P.v2 reads a later commit, a text a row, as its loader takes it. The others' forms are inferred."""
+
+SHARED = {
+    "BRIGHT": _task("mteb/BRIGHT", by_domain.bright),
+    "LongEmbed": _task("dwzhu/LongEmbed", by_domain.long_embed),
+    "LEMBPasskeyRetrieval": _task("mteb/LEMBPasskeyRetrieval", by_domain.passkeys),
+}
+"""The repositories of BRIGHT(v1.1) and LongEmbed; of each the form is inferred from mteb's loader."""
 
 
 def write_hub(hub: Path, table: Mapping[str, Task] = ALL) -> Path:
