@@ -8,10 +8,13 @@ from typing import Any
 from harness.backends.mteb.loaded import Loaded
 from harness.tasks.catalogue import TaskInfo
 from harness.tasks.custom.remarks import few_training_texts
+from harness.tasks.types import EMBEDDING_TYPES
 
 
 def remarks_of(task: Any) -> list[str]:
     """Return a line for each subset of a loaded mteb task of which something is to be said."""
+    if EMBEDDING_TYPES[task.metadata.type].ranks == "corpus":
+        return _excluded(task)
     if not hasattr(task, "samples_per_label") or task.is_cross_validation:  # no classifier is trained on a few texts
         return []
     found = []
@@ -19,6 +22,23 @@ def remarks_of(task: Any) -> list[str]:
         labels = Loaded(task=task, split=task.train_split, subset=subset).rows[task.label_column_name]
         if said := few_training_texts(Counter(map(str, labels)), task.samples_per_label):
             found.append(said if len(task.hf_subsets) == 1 else f"{subset}: {said}")
+    return found
+
+
+def _excluded(task: Any) -> list[str]:
+    """Return how many documents are kept from queries, as the data say themselves (BRIGHT's `excluded_ids`)."""
+    found = []
+    for subset in task.hf_subsets:
+        for split in task.eval_splits:
+            rows = Loaded(task=task, split=split, subset=subset).rows
+            if not rows["top_ranked"]:
+                continue
+            lengths = {query: len(set(ranked)) for query, ranked in rows["top_ranked"].items()}
+            left = [len(rows["corpus"]) - n for n in lengths.values() if n < len(rows["corpus"])]
+            where = "" if len(task.hf_subsets) * len(task.eval_splits) == 1 else f"{split}/{subset}: "
+            if left:
+                said = f"{sum(left):,} documents are excluded for {len(left):,} of {len(lengths):,} queries"
+                found.append(f"{where}{said}, as the data ask")
     return found
 
 

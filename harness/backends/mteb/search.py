@@ -7,7 +7,8 @@ the scores:
 2. No matrix of all queries by a chunk, and no heap in Python: `harness.search.exact`.
 3. Of equal scores the documents with the greater id are kept, as pytrec_eval ranks them; mteb keeps any.
 4. Of a reranking task the candidates are encoded, not the documents beside them that nobody ranks.
-5. Vectors may be compared as int8 or by their signs (`search_precision`).
+5. Of a retrieval task that excludes some documents for a query (BRIGHT) all are searched and those are dropped.
+6. Vectors may be compared as int8 or by their signs (`search_precision`).
 """
 
 from __future__ import annotations
@@ -30,8 +31,10 @@ from harness.errors import HarnessError
 from harness.search.best import ScoreNotFiniteError
 from harness.search.comparison import Comparison
 from harness.search.exact import Blocks, Found, Pairs, rerank, search
+from harness.search.exclude import excluded_of, without
 from harness.search.ranks import ranks_of
 from harness.suite.fields import SearchPrecision
+from harness.tasks.types import EMBEDDING_TYPES
 
 MTEB_CHUNK = 50_000
 """Documents that mteb has encoded together (`SearchEncoderWrapper.corpus_chunk_size`); of reranking all."""
@@ -103,8 +106,10 @@ class ExactSearch(SearchEncoderWrapper):  # type: ignore[misc]
         with timer("Encoding queries", split=hf_split, subset=hf_subset):
             vectors = self.model.vectors(list(loader.dataset["text"]), task_metadata.name, "query")
         began = time.monotonic()
-        pairs = None
-        if top_ranked is not None:
+        pairs = excluded = None
+        if top_ranked is not None and EMBEDDING_TYPES[task_metadata.type].ranks == "corpus":
+            excluded = excluded_of(ids_of(corpus), names, top_ranked)
+        if top_ranked is not None and excluded is None:
             corpus, pairs = _candidates(corpus, names, top_ranked, where, alone=not self._reads_together)
         block = None
         if self._reads_together:
@@ -112,7 +117,7 @@ class ExactSearch(SearchEncoderWrapper):  # type: ignore[misc]
         encode = partial(self.model.vectors, task_name=task_metadata.name, role="document")
         documents = Documents(corpus, encode, vectors.shape[1], block)
         try:
-            results = self._results(names, vectors, documents, ids_of(corpus), k=top_k, pairs=pairs)
+            results = self._results(names, vectors, documents, ids_of(corpus), k=top_k, pairs=pairs, excluded=excluded)
         except ScoreNotFiniteError as error:
             raise HarnessError(f"{where}: {error}: the vectors of this model cannot be compared") from error
         encoded = began + documents.seconds
@@ -121,7 +126,15 @@ class ExactSearch(SearchEncoderWrapper):  # type: ignore[misc]
         return results
 
     def _results(
-        self, names: list[str], vectors: Vectors, documents: Documents, ids: Any, *, k: int, pairs: Pairs | None
+        self,
+        names: list[str],
+        vectors: Vectors,
+        documents: Documents,
+        ids: Any,
+        *,
+        k: int,
+        pairs: Pairs | None,
+        excluded: Sequence[Any] | None,
     ) -> Results:
         self.facts = {"ties": TIES, "precision": self._precision, "k": k, "block": documents.block}
         blocks: Blocks = documents
@@ -132,7 +145,11 @@ class ExactSearch(SearchEncoderWrapper):  # type: ignore[misc]
         similarity = self.model.similarity_name
         comparison = Comparison(similarity=similarity, precision=self._precision, ranges=ranges)
         ranks = ranks_of(ids)
-        if pairs is None:
+        if excluded is not None:
+            more = k + max(map(len, excluded))
+            found = search(vectors, blocks, ranks, more, comparison=comparison, device=self._device)
+            found = without(found, excluded, k)
+        elif pairs is None:
             found = search(vectors, blocks, ranks, k, comparison=comparison, device=self._device)
         else:
             found = rerank(vectors, blocks, ranks, k, pairs=pairs, comparison=comparison, device=self._device)

@@ -1,8 +1,8 @@
 """Repositories that several tasks share, a config or a split each: BRIGHT and LongEmbed.
 
 BRIGHT's form is what mteb's loader takes: a config a kind of row, a split a domain, documents that a query must not be
-shown listed with it, and `N/A` where there are none. LongEmbed's is a config a task and in it a split a kind of row; the
-columns of all its splits stand in the card together, since the library takes no others.
+shown listed with it, and `N/A` where there are none. LongEmbed's is a config a task and in it a split a kind of row;
+the columns of all its splits stand in the card together, since the library takes no others.
 """
 
 from __future__ import annotations

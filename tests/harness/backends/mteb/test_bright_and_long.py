@@ -96,6 +96,24 @@ def test_the_score_is_mtebs_own(hub: Path, tmp_path: Path, name: str) -> None:
     assert score.score / 100 == pytest.approx(truth, abs=ROUNDING)
 
 
+def test_what_is_excluded_is_said_and_found_by_nobody(hub: Path, tmp_path: Path) -> None:
+    """Of each query that has some, none of them is among its best documents, and they would have been the first."""
+    import pyarrow.parquet as pq
+
+    score, items = run(hub, tmp_path, {"encoder": encoders.NAME}, "BrightAopsRetrieval")
+    folder = hub / "datasets" / "mteb" / "BRIGHT"
+    examples = pq.read_table(folder / "examples" / "aops-00000-of-00001.parquet").to_pylist()
+    documents = pq.read_table(folder / "documents" / "aops-00000-of-00001.parquet").to_pylist()
+    texts = {row["id"]: row["content"] for row in documents}
+    top = {row["query"]: row["top_documents"] for row in items}
+    excluded = {row["id"]: row["excluded_ids"] for row in examples if row["excluded_ids"] != ["N/A"]}
+    assert len(excluded) == 7
+    assert all(not set(names) & set(top[query]) for query, names in excluded.items())
+    assert any(row["query"] in [texts.get(one) for one in row["excluded_ids"]] for row in examples)
+    n = sum(map(len, excluded.values()))
+    assert f"{n} documents are excluded for 7 of 8 queries, as the data ask" in score.provenance["data_remarks"]
+
+
 @pytest.mark.parametrize("name", EVERY)
 def test_a_hub_of_such_a_repository_lacks_nothing(hub: Path, name: str) -> None:
     """A config is looked for under the name that mteb's loader has for it; one that is not there is said."""
