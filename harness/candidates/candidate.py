@@ -85,6 +85,19 @@ class Candidate:
         return has_language_model(self.kind)
 
     @property
+    def embeds(self) -> bool:
+        """Whether it gives vectors; False: tasks that rank documents alone can be run on it."""
+        return self.kind not in KINDS or KINDS[self.kind].embeds
+
+    def lacking(self) -> tuple[Gap, ...]:
+        """Return the packages that its kind needs and that are not installed."""
+        kind = KINDS.get(self.kind)
+        return tuple(
+            Gap(what=f"package {name}", why="not installed", command=kind.install)
+            for name in (kind.lacking_packages() if kind else ())
+        )
+
+    @property
     def draws_random_numbers(self) -> bool:
         """Whether the suite's seed can change its vectors."""
         if isinstance(self.spec, OtherEncoderSpec):

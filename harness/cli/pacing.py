@@ -57,7 +57,7 @@ def paces_of(plan: Plan, pacing: Pacing) -> dict[str, Pace | None]:
                 dimension=pacing.dimension,
                 load_seconds=pacing.load_seconds or 0.0,
             )
-        elif not isinstance(candidate, Candidate):
+        elif not isinstance(candidate, Candidate) or not candidate.embeds:  # without vectors nothing is encoded
             paces[candidate.name] = None
         else:
             if candidate.encoder_name in paces:  # another size of its vectors

@@ -25,6 +25,9 @@ from harness.tasks.prompts import resolve, roles_of
 from harness.tasks.types import NO_ROLE, ranks_documents
 from harness.wording import did_you_mean, listing
 
+NO_VECTORS = "it gives no vectors: it ranks documents alone"
+"""Why a lexical model is n/a where something else is measured."""
+
 
 def make_plan(
     suite: Suite, sources: Sources, *, models: Sequence[str] = (), tasks: Sequence[str] = (), limit: int | None = None
@@ -57,7 +60,7 @@ def make_plan(
     gaps = [(gap, tuple(task.label for task in wanted_by)) for gap, wanted_by in wanting]
     of_models: dict[Gap, list[str]] = {}
     for candidate in candidates:
-        for gap in candidate.gaps if isinstance(candidate, MissingCandidate) else ():
+        for gap in candidate.gaps if isinstance(candidate, MissingCandidate) else candidate.lacking():
             of_models.setdefault(gap, []).append(candidate.name)
     gaps += [(gap, tuple(names)) for gap, names in of_models.items()]
     return Plan(
@@ -97,6 +100,8 @@ def _cell(
     """
     if task.axis == "ability" and not candidate.has_language_model:
         return Cell(model=candidate.name, task=task, state="n/a", key=None, reason="no language model")
+    if isinstance(candidate, Candidate) and not (candidate.embeds or ranks_documents(task.type)):
+        return Cell(model=candidate.name, task=task, state="n/a", key=None, reason=NO_VECTORS)
     if isinstance(candidate, MissingCandidate):
         reason = "; ".join(f"{one.what}: {one.why}; {one.command}" for one in candidate.gaps)
         return Cell(model=candidate.name, task=task, state="missing", key=None, reason=reason)

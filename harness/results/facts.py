@@ -46,6 +46,8 @@ class SearchFacts(TypedDict, total=False):
     """As what vectors were compared: float32, int8 or binary."""
     ties: str
     """Which of equal scores come first, in words."""
+    lexical: str
+    """How words were counted, of a model that ranks by words; absent where vectors were compared."""
     k: int
     """Documents that each query was given, at most."""
     block: int

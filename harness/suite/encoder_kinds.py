@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from typing import NamedTuple
 
 from harness.suite.model_entries import (
+    Bm25Spec,
     FittedModel,
     LoadedModel,
     MeanPoolSpec,
@@ -29,6 +32,17 @@ class EncoderKind(NamedTuple):
     """Whether a causal language model is inside, which the ability axis can be run on."""
     encoder: str
     """`module:class`, with `from_candidate`; imported when a candidate is loaded."""
+
+    embeds: bool = True
+    """Whether it gives vectors; False: it ranks documents, and nothing else can be measured of it."""
+    packages: Mapping[str, str] = {}
+    """Distribution -> module of what it needs beside what is always installed."""
+    install: str = ""
+    """How those are had."""
+
+    def lacking_packages(self) -> list[str]:
+        """Return the distributions that it needs and that are not installed."""
+        return [name for name, module in self.packages.items() if find_spec(module) is None]
 
     @property
     def draws_random_numbers(self) -> bool:
@@ -60,6 +74,15 @@ KINDS = {
         scoring_version=1,
         has_language_model=False,
         encoder="harness.encoders.tfidf:TfIdfEncoder",
+    ),
+    "bm25": EncoderKind(
+        entry=Bm25Spec,
+        scoring_version=1,
+        has_language_model=False,
+        encoder="harness.encoders.bm25:Bm25Encoder",
+        embeds=False,
+        packages={"bm25s": "bm25s", "PyStemmer": "Stemmer"},
+        install="pip install 'encoder-verdict[bm25]'",
     ),
 }
 

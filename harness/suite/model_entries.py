@@ -182,6 +182,16 @@ class TfIdfSpec(FittedModel):
     """Words are hashed into so many signed features."""
 
 
+class Bm25Spec(FittedModel):
+    """BM25 over words, as mteb's own baseline: ranks the documents of a task, and is n/a for every other type."""
+
+    encoder: Literal["bm25"]
+    k1: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.5
+    """How soon a word that comes again counts no more."""
+    b: Annotated[float, Field(ge=0, le=1)] = 0.75
+    """How much the words of a long document count less: 0 not at all, 1 in full."""
+
+
 class CandidateSpec(EncoderOptions):
     """A directory that `grace train` wrote."""
 
@@ -218,7 +228,7 @@ class OtherEncoderSpec(EncoderOptions):
     """Passed to its factory; part of the key."""
 
 
-BUILT_IN_ENCODERS = ("sentence-transformers", "mean-pool", "rationale", "tf-idf")
+BUILT_IN_ENCODERS = ("sentence-transformers", "mean-pool", "rationale", "tf-idf", "bm25")
 """The tags below that are encoders of ours; `encoder_kinds.KINDS` has a row for each."""
 
 
@@ -238,6 +248,7 @@ ModelSpec = Annotated[
     | Annotated[MeanPoolSpec, Tag("mean-pool")]
     | Annotated[RationaleSpec, Tag("rationale")]
     | Annotated[TfIdfSpec, Tag("tf-idf")]
+    | Annotated[Bm25Spec, Tag("bm25")]
     | Annotated[CandidateSpec, Tag("candidate")]
     | Annotated[OtherEncoderSpec, Tag("other")],
     Discriminator(_model_tag),

@@ -1,8 +1,9 @@
 """The means of one axis, and what is in none of them; pure.
 
 Means: the mean over tasks and the mean over types (of each type's mean over tasks), both over exactly those tasks that
-every model with any score on the axis has a score for; n stands beside them. A difference to the baseline is taken over
-the tasks that both have.
+every model with any score on the axis has a score for; n stands beside them. A model that is not applicable to some
+tasks of the axis (BM25 beside tasks that rank nothing) is in none of them, and takes no task from the others. A
+difference to the baseline is taken over the tasks that both have.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from harness.tasks.types import Axis
 def summary_of(axis: Axis, tasks: Sequence[PlannedTask], matrix: Matrix) -> AxisSummary:
     """Return the means of one axis, whose `tasks` are these."""
     scored = [model for model in matrix.models if any(matrix.score(model, task.name) for task in tasks)]
+    scored = [one for one in scored if not any(matrix.views[one, task.name].status == "n/a" for task in tasks)]
     apart = {task.name: why for task in tasks if (why := _why_apart(task.name, matrix))}
     averaged = [task.name for task in tasks if task.name not in apart]
     values = {model: _values(model, averaged, matrix) for model in matrix.models}

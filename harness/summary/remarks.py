@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from harness.plan.cells import Plan
 from harness.results.damage import AGAIN
@@ -46,7 +46,9 @@ def warnings(plan: Plan, views: Iterable[CellView]) -> tuple[str, ...]:
         lines |= {f"{task.name}: {said}": None for said in task.remarks}
         if not task.is_official_split:
             lines[f"{task.name} is run on {', '.join(task.splits)}, which MTEB does not evaluate on"] = None
-    for view in views:
+    held = list(views)
+    lines |= dict.fromkeys(_not_applicable(held))
+    for view in held:
         if view.score is None:
             continue
         for one in view.score.parts if isinstance(view.score, SeededScore) else (view.score,):
@@ -65,3 +67,17 @@ def warnings(plan: Plan, views: Iterable[CellView]) -> tuple[str, ...]:
             if counts.get(what):
                 lines[f"{view.cell}: {int(counts[what])} {said}"] = None
     return tuple(lines)
+
+
+def _not_applicable(views: Iterable[CellView]) -> Iterator[str]:
+    """Yield a line for each model with scores on an axis that is not applicable to the whole of it."""
+    told: dict[tuple[str, str], list[CellView]] = {}
+    for view in views:
+        told.setdefault((view.cell.model, view.cell.task.axis), []).append(view)
+    for (model, axis), own in told.items():
+        apart = [view for view in own if view.status == "n/a"]
+        if apart and len(apart) < len(own):
+            yield (
+                f"{model}: n/a for {len(apart)} of {len(own)} {axis} task(s), since {apart[0].reason}; "
+                "no mean over tasks has it"
+            )

@@ -18,10 +18,12 @@ from harness.backends.mteb.capture import Capture
 from harness.backends.mteb.examples import choose
 from harness.backends.mteb.items import SubsetItems
 from harness.backends.mteb.labels import read_labels_at_once
+from harness.backends.mteb.lexical import LexicalSearch
 from harness.backends.mteb.model import MtebModel
 from harness.backends.mteb.prepared import names_of, prepared
 from harness.backends.mteb.readable import with_texts
 from harness.backends.mteb.texts import texts_of
+from harness.encoders.bm25 import Bm25Encoder
 from harness.encoders.checked import CheckedEncoder
 from harness.encoders.once import MadeOnce
 from harness.plan.cells import PlannedTask
@@ -136,10 +138,12 @@ def _evaluate_part(name: str, job: Job, encoder: CheckedEncoder, model: MtebMode
     )
 
 
-def _searching(job: Job, encoder: CheckedEncoder, model: MtebModel) -> ExactSearch | None:
-    """Return what ranks documents with the vectors of `model`; None where the task ranks none."""
+def _searching(job: Job, encoder: CheckedEncoder, model: MtebModel) -> ExactSearch | LexicalSearch | None:
+    """Return what ranks documents by the vectors of `model`, or by words; None where the task ranks none."""
     if not ranks_documents(job.cell.task.type):
         return None
+    if isinstance(encoder.inner, Bm25Encoder):
+        return LexicalSearch(model, encoder, encoder.inner)
     from harness.backends.mteb.search import ExactSearch
 
     about = encoder.describe()

@@ -58,12 +58,22 @@ def _made_with(summary: Summary) -> str:
         ("Versions", {_versions(one.versions) for one in made}),
         ("Source", {one.git or "installed wheel" for one in made}),
         ("Dtype", {str(one.encoder.get("dtype", "its own")) for one in made}),
+        ("Window", _windows(summary)),
         ("Prompts", {_prompts(one.prompts) for one in made}),
         ("Search", {_searched(one.search) for one in made if one.search}),
     ):
         if values:
             lines.append(f"- {title}: {'; or '.join(sorted(values))}")
     return "## What the scores were made with\n\n" + "\n".join(lines)
+
+
+def _windows(summary: Summary) -> set[str]:
+    """Return each model's length limit, where its encoder says one; how many texts were cut is among the remarks."""
+    found = {}
+    for (model, _), view in summary.cells.items():
+        most = facts_of(view.score).encoder.get("max_text_tokens") if view.score else None
+        found[f"{model} {most} tokens"] = most
+    return {said for said, most in found.items() if most}
 
 
 def _versions(versions: Mapping[str, str]) -> str:
@@ -76,6 +86,8 @@ def _prompts(prompts: Mapping[str, str | None]) -> str:
 
 
 def _searched(search: SearchFacts) -> str:
+    if "lexical" in search:
+        return f"{search['lexical']}, the best {search['k']}; ties {search['ties']}"
     return f"every document compared, as {search['precision']}, the best {search['k']}; ties {search['ties']}"
 
 

@@ -15,6 +15,8 @@ from harness.wording import did_you_mean, listing
 from harness.yaml_source import Node
 
 ROLES = ("query", "document")
+OF_VECTORS = ("store_dtype", "search_precision")
+"""What an entry may say of how vectors are kept and compared."""
 
 
 def check_models(tree: Node) -> Iterator[Problem]:
@@ -30,6 +32,7 @@ def check_models(tree: Node) -> Iterator[Problem]:
             seen.setdefault(name.value, name)
         yield from _check_encoder(model)
         yield from check_wheel(model)
+        yield from _check_no_vectors(model)
         yield from _check_seeds(model, writing(model, models))
         yield from _check_prompts(model)
     yield from check_sizes(models)
@@ -54,6 +57,15 @@ def _check_encoder(model: Node) -> Iterator[Problem]:
         if str(encoder.value) not in known:
             near = did_you_mean(encoder.value, known)
             yield problem(encoder, f"encoder {encoder.spelling} is not one of {listing(known)}{near}")
+
+
+def _check_no_vectors(model: Node) -> Iterator[Problem]:
+    """Yield what an entry says of vectors where its encoder has none."""
+    encoder = model.get("encoder")
+    kind = KINDS.get(str(encoder.value)) if encoder else None
+    for name in OF_VECTORS if encoder and kind and not kind.embeds else ():
+        if said := model.get(name):
+            yield problem(said, f"{name}: encoder {encoder.value} has no vectors; take it out", at_key=True)
 
 
 def _check_seeds(model: Node, writer: Node) -> Iterator[Problem]:

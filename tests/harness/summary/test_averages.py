@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from golden_report import candidate
 
 from harness.plan.cells import Cell, Plan, PlannedTask
 from harness.results.records import Result
+from harness.suite.model_entries import Bm25Spec
 from harness.suite.schema import Suite
 from harness.summary.build import summarise
 from harness.tasks.catalogue import catalogue
@@ -73,3 +75,33 @@ def test_means_are_mtebs() -> None:
         {kind: 100 * value for kind, value in by_type.items()}
     )
     assert axis.over_tasks["base"].value != pytest.approx(axis.over_types["base"].value)
+
+
+def test_a_model_that_is_not_applicable_to_a_task_takes_none_from_the_others() -> None:
+    """BM25 beside tasks that rank nothing: it is in no mean, the others' are over all tasks, and the report says so."""
+    words = replace(candidate("words"), kind="bm25", spec=Bm25Spec(name="words", encoder="bm25"))
+    models = (candidate("base"), words)
+    suite = Suite.model_validate({"version": 1, "name": "averages"})
+    suite = suite.model_copy(update={"models": [one.spec for one in models]})
+    tasks = (planned("SciFact"), planned("STS12"))
+    cells = tuple(
+        Cell(model=one.name, task=task, state="to run", key="k" * 20)
+        if one.embeds or task.name == "SciFact"
+        else Cell(model=one.name, task=task, state="n/a", key=None, reason="it gives no vectors")
+        for one in models
+        for task in tasks
+    )
+    results: dict[str, Result] = {
+        str(cell): make_score(model=cell.model, task=cell.task.name, type=cell.task.type, score=score)
+        for cell, score in zip(cells, (10.0, 30.0, 90.0, 0.0), strict=True)
+        if cell.state != "n/a"
+    }
+    plan = Plan(suite=suite, cells=cells, candidates=models, tasks=tasks, datasets={}, gaps=())
+    found = summarise(plan, results)
+    (axis,) = found.axes
+    assert axis.common == ("SciFact", "STS12")
+    assert {model: mean.value for model, mean in axis.over_tasks.items()} == {"base": 20.0}
+    assert any(line.startswith("words: n/a for 1 of 2 embedding task(s)") for line in found.warnings)
+    retrieval = tuple(cell for cell in cells if cell.task.name == "SciFact")
+    alone = summarise(replace(plan, cells=retrieval, tasks=tasks[:1]), results).axes[0]
+    assert {model: mean.value for model, mean in alone.over_tasks.items()} == {"base": 10.0, "words": 90.0}

@@ -1,6 +1,7 @@
-"""BRIGHT and LongEmbed from a hub in their repositories' forms to scores: mteb's own.
+"""BRIGHT and LongEmbed from a hub in their repositories' forms to scores: mteb's own, for vectors and for BM25.
 
-The truth is plain `mteb.evaluate` with the tasks of its benchmarks over the same files.
+The truth is plain `mteb.evaluate` with the tasks of its benchmarks over the same files: of vectors its own wrapper, of
+BM25 its own baseline.
 """
 
 from __future__ import annotations
@@ -94,6 +95,21 @@ def test_the_score_is_mtebs_own(hub: Path, tmp_path: Path, name: str) -> None:
     assert 0.02 < truth < 0.999
     assert {(row["split"], row["query"]): row["score"] for row in items} == pytest.approx(queries, abs=1e-6)
     assert score.score / 100 == pytest.approx(truth, abs=ROUNDING)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_bm25_is_mtebs_own_baseline(hub: Path, tmp_path: Path, name: str) -> None:
+    """Every query's score is that of mteb's `baseline-bm25s`, and the report says which BM25 it is."""
+    pytest.importorskip("bm25s")
+    import mteb
+
+    score, items = run(hub, tmp_path, {"encoder": "bm25"}, name)
+    truth, queries = official(hub, name, mteb.get_model("mteb/baseline-bm25s"))
+    assert 0.02 < truth < 0.999
+    assert {(row["split"], row["query"]): row["score"] for row in items} == pytest.approx(queries, abs=1e-6)
+    assert score.score / 100 == pytest.approx(truth, abs=ROUNDING)
+    assert score.provenance["search"]["lexical"].startswith("BM25 (lucene, k1 1.5, b 0.75; stop words en, stemmed")
+    assert score.provenance["prompts"] == {}
 
 
 def test_what_is_excluded_is_said_and_found_by_nobody(hub: Path, tmp_path: Path) -> None:
