@@ -129,16 +129,21 @@ def compare_staged(model: Any, tokenizer: Any) -> Comparison:
         *(Row(prompt=(*first, *long[:3]), rationale=tuple(own)) for own in others),
     ]
     before = model.config._attn_implementation
-    alone = [_alone(model, prefix, one) for one in tree_rows]
+
+    def own() -> list[torch.Tensor]:
+        alone = [_alone(model, prefix, one) for one in tree_rows]
+        return [torch.cat([one for one, _ in alone]), torch.stack([one for _, one in alone])]
+
+    truth = own()
     with torch.no_grad():
         try:
             use_tree_attention(model)
             found = tree_forward(model, pack(prefix, tree_rows, _device(model)), 1.0)
         finally:
             model.set_attn_implementation(before)
-    log_probs = torch.cat([one[: len(own)] for one, (own, _) in zip(found.log_probs, alone, strict=True)])
-    own_log_probs, own_pooled = torch.cat([one for one, _ in alone]), torch.stack([one for _, one in alone])
-    return compared(model, [log_probs, found.pooled], [own_log_probs, own_pooled])
+    lengths = [len(one.rationale) + (one.end is not None) for one in tree_rows]
+    log_probs = torch.cat([one[:length] for one, length in zip(found.log_probs, lengths, strict=True)])
+    return compared(model, [log_probs, found.pooled], truth, own=own)
 
 
 def compare_left(model: Any, tokenizer: Any) -> Comparison:
@@ -151,7 +156,11 @@ def compare_left(model: Any, tokenizer: Any) -> Comparison:
     longest = max(map(len, rows))
     ids = torch.tensor([[0] * (longest - len(row)) + row for row in rows], device=_device(model))
     mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=_device(model))
-    own = [_log_probs(_logits(model, row)[:-1], row[1:]) for row in rows]
+
+    def own() -> list[torch.Tensor]:
+        return [_log_probs(_logits(model, row)[:-1], row[1:]) for row in rows]
+
+    truth = own()
     add_fused_lm_head(model)
     try:
         with torch.no_grad():
@@ -160,7 +169,7 @@ def compare_left(model: Any, tokenizer: Any) -> Comparison:
     finally:
         del model.forward  # the instance's, over that of its class
     kept = [one[longest - len(row) :] for one, row in zip(found, rows, strict=True)]
-    return compared(model, kept, own)
+    return compared(model, kept, truth, own=own)
 
 
 PACKED = Way(
@@ -187,13 +196,17 @@ def _compare_rows(
     import torch
 
     prefix, rows = _tokens(model, tokenizer)
-    own = [states_of(model, [*prefix, *row])[len(prefix) :] for row in rows]
-    own_logits = [_logits(model, [*prefix, *row])[len(prefix) :] for row in rows]
+
+    def own() -> list[torch.Tensor]:
+        states = [states_of(model, [*prefix, *row])[len(prefix) :] for row in rows]
+        return [torch.cat(states), torch.cat([_logits(model, [*prefix, *row])[len(prefix) :] for row in rows])]
+
+    truth = own()
     with torch.no_grad(), attention:
         states = run(body_of(model), Packing(prefix, rows, _device(model)))
     with torch.no_grad():
         logits = logits_of(model, states)
-    return compared(model, [states, logits], [torch.cat(own), torch.cat(own_logits)])
+    return compared(model, [states, logits], truth, own=own)
 
 
 def _tokens(model: Any, tokenizer: Any) -> tuple[list[int], list[list[int]]]:

@@ -6,13 +6,17 @@ same numbers differ by rounding alone; what counts is the distance at a position
 (or of its row of logits): a state far larger than the others, as beginning-of-text has one, hides nothing.
 
 In float32 a path may be off by `TOLERANCE`. In half precision rounding is larger than some faults are, so the bound
-there is a coarse one: it refuses no sound model (30 layers of bfloat16 come to some 0.02), and what it cannot see is
-refused by what a layer asks of the attention, or by the kind of layer, in any dtype.
+there is a coarse one (30 layers of bfloat16 come to some 0.02), and what it cannot see is refused by what a layer asks
+of the attention, or by the kind of layer, in any dtype. And at single positions rounding decides: which token becomes
+the sink of attention, say. There a model's own pass differs from itself by more than a whole state, as soon as a row is
+longer and other kernels run. Those positions are found by moving the embedded tokens by a few roundings and asking the
+model's own pass again: a path may be off as far there as the model is from itself, and at no other position.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.encoders.batching import is_out_of_memory
@@ -37,8 +41,12 @@ WINDOWS = (
     "index_topk",
 )
 """How configurations call the length beyond which a layer sees less than all."""
-SAME_SHAPE = 5
-"""Two passes of one shape may be apart by so much less than two of other shapes."""
+SAME_SHAPE = 1 / 5
+"""Share of the bound by which two passes of one shape may be apart."""
+MOVES = (1, 4) * 4
+"""By how many roundings an embedding is moved at most, each time that the model's own pass is asked again."""
+SLACK = 2
+"""A path may be off by so many times what the model's own pass moves."""
 CHANGED = 4
 """Tokens at a row's end that are turned round, to see whether those before them notice."""
 MOST_WORK = 5e10
@@ -47,12 +55,12 @@ TEXT = "The quick brown fox jumps over the lazy dog; 12 grey cats watch it from 
 
 
 class Comparison(NamedTuple):
-    """How far a path is from the model's own pass."""
+    """How far a path is from the model's own pass, at the position where it is farthest beyond what it may be."""
 
     distance: float
-    """The largest of all positions, relative."""
+    """Relative."""
     tolerance: float
-    """What rounding may come to."""
+    """What rounding may come to there."""
 
     @property
     def holds(self) -> bool:
@@ -100,10 +108,15 @@ def is_causal(model: Any, tokenizer: Any) -> bool:
     states, again = states_of(model, row), states_of(model, row)
     if not compared(model, [again], [states]).holds:
         raise EnvironmentGapError([f"{family(model)} gives other states each time for the same text: it has no score"])
+
+    def own() -> list[Tensor]:
+        return [states_of(model, row)[:kept]]
+
     # As long as before, so that the same kernels run and rounding hardly differs: half precision can be told apart too.
-    changed = compared(model, [states_of(model, [*row[:kept], *reversed(row[kept:])])[:kept]], [states[:kept]])
-    cut = compared(model, [states_of(model, row[:kept])], [states[:kept]])
-    return changed.distance <= changed.tolerance / SAME_SHAPE and cut.holds
+    reversed_end = states_of(model, [*row[:kept], *reversed(row[kept:])])[:kept]
+    changed = compared(model, [reversed_end], [states[:kept]], own=own, share=SAME_SHAPE)
+    cut = compared(model, [states_of(model, row[:kept])], [states[:kept]], own=own)
+    return changed.holds and cut.holds
 
 
 def reading_of(model: Any, tokenizer: Any, is_causal: bool) -> Reading:
@@ -126,7 +139,8 @@ def reading_of(model: Any, tokenizer: Any, is_causal: bool) -> Reading:
 def _gives(model: Any, rows: Sequence[Sequence[int]], reading: Reading, truth: Sequence[Tensor]) -> bool:
     """Return whether a way to read gives the truth; one that cannot be walked (a mask that is not taken) does not."""
     try:
-        return compared(model, padded_states(model, rows, reading=reading), truth).holds
+        found = padded_states(model, rows, reading=reading)
+        return compared(model, found, truth, own=lambda: [states_of(model, row) for row in rows]).holds
     except Exception as error:  # noqa: BLE001 - whatever a family's code says to a mask or to padding
         fault_of(error)
         return False
@@ -158,17 +172,67 @@ def states_of(model: Any, ids: Sequence[int]) -> Tensor:
     return padded_states(model, [ids], reading="padded")[0]
 
 
-def compared(model: Any, found: Sequence[Tensor], truth: Sequence[Tensor]) -> Comparison:
-    """Return how far `found` is from `truth`, a tensor (..., h) each, and what rounding may come to."""
+def compared(
+    model: Any,
+    found: Sequence[Tensor],
+    truth: Sequence[Tensor],
+    *,
+    own: Callable[[], Sequence[Tensor]] | None = None,
+    share: float = 1.0,
+) -> Comparison:
+    """Return how far `found` is from `truth`, and what rounding may come to.
+
+    Args:
+        model: whose dtype says how it rounds.
+        found: a tensor (..., h) each; a vector is one position.
+        truth: the same, by the model's own pass.
+        own: makes `truth` anew. Asked in half precision alone, and only where `found` is off by more than the
+            tolerance, with embeddings moved by a few roundings; None: every position is held to the tolerance.
+        share: of the bound that holds here.
+    """
     import torch
 
-    name = str(next(model.parameters()).dtype).removeprefix("torch.")
-    worst = 0.0
+    dtype = next(model.parameters()).dtype
+    tolerance = TOLERANCE[str(dtype).removeprefix("torch.")]
+    apart = _distances(found, truth)
+    bounds = torch.full_like(apart, tolerance)
+    if own is not None and dtype != torch.float32 and not bool((apart <= bounds * share).all()):
+        for seed, roundings in enumerate(MOVES):
+            with _moved(model, seed, roundings * torch.finfo(dtype).eps):
+                moved = _distances(own(), truth)
+            bounds = torch.maximum(bounds, SLACK * moved.nan_to_num(0.0, posinf=0.0))
+    bounds = bounds * share
+    worst = int((apart / bounds).argmax())
+    return Comparison(float(apart[worst]), float(bounds[worst]))
+
+
+def _distances(found: Sequence[Tensor], truth: Sequence[Tensor]) -> Tensor:
+    """Return how far each position is from its truth, relative to the truth's length, (positions,); NaN is infinite."""
+    import torch
+
+    each = []
     for one, other in zip(found, truth, strict=True):
-        apart = (one.double() - other.double()).norm(dim=-1)
-        distance = float((apart / other.double().norm(dim=-1).clamp_min(torch.finfo(torch.float32).tiny)).max())
-        worst = max(worst, distance) if distance == distance else float("inf")
-    return Comparison(worst, TOLERANCE[name])
+        size = other.double().norm(dim=-1).clamp_min(torch.finfo(torch.float32).tiny)
+        each.append(((one.double() - other.double()).norm(dim=-1) / size).flatten().cpu())
+    return torch.cat(each).nan_to_num(float("inf"), posinf=float("inf"))
+
+
+@contextmanager
+def _moved(model: Any, seed: int, most: float) -> Iterator[None]:
+    """Move every number that the embedding layer gives by a random part of itself, at most `most`, in this block."""
+    import torch
+
+    draws = torch.Generator().manual_seed(seed)
+
+    def move(_module: Any, _inputs: Any, vectors: Tensor) -> Tensor:
+        parts = torch.rand(vectors.shape, generator=draws).to(vectors.device)
+        return (vectors.float() * (1 + most * (2 * parts - 1))).to(vectors.dtype)
+
+    hook = model.get_input_embeddings().register_forward_hook(move)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def row_lengths(model: Any, *, beside: int = 0) -> tuple[int, ...]:

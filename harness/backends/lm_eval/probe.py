@@ -110,8 +110,11 @@ def _scores_hold(lm: SharedPrefixScorer, rows: list[list[int]]) -> bool:
         past = lm.prefill(group[0][:SHARED_TOKENS]) if lm.shares else None
         shared = SHARED_TOKENS if lm.shares else 0
         found += lm.tails([row[shared:] for row in group], [SCORED_TOKENS] * len(group), past)
-    truth = [_level(_own_logits(lm, row)[-SCORED_TOKENS:]) for row in rows]
-    return compared(lm.model, [_level(one) for one in found], truth).holds
+
+    def own() -> list[torch.Tensor]:
+        return [_level(_own_logits(lm, row)[-SCORED_TOKENS:]) for row in rows]
+
+    return compared(lm.model, [_level(one) for one in found], own(), own=own).holds
 
 
 def _answers_hold(lm: SharedPrefixScorer, rows: list[list[int]]) -> bool:
@@ -138,10 +141,14 @@ def _batch_holds(lm: SharedPrefixScorer, rows: list[list[int]]) -> bool:
     with configured(lm.model, GenerationConfig(do_sample=False, pad_token_id=lm.tokenizer.pad_token_id)):
         made = continued(lm, ids, mask, past, decoding, criteria=[], processors=[_keeping(seen)])
     new = made[:, ids.shape[1] :].tolist()
-    for place, (prompt, own) in enumerate(zip(batch.prompts, new, strict=True)):
-        truth = _level(_own_logits(lm, [*prompt, *own[:-1]])[len(prompt) - 1 :])
-        if not compared(lm.model, [_level(torch.stack(seen)[:, place])], [truth]).holds:
-            return False
+    found = [_level(torch.stack(seen)[:, place]) for place in range(len(rows))]
+
+    def own() -> list[torch.Tensor]:
+        pairs = zip(batch.prompts, new, strict=True)
+        return [_level(_own_logits(lm, [*prompt, *answer[:-1]])[len(prompt) - 1 :]) for prompt, answer in pairs]
+
+    if not compared(lm.model, found, own(), own=own).holds:
+        return False
     return _nats_hold(lm, rows, [trace.gold_nll for trace in batch.traces])
 
 

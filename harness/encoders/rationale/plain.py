@@ -85,11 +85,15 @@ def _cache_holds(model: Any, ids: list[int]) -> bool:
     try:
         with torch.inference_mode():
             new, logits = _through_the_cache(model, ids, greedy, limit=PROBE_TOKENS, ends=frozenset())
-            own = model(input_ids=torch.tensor([[*ids, *new[:-1]]], device=model.device)).logits[0, len(ids) - 1 :]
+            row = torch.tensor([[*ids, *new[:-1]]], device=model.device)
+
+            def own() -> list[Tensor]:
+                return [model(input_ids=row).logits[0, len(ids) - 1 :]]
+
+            return compared(model, [torch.stack(logits)], own(), own=own).holds
     except Exception as error:  # noqa: BLE001 - whatever a family's code says: there is a way without
         fault_of(error)
         return False
-    return compared(model, [torch.stack(logits)], [own]).holds
 
 
 def write(

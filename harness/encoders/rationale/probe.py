@@ -91,13 +91,16 @@ def _compared(model: Any, prefix: list[int], rows: list[list[int]]) -> Compariso
     import torch
 
     p = len(prefix)
+
+    def own() -> list[Tensor]:
+        logits = [model(input_ids=torch.tensor([[*prefix, *row]], device=model.device)).logits[0] for row in rows]
+        steps = [one[p + len(row) - WRITTEN - 1 : -1] for one, row in zip(logits, rows, strict=True)]
+        return [*steps, *(states_of(model, [*prefix, *row])[p:].float().mean(dim=0) for row in rows)]
+
     with torch.inference_mode():
         logits, vectors = _walked(model, prefix, [row[:-WRITTEN] for row in rows], [row[-WRITTEN:] for row in rows])
-        own = [model(input_ids=torch.tensor([[*prefix, *row]], device=model.device)).logits[0] for row in rows]
-        means = [states_of(model, [*prefix, *row])[p:].float().mean(dim=0) for row in rows]
-    steps = [one[p + len(row) - WRITTEN - 1 : -1] for one, row in zip(own, rows, strict=True)]
-    ours = compared(model, [logits[:, place] for place in range(len(rows))], steps)
-    return max(ours, compared(model, vectors, means))
+        found = [*(logits[:, place] for place in range(len(rows))), *vectors]
+        return compared(model, found, own(), own=own)
 
 
 def _walked(

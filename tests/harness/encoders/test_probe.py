@@ -9,7 +9,16 @@ import torch
 from cells_support import tiny_tokenizer
 from families import tiny, without_memory
 
-from harness.encoders.probe import check_causal, compared, is_causal, padded_states, reading_of, rows_of, states_of
+from harness.encoders.probe import (
+    TOLERANCE,
+    check_causal,
+    compared,
+    is_causal,
+    padded_states,
+    reading_of,
+    rows_of,
+    states_of,
+)
 from harness.encoders.rationale.plain import make_plain_prefix
 from harness.encoders.rationale.probe import shared_prefix_fault
 from harness.errors import EnvironmentGapError
@@ -107,3 +116,73 @@ def test_what_a_family_cannot_do_is_not_memory() -> None:
     assert reading_of(model, tiny_tokenizer(), is_causal=True) == "alone"
     assert shared_prefix_fault(model, tiny_tokenizer()) == "TypeError: no mask here"
     assert not make_plain_prefix(model, [5, 6, 7, 8], [9]).uses_cache
+
+
+def on_edge(dtype: torch.dtype) -> Any:
+    """Return a model whose attention takes one token and leaves the others: in half precision rounding says which."""
+    model = tiny("llama", num_hidden_layers=4)
+    with torch.no_grad():
+        for name, one in model.named_parameters():
+            if "q_proj" in name or "k_proj" in name:
+                one.mul_(40)
+    return model.to(dtype)
+
+
+def rounded(model: Any, row: list[int]) -> torch.Tensor:
+    """Return the states of the model's own pass with every embedding moved by one rounding: as sound as its own."""
+    eps = torch.finfo(model.dtype).eps
+    signs = torch.randint(0, 2, (len(row), 1), generator=torch.Generator().manual_seed(99)) * 2 - 1
+    hook = model.get_input_embeddings().register_forward_hook(
+        lambda _module, _inputs, out: (out.float() * (1 + eps * signs)).to(out.dtype)
+    )
+    try:
+        return states_of(model, row)
+    finally:
+        hook.remove()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_where_rounding_decides_a_path_may_be_as_far_off_as_the_model_from_itself(dtype: torch.dtype) -> None:
+    """A fixed bound refuses a sound pass there; one that saw its neighbours is refused all the same."""
+    model, tokenizer = on_edge(dtype), tiny_tokenizer()
+    row, *others = rows_of(model, tokenizer, (20, 7, 9))
+    truth = [states_of(model, row)]
+
+    def own() -> list[torch.Tensor]:
+        return [states_of(model, row)]
+
+    sound = [rounded(model, row)]
+    assert not compared(model, sound, truth).holds
+    assert compared(model, sound, truth, own=own).holds
+    for other in others:
+        seen = [states_of(model, [*other, *row])[len(other) :]]
+        assert not compared(model, seen, truth, own=own).holds
+    shuffled = [states_of(model, row[::-1]).flip(0)]
+    assert not compared(model, shuffled, truth, own=own).holds
+    assert is_causal(model, tokenizer)
+    assert reading_of(model, tokenizer, is_causal=True) == "padded"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_model_that_rounding_hardly_moves_is_held_to_the_tolerance(dtype: torch.dtype) -> None:
+    """Asking it again widens hardly anything there, and nothing at all in float32; a NaN is never near."""
+    model, tokenizer = tiny("llama").to(dtype), tiny_tokenizer()
+    row = rows_of(model, tokenizer)[0]
+    truth = [states_of(model, row)]
+    off = truth[0].clone()
+    tolerance = TOLERANCE[str(dtype).removeprefix("torch.")]
+    off[3] *= 1 + 1.5 * tolerance
+    found = compared(model, [off], truth, own=lambda: [states_of(model, row)])
+    assert not found.holds
+    assert tolerance <= found.tolerance < (1.3 if dtype != torch.float32 else 1.0001) * tolerance
+    off[3, 0] = float("nan")
+    assert not compared(model, [off], truth, own=lambda: [states_of(model, row)]).holds
+    assert torch.equal(states_of(model, row), truth[0])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", BOTH_WAYS)
+def test_half_precision_hides_no_model_that_sees_both_ways(name: str, dtype: torch.dtype) -> None:
+    """However far it is from itself where rounding decides."""
+    family, changes = BOTH_WAYS[name]
+    assert not is_causal(tiny(family, **changes).to(dtype), tiny_tokenizer())
