@@ -30,12 +30,12 @@ def needs(
     as_json: JsonOption = False,
 ) -> None:
     """Say which base, data and teacher trainings want, and when they end; looks nothing up and loads nothing."""
-    asked = [{"config": one, "overrides": list(override or ())} for one in configs or ()]
+    asked: list[tuple[str, list[str]]] = [(one, list(override or ())) for one in configs or ()]
     if requests:
-        asked += json.load(sys.stdin)
+        asked += [(one["config"], one["overrides"]) for one in json.load(sys.stdin)]
     if not asked:
         raise InputError(["name a configuration: a file, or a shipped one such as trial/infonce"])
-    rows = [_answer(one["config"], one["overrides"]) for one in asked]
+    rows = [_answer(config, overrides) for config, overrides in asked]
     if as_json:
         print_json(rows)
     else:

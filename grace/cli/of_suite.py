@@ -43,9 +43,9 @@ def train_suite(suite: str, override: list[str] | None, *, models: str, sources:
         print("interrupted: the same command goes on from there", file=sys.stderr)
         return ExitCode.INTERRUPTED
     print(f"{len(trainings) - len(failed)} of {len(trainings)} trained")
-    for directory, one in failed.items():
-        print(f"  {directory}: {one.reason}")
-    return worst([one.exit_code for one in failed.values()])
+    for directory, failure in failed.items():
+        print(f"  {directory}: {failure.reason}")
+    return worst([failure.exit_code for failure in failed.values()])
 
 
 def _say(line: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.errors import InputError
 from harness.sources.hub_client import hub_problem
 from harness.sources.locate import locate_dataset, locate_model
-from harness.sources.places import Gap, Located, Sources, hub_gap
+from harness.sources.places import Gap, Kind, Located, Sources, hub_gap
 from harness.training.asked import Training
 from harness.wording import display_path
 
@@ -62,15 +62,15 @@ class _Unreachable:
         self._sources = sources
         self._asked: list[str | None] = []
 
-    def gap(self, place: Located, kind: str, repo: str) -> Gap | None:
+    def gap(self, place: Located, kind: Kind, repo: str) -> Gap | None:
         if place.kind != "hub":
             return None
         if not self._asked:
             self._asked.append(hub_problem())
         why = self._asked[0]
-        of_kind = "datasets" if kind == "datasets" else "models"
-        why = f"in no local hub or cache, and {why}" if why else None
-        return hub_gap(of_kind, repo, place.revision, self._sources, why=why) if why else None  # type: ignore[arg-type]
+        if why is None:
+            return None
+        return hub_gap(kind, repo, place.revision, self._sources, why=f"in no local hub or cache, and {why}")
 
 
 def _gaps(training: Training, sources: Sources, hub: _Unreachable, coming: Collection[Path]) -> Iterator[Gap]:
