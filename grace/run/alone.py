@@ -15,8 +15,8 @@ from filelock import FileLock, Timeout
 
 from harness.candidates.untrained import lock_of
 
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-"""What a file system answers that has no locks."""
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EACCES, errno.EPERM, errno.EROFS)
+"""What a file system answers that has no locks, or no room for one beside the run's own directory."""
 WATCH_EVERY_SECONDS = 1.0
 
 
@@ -27,10 +27,10 @@ def alone_in(directory: Path, say: Callable[[str], None]) -> Iterator[None]:
     The lock goes with the process that holds it, whatever ends that.
     """
     file = lock_of(directory)
-    file.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(file)
     try:
         try:
+            file.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
         except Timeout:
             say(f"{directory}: another training writes there; this one waits for its end")

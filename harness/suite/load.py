@@ -19,7 +19,7 @@ from harness.suite.overrides import apply_overrides
 from harness.suite.problems import Problem, to_quote, with_faults
 from harness.suite.schema import Suite
 from harness.suite.shipped import find_suite, shipped_folder
-from harness.suite.training import absolute_training_paths, with_training
+from harness.suite.training import absolute_training_paths, told_to_each, with_training
 from harness.suite.validation import from_validation_error
 from harness.wording import did_you_mean, display_path
 from harness.yaml_source import Fault, Node, Position
@@ -89,7 +89,7 @@ def _load_merged(
     for key in ("extends", "include"):
         for entry in _entries(tree.get(key)):
             base = _load_merged(_find_base(entry, resolved.parent), (*chain, resolved), files, faults, link=entry)
-            base = only_included(base) if key == "include" else base
+            base = only_included(told_to_each(base)) if key == "include" else base
             merged = merge(merged, base) if merged else base
     files.append(path)
     return merge(without_links(merged), own) if merged else own

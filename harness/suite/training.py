@@ -36,16 +36,44 @@ def with_training(suite: Suite) -> Suite:
     A directory is trained once, so that entries without a configuration have that of another of the same directory.
     """
     shared = flat(suite.train)
-    told = {one.candidate: one for one in suite.models if isinstance(one, CandidateSpec) and one.config is not None}
+    makers = [one for one in suite.models if isinstance(one, CandidateSpec) and one.config is not None]
+    told = {Path(one.candidate): one for one in makers}
     if not told:
         return suite
     models = [
         one.model_copy(update={"config": maker.config, "train": shared | flat(maker.train)})
-        if isinstance(one, CandidateSpec) and (maker := told.get(one.candidate)) is not None
+        if isinstance(one, CandidateSpec) and (maker := told.get(Path(one.candidate))) is not None
         else one
         for one in suite.models
     ]
     return suite.model_copy(update={"models": models})
+
+
+def told_to_each(tree: Node) -> Node:
+    """Return a suite whose candidates say what its `train` tells all of them: who takes them takes that along."""
+    models, shared = tree.get("models"), tree.get("train")
+    if shared is None or models is None or not isinstance(models.value, list) or not isinstance(shared.value, dict):
+        return tree
+    entries = [_told(entry, shared) if entry.get("config") is not None else entry for entry in models.items()]
+    changed = {**tree.value, "models": Node(entries, models.position, models.key_position)}
+    return Node(changed, tree.position, tree.key_position)
+
+
+def _told(entry: Node, shared: Node) -> Node:
+    own = entry.get("train")
+    if own is not None and not isinstance(own.value, dict):
+        return entry  # which the schema reports
+    train = Node(flat_nodes(shared) | (flat_nodes(own) if own else {}), shared.position, shared.key_position)
+    return Node({**entry.value, "train": train}, entry.position, entry.key_position)
+
+
+def flat_nodes(node: Node, above: str = "") -> dict[str, Node]:
+    """Return the values below `node` with dotted keys, as `flat` does, each with its position."""
+    found: dict[str, Node] = {}
+    for key, child in node.value.items():
+        place = f"{above}{key}"
+        found |= flat_nodes(child, f"{place}.") if isinstance(child.value, dict) and child.value else {place: child}
+    return found
 
 
 def absolute_training_paths(tree: Node, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from harness.suite.problems import Problem, problem
 from harness.suite.training import flat
@@ -12,7 +13,7 @@ from harness.yaml_source import Node
 def check_training(tree: Node) -> Iterator[Problem]:
     """Yield the problems of `config` and `train`: one directory is trained once, so in one way."""
     models = tree.get("models")
-    first: dict[str, Node] = {}
+    first: dict[Path, Node] = {}
     for entry in models.items() if models is not None and isinstance(models.value, list) else []:
         candidate, config, train = (entry.get(key) for key in ("candidate", "config", "train"))
         if candidate is None or not isinstance(candidate.value, str):
@@ -21,7 +22,7 @@ def check_training(tree: Node) -> Iterator[Problem]:
             if train is not None and train.value:
                 yield problem(train, "train: there is no 'config' that it could be told to; name one", at_key=True)
             continue
-        other = first.setdefault(candidate.value, entry)
+        other = first.setdefault(Path(candidate.value), entry)
         if _said(other) != _said(entry):
             named = other.get("name")
             yield problem(

@@ -63,6 +63,18 @@ def test_files_are_found_from_the_suites_own_folder(tmp_path, monkeypatch):
     assert b.train == {"data.path": "v.jsonl"}
 
 
+def test_an_included_suite_brings_what_it_tells_its_candidates(tmp_path):
+    """`include` takes models alone, and they are trained as in their own suite; the includer's word is for all."""
+    write(
+        tmp_path / "theirs.yaml",
+        "version: 1\nname: theirs\ntrain: {data: {path: t.jsonl}, seed: 1}\n"
+        "models: [{name: a, candidate: ./runs/a, config: smoke, train: {seed: 2}}, {name: b, candidate: runs/a}]\n",
+    )
+    found = loaded(tmp_path, f"include: theirs.yaml\ntrain: {{steps: 3}}\n{TASKS}").suite.models
+    told = {"steps": 3, "data.path": str(tmp_path / "t.jsonl"), "seed": 2}
+    assert [(one.config, one.train) for one in found] == [("smoke", told), ("smoke", told)]
+
+
 def test_two_ways_to_train_one_directory_are_refused(tmp_path):
     """Both problems at once, with their positions."""
     body = (
