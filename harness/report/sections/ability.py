@@ -26,7 +26,7 @@ def markdown(report: Report) -> str:
         return ""
     found = rows(summary)
     beside = folded(f"All {len(found)} cells", table(HEADER, found), rows=len(found))
-    return "\n\n".join([*retention.section(summary), "## Beside the ability scores", beside, *notes(summary)])
+    return "\n\n".join([*retention.section(summary), "## Beside the scores", beside, *notes(summary)])
 
 
 def page(report: Report) -> dict[str, Any]:

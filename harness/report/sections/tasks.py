@@ -160,7 +160,8 @@ def _short_cell(summary: Summary, view: CellView) -> str:
         return view.status if view.status in ("error", "n/a") else NOT_THERE
     below = " BELOW CHANCE" if facts_of(score).ability.get("is_below_chance") else ""
     difference = summary.differences.get((view.cell.model, view.cell.task.name))
-    return f"{figure(score.score, score.unit)}{below}{SIGNS[_direction(score, difference)]}"
+    sign = f" ({SAME_RECORD})" if difference and difference.is_same_record else SIGNS[_direction(score, difference)]
+    return f"{figure(score.score, score.unit)}{below}{sign}"
 
 
 def _direction(score: Score, difference: Difference | None) -> Direction:

@@ -214,7 +214,7 @@ def test_a_report_averages_points_alone(ran):
     assert f"{score.score:.4f}" in text
     assert "lower is better" in text
     assert " / chance 25.00" in text
-    assert "### Beside the scores" in text
+    assert "## Beside the scores" in text
     line = next(one for one in csv.scores_csv(report).splitlines() if ",lm_nll," in one and "ok" in one)
     assert line.split(",")[5] == f"{score.score:.4f}"
     assert "mmlu[2/57]" in csv.metrics_csv(report)
