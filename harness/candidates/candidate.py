@@ -33,6 +33,7 @@ _NOT_IN_IDENTITY = {
     "search_precision",
     "dimensions",
     "precision",
+    "rescore",
     "writer",
 }
 """What an entry says that changes no vector, or that stands beside the options: `store_dtype` where it rounds,

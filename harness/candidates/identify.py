@@ -171,6 +171,7 @@ def _identify_directory(spec: CandidateSpec, sources: Sources) -> Candidate | Mi
         "seeds": spec.seeds,
         "store_dtype": spec.store_dtype,
         "search_precision": spec.search_precision,
+        "rescore": spec.rescore,
         TRUST: spec.trust_remote_code,
         "encoder": kind,
         "model": model,

@@ -27,6 +27,7 @@ OF_NO_RATIONALE: dict[str, Any] = {
     "search_precision": "float32",
     "dimensions": [],
     "precision": [],
+    "rescore": None,
 }
 """What of a reader's entry is not its base's as a writer: the base of all readers is one writer with one pool."""
 

@@ -112,6 +112,8 @@ class Cell:
     """Dataset -> commit or digest."""
     search_precision: SearchPrecision = "float32"
     """As what vectors are compared, where its task ranks documents."""
+    rescore: int | None = None
+    """Documents a query that are ranked again with the query as floats, where bits are compared; None: none are."""
     size: Size | None = None
     """Which of the sizes of its model's vectors, on the embedding axis; None where the model has one alone."""
     encoder_name: str | None = None

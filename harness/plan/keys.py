@@ -39,8 +39,8 @@ class KeyParts:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Ability tasks: shots, filters, generation arguments, system instruction, chat template, subtasks.
 
-    Tasks that rank documents: `search_precision`, where it is not float32. Clustering: `least_sets`, where a limit is
-    so small that it counts.
+    Tasks that rank documents: `search_precision`, where it is not float32, and `rescore`, where there is one.
+    Clustering: `least_sets`, where a limit is so small that it counts.
     """
 
 

@@ -22,7 +22,7 @@ from harness.suite.schema import Suite
 from harness.tasks.engines import ENGINES, installed_version
 from harness.tasks.limits import LEAST_SETS, draws_least_sets
 from harness.tasks.prompts import resolve, roles_of
-from harness.tasks.types import NO_ROLE, ranks_documents
+from harness.tasks.types import NO_ROLE, ranks_a_corpus, ranks_documents
 from harness.wording import did_you_mean, listing
 
 NO_VECTORS = "it gives no vectors: it ranks documents alone"
@@ -127,7 +127,9 @@ def _cell(
     drawn = task.draws_random_numbers or (task.axis == "embedding" and candidate.draws_random_numbers)
     seed = seed if drawn else 0  # a seed that nothing draws from makes no other cell
     precision = _searched_as(candidate) if ranks_documents(task.type) else "float32"
-    made = _key_parts(identity, task, prompts=prompts, dataset=dataset, seed=seed, precision=precision)
+    rescore = candidate.spec.rescore if precision == "binary" and ranks_a_corpus(task.type) else None
+    searched = _searched(precision, rescore)
+    made = _key_parts(identity, task, prompts=prompts, dataset=dataset, seed=seed, searched=searched)
     key = key_of(made) if made else None
     unknown = None if key else "a revision or a wheel's sha256 is not known before the network was asked"
     return Cell(
@@ -139,6 +141,7 @@ def _cell(
         prompts=prompts,
         dataset=dataset,
         search_precision=precision,
+        rescore=rescore,
         size=size,
         encoder_name=made_by,
         whole_key=_whole_key(made, candidate, task) if made and size else None,
@@ -156,6 +159,12 @@ def _searched_as(candidate: Candidate) -> SearchPrecision:
         return candidate.spec.search_precision
     precision = candidate.size.precision
     return "float32" if precision == "float16" else precision  # half floats are compared as floats
+
+
+def _searched(precision: SearchPrecision, rescore: int | None) -> dict[str, Any]:
+    """Return what the key holds of how documents are compared; nothing of what is usual."""
+    said: dict[str, Any] = {} if precision == "float32" else {"search_precision": precision}
+    return said if rescore is None else said | {"rescore": rescore}
 
 
 def _as_asked(task: PlannedTask, candidate: Candidate) -> PlannedTask:
@@ -177,12 +186,11 @@ def _key_parts(
     prompts: dict[str, str | None],
     dataset: dict[str, Any],
     seed: int,
-    precision: SearchPrecision,
+    searched: dict[str, Any],
 ) -> KeyParts | None:
     """Return what the key is made of; None while the candidate's `identity` is unknown."""
     if identity is None:
         return None
-    searched = {} if precision == "float32" else {"search_precision": precision}
     limited = {"least_sets": LEAST_SETS} if draws_least_sets(task.type, task.limit) else {}
     return KeyParts(
         candidate=identity,

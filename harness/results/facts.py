@@ -48,6 +48,8 @@ class SearchFacts(TypedDict, total=False):
     """Which of equal scores come first, in words."""
     lexical: str
     """How words were counted, of a model that ranks by words; absent where vectors were compared."""
+    rescored: int
+    """Documents a query that were ranked again with the query as floats; absent where none were."""
     k: int
     """Documents that each query was given, at most."""
     block: int

@@ -45,6 +45,14 @@ class Comparison:
     precision: Precision = "float32"
     ranges: NDArray[np.float32] | None = None
     """(2, d) least and greatest value of each dimension over the documents (`ranges_of`); of int8 alone."""
+    queries_as_floats: bool = False
+    """Whether queries stay floats, of length one where the similarity is cosine, as documents that bits have found are
+    ranked again: the product with signs orders them as that with bits does (`semantic_search_faiss(rescore=True)`)."""
+
+    def asked(self, vectors: Any) -> Prepared:
+        """Return queries, an (n, d) float32 tensor, as they are compared."""
+        plain = Comparison(similarity=self.similarity) if self.queries_as_floats else self
+        return plain.prepared(vectors)
 
     def prepared(self, vectors: Any) -> Prepared:
         """Return `vectors`, an (n, d) float32 tensor, as they are compared."""

@@ -76,7 +76,7 @@ def search(
     # Ten bytes: a key has eight, and beyond the k a reservoir has room for a tile and a quarter (`best.OFTEN`).
     width = min(TILE_DOCUMENTS, max(LEAST_TILE, RESERVOIRS // (10 * max(1, len(queries)))))
     height = max(1, TILE_SCORES // width)
-    asked = comparison.prepared(_tensor(queries, device))
+    asked = comparison.asked(_tensor(queries, device))
     best = Best(len(queries), k, width, device)
     for start, block in _whole(documents, len(ranks.of)):
         for first in range(0, len(block) if k else 0, width):
@@ -109,7 +109,7 @@ def rerank(
     by_document = np.argsort(pairs.documents, kind="stable")
     wanted = pairs.documents[by_document]
     keys = np.full(len(wanted), NOTHING)
-    asked = comparison.prepared(_tensor(queries, device))
+    asked = comparison.asked(_tensor(queries, device))
     for start, block in _whole(documents, len(ranks.of)):
         begin, end = np.searchsorted(wanted, [start, start + len(block)])
         step = max(1, PAIR_VALUES // max(1, block.shape[1]))

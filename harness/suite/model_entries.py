@@ -57,6 +57,8 @@ class EncoderOptions(Strict):
         list[Precision], BeforeValidator(one_or_more, json_schema_input_type=Precision | list[Precision])
     ] = []
     """Scores vectors rounded to these too, for all tasks, each a model of its own (`mini@int8`, `mini@256-int8`)."""
+    rescore: Annotated[int, Field(gt=0)] | None = None
+    """Of binary vectors in retrieval: so many documents a query are ranked again, with the query as floats."""
     seeds: Annotated[int, Field(ge=2)] | None = None
     """Runs a model that draws random numbers so many times; reports show the mean and the spread between them."""
     _size: Size | None = PrivateAttr(None)

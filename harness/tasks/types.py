@@ -84,6 +84,11 @@ def ranks_documents(kind: str) -> bool:
     return kind in EMBEDDING_TYPES and EMBEDDING_TYPES[kind].ranks is not None
 
 
+def ranks_a_corpus(kind: str) -> bool:
+    """Whether queries of a task type rank a whole corpus."""
+    return kind in EMBEDDING_TYPES and EMBEDDING_TYPES[kind].ranks == "corpus"
+
+
 OWN_TYPE = "Own"
 """Ability tasks of the user's that name no type."""
 LIKELIHOOD_TYPE = "Likelihood"

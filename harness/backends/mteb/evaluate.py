@@ -149,7 +149,8 @@ def _searching(job: Job, encoder: CheckedEncoder, model: MtebModel) -> ExactSear
     about = encoder.describe()
     is_shuffled = about.get("ablation") == "shuffled-rationale"
     device = str(about.get("device", "cpu"))
-    return ExactSearch(model, job.cell.search_precision, device, reads_together=is_shuffled)
+    cell = job.cell
+    return ExactSearch(model, cell.search_precision, device, reads_together=is_shuffled, rescore=cell.rescore)
 
 
 def _outcome(task: PlannedTask, parts: list[_Part], model: MtebModel) -> Outcome:
@@ -228,6 +229,7 @@ def _write_native(job: Job, parts: list[_Part]) -> None:
     limit, precision = job.cell.task.limit, job.cell.search_precision
     kept = f"limit-{limit}" if limit else "full"
     folder = job.native_folder / (kept if precision == "float32" else f"{kept}-{precision}")
+    folder = folder if job.cell.rescore is None else folder.with_name(f"{folder.name}-rescored-{job.cell.rescore}")
     folder = folder / _org_and_name(job.cell.model)
     folder = folder / job.fingerprint[:16]
     folder.mkdir(parents=True, exist_ok=True)

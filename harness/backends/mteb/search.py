@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -46,7 +47,13 @@ class ExactSearch(SearchEncoderWrapper):  # type: ignore[misc]
     """What mteb is given for tasks that rank documents; mteb times the steps of this class of its own."""
 
     def __init__(
-        self, model: MtebModel, precision: SearchPrecision, device: str, *, reads_together: bool = False
+        self,
+        model: MtebModel,
+        precision: SearchPrecision,
+        device: str,
+        *,
+        reads_together: bool = False,
+        rescore: int | None = None,
     ) -> None:
         """Search with the vectors of `model`.
 
@@ -56,12 +63,14 @@ class ExactSearch(SearchEncoderWrapper):  # type: ignore[misc]
             device: of the encoder; the search runs on it where it is CUDA, else on the processor.
             reads_together: whether a vector hangs on the texts that it is made with (shuffled rationales): documents
                 are then encoded together as mteb does it.
+            rescore: of the documents that bits find, so many a query are ranked again; None: they are as found.
         """
         super().__init__(model)
         self.task_corpus: Any = None
         """mteb's corpus, between `index` and `search`; `index` is mteb's own."""
         self._precision = precision
         self._reads_together = reads_together
+        self._rescore = rescore
         self._device = device if device.startswith("cuda") else "cpu"
         self.facts: dict[str, Any] = {}
         """How was searched, for provenance; empty before the first search."""
@@ -139,21 +148,30 @@ class ExactSearch(SearchEncoderWrapper):  # type: ignore[misc]
         self.facts = {"ties": TIES, "precision": self._precision, "k": k, "block": documents.block}
         blocks: Blocks = documents
         ranges = None
-        if self._precision == "int8" and len(documents):
+        if (self._precision == "int8" or self._rescore) and len(documents):  # which are gone through twice
             blocks = spooled = Spooled(documents, vectors.shape[1])
-            ranges = spooled.ranges
+            ranges = spooled.ranges if self._precision == "int8" else None
         similarity = self.model.similarity_name
         comparison = Comparison(similarity=similarity, precision=self._precision, ranges=ranges)
         ranks = ranks_of(ids)
-        if excluded is not None:
-            more = k + max(map(len, excluded))
-            found = search(vectors, blocks, ranks, more, comparison=comparison, device=self._device)
-            found = without(found, excluded, k)
-        elif pairs is None:
-            found = search(vectors, blocks, ranks, k, comparison=comparison, device=self._device)
+        if pairs is None:
+            most = min(k, self._rescore) if self._rescore else k
+            more = max(map(len, excluded)) if excluded is not None else 0
+            found = search(vectors, blocks, ranks, most + more, comparison=comparison, device=self._device)
+            found = found if excluded is None else without(found, excluded, most)
+            if self._rescore:
+                self.facts["rescored"] = self._rescore
+                again = Pairs(queries=np.repeat(np.arange(len(vectors)), _counts(found)), documents=found.documents)
+                floats = replace(comparison, queries_as_floats=True)
+                found = rerank(vectors, blocks, ranks, k, pairs=again, comparison=floats, device=self._device)
         else:
             found = rerank(vectors, blocks, ranks, k, pairs=pairs, comparison=comparison, device=self._device)
         return _named(found, names, ids)
+
+
+def _counts(found: Found) -> Any:
+    """Return (queries,) how many documents each has."""
+    return np.diff(found.ends, prepend=0)
 
 
 def _candidates(

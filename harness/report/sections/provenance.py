@@ -45,8 +45,12 @@ def _row(name: str, candidate: Candidate | None) -> list[str]:
 
 
 def _kind(candidate: Candidate) -> str:
-    precision = candidate.spec.search_precision
-    return candidate.kind if precision == "float32" else f"{candidate.kind}, documents ranked as {precision}"
+    precision = candidate.size.precision if candidate.size else candidate.spec.search_precision
+    if precision in ("float32", "float16"):
+        return candidate.kind
+    rescore = candidate.spec.rescore if precision == "binary" else None
+    again = "" if rescore is None else f", of a corpus the best {rescore} again by floats of the query"
+    return f"{candidate.kind}, documents ranked as {precision}{again}"
 
 
 def _made_with(summary: Summary) -> str:

@@ -66,6 +66,10 @@ def _check_twice(model: Node) -> Iterator[Problem]:
 def _check_meaning(model: Node) -> Iterator[Problem]:
     """Yield where a size says nothing of the model, or where two keys would say as what vectors are compared."""
     dimensions, searched = _nodes(model, "dimensions"), _nodes(model, "search_precision")
+    rescore = [one for one in _nodes(model, "rescore") if one.value is not None]
+    if rescore and "binary" not in (*_said(model, "precision"), *_said(model, "search_precision")):
+        why = "it ranks again what bits have found; say `precision: binary` or take it out"
+        yield problem(rescore[0], f"rescore: nothing is compared as binary: {why}", at_key=True)
     if dimensions and _is_hashed(model):
         why = "features are hashed, so that none comes first; say `dimension`, a model each"
         yield problem(dimensions[0], f"dimensions: of an encoder that is fitted, {why}", at_key=True)

@@ -204,6 +204,8 @@ SAME: dict[str, Any] = {
 """Fields that must not change a key of STS: they can change no score of it beyond its last digit."""
 ABILITY_ONLY: dict[str, Any] = {"ability": {"gsm8k": {"num_fewshot": 3}}, "serving": "switched"}
 """Fields that change keys of the ability axis alone."""
+OF_BITS = {"rescore"}
+"""Fields that mean something beside another alone."""
 PRECISIONS = ("float32", "int8", "binary")
 BASES = {"mean-pool": MEAN_POOL, "sentence-transformers": SENTENCE_TRANSFORMERS}
 
@@ -251,6 +253,15 @@ def test_only_small_limits_on_clustering_have_other_keys_than_before(folder, mon
     assert (now != key(folder, MEAN_POOL, task, **body)) == (counts and task != "BIOSSES")
 
 
+@pytest.mark.parametrize(("task", "is_in"), [("SciFact", True), ("AskUbuntuDupQuestions", False), ("BIOSSES", False)])
+def test_what_is_ranked_again_is_in_the_keys_of_retrieval_alone(folder, task, is_in):
+    """Where bits are compared; the number counts."""
+    bits = MEAN_POOL | {"search_precision": "binary"}
+    found = [key(folder, bits | more, task) for more in ({}, {"rescore": 50}, {"rescore": 60})]
+    assert len(set(found)) == (3 if is_in else 1)
+    assert cell_of(folder, bits | {"rescore": 50}, task).rescore == (50 if is_in else None)
+
+
 def test_settings_of_ability_tasks_leave_the_keys_of_embedding_tasks(folder):
     """How a model is asked GSM8K, and whether its adapter is on there, does not change its vectors."""
     model = MEAN_POOL | {"adapter": "adapter"}
@@ -265,7 +276,7 @@ def test_the_table_of_model_fields_is_complete(kind, spec):
     refused = {
         "seeds"
     }  # these encoders draw nothing; tests/harness/results/test_seeds.py has the keys of those that do
-    assert set(spec.model_fields) - set(ABILITY_ONLY) - refused == set(CHANGES[kind]) | set(SAME)
+    assert set(spec.model_fields) - set(ABILITY_ONLY) - OF_BITS - refused == set(CHANGES[kind]) | set(SAME)
 
 
 @pytest.mark.parametrize(

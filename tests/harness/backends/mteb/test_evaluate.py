@@ -638,6 +638,37 @@ def test_a_cell_is_searched_with_the_precision_that_it_says(hub: Path, tmp_path:
     assert {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*.json")} == {f"full-{precision}"}
 
 
+def test_what_bits_have_found_is_ranked_again_with_the_query_as_floats(hub: Path, tmp_path: Path) -> None:
+    """Twenty a query, by sentence-transformers' own bits; nothing beyond them is found."""
+    import pytrec_eval
+    from sentence_transformers.util import quantize_embeddings
+
+    (task,) = official_tasks(hub, "SciFact")
+    task.load_data()
+    task.convert_v1_dataset_format_to_v2(num_proc=None)
+    data = task.dataset["default"]["test"]
+    texts = [f"{row.get('title') or ''} {row['text']}".strip() for row in data["corpus"]]
+    ids = list(data["corpus"]["id"])
+    queries, documents = (np.stack([hashed(text, 24) for text in some]) for some in (data["queries"]["text"], texts))
+    bits, asked = (np.unpackbits(quantize_embeddings(one, "ubinary"), axis=1) for one in (documents, queries))
+    run = {}
+    for name, query, own in zip(data["queries"]["id"], queries, asked, strict=True):
+        apart = (bits != own).sum(axis=1)
+        by_id = sorted(range(len(ids)), key=lambda row: ids[row].encode(), reverse=True)
+        nearest = sorted(by_id, key=lambda row: apart[row])[:20]  # of equal distances the greater id
+        run[name] = {ids[row]: float(query @ bits[row]) for row in nearest}
+    judged = {query: data["relevant_docs"][query] for query in run}
+    expected = pytrec_eval.RelevanceEvaluator(judged, {"ndcg_cut.10"}).evaluate(run)
+
+    job = make_job(hub, tmp_path, "SciFact")
+    job = replace(job, cell=replace(job.cell, search_precision="binary", rescore=20))
+    outcome = evaluate(job, CheckedEncoder(HashEncoder(), name="hash"))
+    assert outcome.facts["search"]["rescored"] == 20
+    rows = dict(zip(outcome.items["query"].to_pylist(), outcome.items["score"].to_pylist(), strict=True))
+    assert rows == {query: pytest.approx(value["ndcg_cut_10"]) for query, value in expected.items()}
+    assert {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*.json")} == {"full-binary-rescored-20"}
+
+
 def test_prompts_are_resolved_per_role_and_recorded(hub: Path, tmp_path: Path) -> None:
     """Queries and documents of a retrieval task get their own prefix, and provenance says which."""
     inner = HashEncoder()

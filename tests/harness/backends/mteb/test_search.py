@@ -51,7 +51,7 @@ class WholeNumbers(HashEncoder):
 def model_of(inner: HashEncoder, task: str = "SciFact") -> MtebModel:
     """Return mteb's view of an encoder, for the cell of a task without prompts."""
     info = catalogue().tasks[task]
-    cell = SimpleNamespace(task=SimpleNamespace(type=info.type, info=info), prompts={}, model="m")
+    cell = SimpleNamespace(task=SimpleNamespace(type=info.type, info=info), prompts={}, model="m", size=None)
     return MtebModel(SimpleNamespace(cell=cell, fingerprint="f" * 64), CheckedEncoder(inner, name="m"))
 
 

@@ -65,6 +65,9 @@ gates: [{{max_drop: 1, models: [mini@64-int8], against: mini}}]
         ("dimensions: [64, 8, 64]", "dimensions: 64 is named twice; take one out"),
         ("precision: [int8, int8]", "precision: 'int8' is named twice; take one out"),
         ("precision: [int4]", "precision.0"),
+        ("rescore: 50", "rescore: nothing is compared as binary"),
+        ("rescore: 50, precision: int8", "rescore: nothing is compared as binary"),
+        ("rescore: 0, precision: binary", "rescore"),
         ("precision: int8, search_precision: int8", "search_precision and precision exclude each other"),
     ],
 )
