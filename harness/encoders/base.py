@@ -27,6 +27,8 @@ class Counters:
     """Tokens that went through the model, padding not counted; 0 where the encoder cannot count them."""
     truncated_texts: int = 0
     """Texts cut at the length limit; 0 where the encoder cannot count them."""
+    cut_tokens: int = 0
+    """Tokens that these texts lost; 0 where the encoder cannot count them."""
     empty_texts: int = 0
     """Texts without a token of their own."""
     out_of_memory: int = 0

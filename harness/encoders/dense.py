@@ -59,6 +59,7 @@ def text_ids(tokenizer: Any, texts: Sequence[str], most: int, counters: Counters
     clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]  # lone surrogates
     encoded = tokenizer(clean, add_special_tokens=False, split_special_tokens=True)["input_ids"]
     counters.truncated_texts += sum(len(ids) > most for ids in encoded)
+    counters.cut_tokens += sum(max(0, len(ids) - most) for ids in encoded)
     counters.empty_texts += sum(not ids for ids in encoded)
     return [ids[:most] or [stand_in_id(tokenizer)] for ids in encoded]
 

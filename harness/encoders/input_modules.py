@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.encoders.positions import usable_positions
 from harness.errors import InputError
@@ -101,18 +101,36 @@ def lengths_of(features: Mapping[str, Any]) -> list[int]:
     return [end - start for start, end in zip(offsets.tolist(), ends, strict=True)]
 
 
-def cut_in(features: Any) -> int | None:
-    """Return how many texts of a batch were cut; None where the features do not tell.
+class Cut(NamedTuple):
+    """What of a batch was not read."""
+
+    texts: int
+    """That were cut."""
+    tokens: int
+    """That they lost, special tokens not counted."""
+
+
+def cut_in(features: Any) -> Cut | None:
+    """Return what of a batch was cut; None where the features do not tell.
 
     Fast tokenizers keep what they cut off, so that asking costs some 3 % of the tokenisation (measured where every
     text was cut).
     """
     encodings = getattr(features, "encodings", None)
-    return None if encodings is None else sum(bool(one.overflowing) for one in encodings)
+    if encodings is None:
+        return None
+    lost = [one.overflowing for one in encodings if one.overflowing]
+    return Cut(len(lost), sum(_own_tokens(part) for parts in lost for part in parts))
 
 
-def count_cut(model: Any, texts: Sequence[str], lengths: Sequence[int], **how: Any) -> int:
-    """Return how many of `texts` were cut, by reading them once more without a limit.
+def _own_tokens(encoding: Any) -> int:
+    """Return the tokens of a piece of a text, without those that the tokenizer puts around it and without padding."""
+    special, attended = encoding.special_tokens_mask, encoding.attention_mask
+    return sum(not is_special and bool(counts) for is_special, counts in zip(special, attended, strict=True))
+
+
+def count_cut(model: Any, texts: Sequence[str], lengths: Sequence[int], **how: Any) -> Cut:
+    """Return what of `texts` was cut, by reading them once more without a limit.
 
     Only where the longest of them is as long as a limit: a shorter batch was read whole.
 
@@ -126,10 +144,10 @@ def count_cut(model: Any, texts: Sequence[str], lengths: Sequence[int], **how: A
     limits = [limit for module in input_modules(model) for limit in _limits_of(module) if limit is not None]
     longest = max(lengths, default=0)
     if longest not in limits:
-        return 0
+        return Cut(0, 0)
     with _without_limits(input_modules(model)):
         whole = lengths_of(model.preprocess(list(texts), **how))
-    return sum(length > longest for length in whole)
+    return Cut(sum(length > longest for length in whole), sum(max(0, length - longest) for length in whole))
 
 
 def count_empty(model: Any, texts: Sequence[str]) -> int:

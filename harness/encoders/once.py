@@ -23,7 +23,7 @@ from harness.shards.index import as_keys
 from harness.suite.model_entries import StoreDtype
 from harness.tasks.types import Role
 
-COUNTED = ("tokens", "truncated_texts", "empty_texts", "out_of_memory")
+COUNTED = ("tokens", "truncated_texts", "cut_tokens", "empty_texts", "out_of_memory")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

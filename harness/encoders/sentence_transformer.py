@@ -225,7 +225,9 @@ class SentenceTransformerEncoder:
         how = {"prompt": self.own_prompt(role) if prompt is None else prompt} | ({"task": role} if role else {})
         for lengths, cut in self._read:
             self.counters.tokens += sum(lengths)
-            self.counters.truncated_texts += count_cut(self.model, texts, lengths, **how) if cut is None else cut
+            found = count_cut(self.model, texts, lengths, **how) if cut is None else cut
+            self.counters.truncated_texts += found.texts
+            self.counters.cut_tokens += found.tokens
         self._read.clear()
         self.counters.empty_texts += count_empty(self.model, texts)
 

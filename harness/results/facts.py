@@ -190,7 +190,7 @@ class Facts:
     phases: dict[str, float] = field(default_factory=dict)
     """Step of the evaluation -> seconds."""
     counts: dict[str, float] = field(default_factory=dict)
-    """texts, unique_texts, tokens, truncated_texts, empty_texts, out_of_memory, encode_seconds."""
+    """texts, unique_texts, tokens, truncated_texts, cut_tokens, empty_texts, out_of_memory, encode_seconds."""
     rationales: dict[str, Any] = field(default_factory=dict)
     """What the rationales look like: number, lengths, shares; for models that write some."""
     rationale_samples: dict[str, Any] | None = None

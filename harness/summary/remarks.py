@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from harness.plan.cells import Plan
 from harness.results.damage import AGAIN
@@ -65,7 +65,8 @@ def warnings(plan: Plan, views: Iterable[CellView]) -> tuple[str, ...]:
             ("out_of_memory", "time(s) the batch was halved for lack of GPU memory"),
         ):
             if counts.get(what):
-                lines[f"{view.cell}: {int(counts[what])} {said}"] = None
+                shares = cut_shares(counts) if what == "truncated_texts" else ""
+                lines[f"{view.cell}: {int(counts[what])} {said}{shares}"] = None
     return tuple(lines)
 
 
@@ -81,3 +82,14 @@ def _not_applicable(views: Iterable[CellView]) -> Iterator[str]:
                 f"{model}: n/a for {len(apart)} of {len(own)} {axis} task(s), since {apart[0].reason}; "
                 "no mean over tasks has it"
             )
+
+
+def cut_shares(counts: Mapping[str, float]) -> str:
+    """Return which share of a cell's texts was cut and of their tokens lost, in brackets; empty where not counted."""
+    texts, lost = counts.get("unique_texts", 0), counts.get("cut_tokens", 0)
+    if not texts:
+        return ""
+    said = f"{100 * counts['truncated_texts'] / texts:.1f}% of the texts"
+    if lost:
+        said += f", {100 * lost / (counts.get('tokens', 0) + lost):.1f}% of the tokens"
+    return f" ({said})"

@@ -32,8 +32,8 @@ from harness.shards.index import as_keys
 from harness.shards.used import ShardsUsed
 from harness.tasks.types import EMBEDDING_TYPES
 
-COUNTED = ("tokens", "truncated_texts", "empty_texts", "out_of_memory", "encode_seconds")
-"""Counters of a shard that are those of each cell it is used in."""
+COUNTED = ("tokens", "truncated_texts", "cut_tokens", "empty_texts", "out_of_memory", "encode_seconds")
+"""Counters of a shard that are those of each cell it is used in; early shards have no `cut_tokens`."""
 
 
 def load(job: Job) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def using(job: Job, shards: Sequence[Shard], encoder: CheckedEncoder) -> Iterato
         used.note(shard.name, stored)
         if stored is not None:
             kept.add(stored)
-            encoder.inner.counters.add({name: stored.facts["counts"][name] for name in COUNTED})
+            encoder.inner.counters.add({name: stored.facts["counts"].get(name, 0) for name in COUNTED})
     inner = encoder.inner
     before = inner.entries if isinstance(inner, KeepingEncoder) else None
     if isinstance(inner, KeepingEncoder):

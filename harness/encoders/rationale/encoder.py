@@ -285,6 +285,7 @@ class RationaleEncoder(LanguageModelEncoder):
         most = self.max_text_tokens
         ids = tokenise(self.tokenizer, texts)
         self.counters.truncated_texts += sum(len(one) > most for one in ids)
+        self.counters.cut_tokens += sum(max(0, len(one) - most) for one in ids)
         self.counters.empty_texts += sum(not one for one in ids)
         ids = [one[:most] for one in ids]
         self._refuse_to_cross(max(map(len, ids), default=0), new)

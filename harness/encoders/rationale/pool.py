@@ -113,7 +113,9 @@ class RationalePool:
         """
         writing = {} if self._writer is None else self._writer.counters.take()
         cut = sum(len(ids) > most for ids in texts)
+        lost = sum(max(0, len(ids) - most) for ids in texts)
         counters.truncated_texts += max(cut, int(writing.get("truncated_texts", 0)))
+        counters.cut_tokens += max(lost, int(writing.get("cut_tokens", 0)))
         counters.empty_texts += sum(not ids for ids in texts)
         counters.tokens += int(writing.get("tokens", 0))
         counters.out_of_memory += int(writing.get("out_of_memory", 0))

@@ -198,6 +198,7 @@ def test_a_text_of_exactly_the_limit_is_not_cut(folders: dict[str, Path]) -> Non
     assert np.abs(encode(whole, [text]) - expected).max() < TOLERANCE
     assert np.abs(encode(cut, [text]) - expected).max() > 1e-4
     assert (whole.counters.truncated_texts, cut.counters.truncated_texts) == (0, 1)
+    assert (whole.counters.cut_tokens, cut.counters.cut_tokens) == (0, 1)
 
 
 def test_without_a_limit_the_context_length_is_the_limit(folder: Path) -> None:

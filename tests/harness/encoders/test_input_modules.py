@@ -61,6 +61,7 @@ def test_cut_texts_are_those_with_more_ids_than_the_limit(tmp_path: Path, prompt
     lengths = own_lengths(folder, TEXTS, prompt)
     assert 8 in lengths
     assert encoder.counters.truncated_texts == sum(length > 8 for length in lengths) > 0
+    assert encoder.counters.cut_tokens == sum(max(0, length - 8) for length in lengths)
     assert encoder.counters.tokens == sum(min(length, 8) for length in lengths)
 
 
@@ -72,6 +73,7 @@ def test_a_tokenizer_written_in_python_is_asked_once_more(tmp_path: Path, batch_
     found = encoder.encode(TEXTS, role=None, prompt="")
     lengths = own_lengths(folder, TEXTS)
     assert encoder.counters.truncated_texts == sum(length > 20 for length in lengths) > 0
+    assert encoder.counters.cut_tokens == sum(max(0, length - 20) for length in lengths)
     assert encoder.model.max_seq_length == 20
     library = SentenceTransformer(str(folder), device="cpu")
     library.max_seq_length = 20
@@ -106,6 +108,7 @@ def test_a_limit_in_the_tokenizers_own_file_counts_too(tmp_path: Path) -> None:
     expected = SentenceTransformer(str(folder), device="cpu").encode(TEXTS, show_progress_bar=False)
     assert np.abs(encoder.encode(TEXTS, role=None, prompt=None) - expected).max() < 1e-5
     assert encoder.counters.truncated_texts == sum(len(text.split()) > 5 for text in TEXTS) > 0
+    assert encoder.counters.cut_tokens == sum(max(0, len(text.split()) - 5) for text in TEXTS)
     assert encoder.counters.tokens == sum(min(len(text.split()), 5) for text in TEXTS)
     assert encoder.describe()["max_text_tokens"] is None
 
