@@ -15,7 +15,7 @@ from harness.plan.cells import Plan
 from harness.report.formats import csv, html, latex, markdown
 from harness.report.pictures import files as pictures
 from harness.report.pictures.against import figure
-from harness.report.sections import seeds, sizes
+from harness.report.sections import prices, seeds, sizes
 from harness.report.sections.section import Report
 from harness.report.sections.trade_off import points_in
 from harness.report.sections.types import panels
@@ -61,6 +61,8 @@ def write_report(
     drawn = pictures.draw(points_in(summary), panels(summary), summary.baseline)
     if (of_sizes := sizes.scatter(summary)) is not None:
         drawn |= pictures.render(sizes.PICTURE, partial(figure, of_sizes))
+    if (of_price := prices.scatter(summary, store)) is not None:
+        drawn |= pictures.render(prices.PICTURE, partial(figure, of_price))
     texts = _texts(Report(summary=summary, store=store, pictures=tuple(drawn)), with_latex=with_latex)
     contents = {name: text.encode("utf-8", "backslashreplace") for name, text in texts.items()}
     contents |= {f"{pictures.FOLDER}/{name}": content for name, content in drawn.items()}

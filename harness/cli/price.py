@@ -1,0 +1,47 @@
+"""`harness price`: what models' vectors cost on this machine, kept beside the results for reports."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.candidates.named import named_candidate
+from harness.cli.options import HubOption, JsonOption, OfflineOption, ResultsOption, print_json, sources_of
+from harness.cost import price as pricing
+from harness.cost.price import DOCUMENTS, QUERIES, Load
+from harness.evaluation.chatter import quiet
+from harness.report.sections import prices
+from harness.results.prices import keep
+from harness.results.store import Store
+
+
+def price(
+    models: Annotated[
+        list[str], typer.Argument(metavar="MODEL...", help="SUITE:MODEL, a candidate directory, or an entry in braces.")
+    ],
+    results: ResultsOption = Path("results"),
+    queries: Annotated[int, typer.Option("--queries", min=2, help="Queries, one a call.")] = QUERIES,
+    documents: Annotated[int, typer.Option("--documents", min=1, help="Documents, in one call.")] = DOCUMENTS,
+    hub: HubOption = None,
+    offline: OfflineOption = False,
+    override: Annotated[
+        list[str] | None, typer.Option("-o", metavar="KEY=VALUE", help="Override a value of every entry.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure latency, throughput, memory and bytes of models' vectors here; reports then show score against price."""
+    sources = sources_of(hub, offline)
+    candidates = [named_candidate(one, sources, override or ()) for one in models]
+    quiet(results)
+    store, found = Store(results), []
+    for candidate in candidates:
+        measured = pricing.price(candidate, Load(queries=queries, documents=documents))
+        keep(measured, store)
+        found.append(measured)
+    if as_json:
+        print_json([asdict(one) for one in found])
+        return
+    print(prices.as_text(found))
