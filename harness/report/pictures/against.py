@@ -37,7 +37,7 @@ def against(scatter: Scatter, *, width: int, height: int) -> Markup:
     sideways = Markup('<text class="title" text-anchor="middle" transform="translate(13 {:.1f}) rotate(-90)">{}</text>')
     parts.append(sideways.format((frame.top + frame.bottom) / 2, scatter.score))
     places = {one.name: (across(math.log10(one.cost)), up(one.score)) for one in scatter.marks}
-    parts.append(_path([places[one.name] for one in scatter.best()], "lane"))
+    parts.append(_path([places[one.name] for one in scatter.best()], "frontier"))
     for marks in _lines(scatter).values():
         line = _path([places[one.name] for one in marks], "ci")
         parts.append(Markup('<g class="m{}">{}</g>').format(marks[0].index % len(PALETTE), line))
@@ -70,7 +70,7 @@ def figure(scatter: Scatter) -> Figure:
         costs, scores = [one.cost for one in marks], [one.score for one in marks]
         axes.plot(costs, scores, color=colour, marker=shape, linewidth=1.0, markersize=5, label=label)
         for one in marks:
-            said = one.name.removeprefix(f"{one.series}@") if one.name != one.series else ""
+            said = one.short if one.name != one.series else ""
             place = one.cost, one.score
             axes.annotate(said, place, xytext=(4, 4), textcoords="offset points", fontsize=7, color=SOFT)
     for ticks_of in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
@@ -110,13 +110,14 @@ def _grid(frame: Box, across: Scale, up: Scale, levels: list[float], *, at_most:
 
 
 def _marked(one: Mark, x: float, y: float, *, frame: Box, taken: list[Box]) -> Markup:
-    spot = label_spot(one.name, x, y, frame=frame, taken=taken, lines=())
+    label = one.short if one.name != one.series else one.name
+    spot = label_spot(label, x, y, frame=frame, taken=taken, lines=())
     taken.append(spot.box)
     mark = Markup('<circle class="mark" cx="{:.1f}" cy="{:.1f}" r="5"/>').format(x, y)
-    label = _text(spot.x, spot.box.bottom - 4, one.name, "label", spot.anchor)
+    text = _text(spot.x, spot.box.bottom - 4, label, "label", spot.anchor)
     said = f"{one.name}: {one.score:.2f} at {one.cost:g}"
     form = Markup('<g class="m{}"><title>{}</title>{}{}</g>')
-    return form.format(one.index % len(PALETTE), said, mark, label)
+    return form.format(one.index % len(PALETTE), said, mark, text)
 
 
 def _path(places: list[tuple[float, float]], kind: str) -> Markup:

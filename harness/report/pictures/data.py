@@ -87,6 +87,11 @@ class Mark:
     score: float
     """Mean in points."""
 
+    @property
+    def short(self) -> str:
+        """Its name within its series."""
+        return self.name.removeprefix(f"{self.series}@")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scatter:
