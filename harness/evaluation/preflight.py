@@ -88,10 +88,13 @@ def foreseen(plan: Plan, cells: Iterable[Cell]) -> list[str]:
     for cell in cells:
         axes.setdefault(cell.model, set()).add(cell.task.axis)
     lines = []
+    known: dict[tuple[str, bool], str | None] = {}  # all sizes of a model's vectors have its weights
     for one in plan.candidates:
         if isinstance(one, Candidate) and one.name in axes:
             needs_head = one.kind == "rationale" or "ability" in axes[one.name]
-            why = misfit_of(one, needs_head=needs_head)
+            if (one.encoder_name, needs_head) not in known:
+                known[one.encoder_name, needs_head] = misfit_of(one, needs_head=needs_head)
+            why = known[one.encoder_name, needs_head]
             lines += [f"model {one.name}: its cells will fail: {why}"] if why else []
     return lines
 
