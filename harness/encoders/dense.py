@@ -125,8 +125,11 @@ class MeanPoolEncoder(LanguageModelEncoder):
 
     def text_ids(self, texts: Sequence[str], prefix_length: int) -> list[list[int]]:
         """Return each text's ids, cut to the limit; a text without tokens becomes one end-of-text token, counted."""
-        room = self.max_text_tokens - prefix_length - len(self.behind)
-        return text_ids(self.tokenizer, texts, max(room, 1), self.counters)
+        return text_ids(self.tokenizer, texts, self.room(prefix_length), self.counters)
+
+    def room(self, prefix_length: int) -> int:
+        """Return how many tokens of a text are read behind so many in front of it."""
+        return max(self.max_text_tokens - prefix_length - len(self.behind), 1)
 
     def states(self, prefix: list[int], texts: list[list[int]]) -> Any:
         """Return the last states of texts (their ids) after `prefix`, (b, t, h); a text's begin at `len(prefix)`."""

@@ -145,9 +145,14 @@ def count_cut(model: Any, texts: Sequence[str], lengths: Sequence[int], **how: A
     longest = max(lengths, default=0)
     if longest not in limits:
         return Cut(0, 0)
-    with _without_limits(input_modules(model)):
-        whole = lengths_of(model.preprocess(list(texts), **how))
+    whole = whole_lengths(model, texts, **how)
     return Cut(sum(length > longest for length in whole), sum(max(0, length - longest) for length in whole))
+
+
+def whole_lengths(model: Any, texts: Sequence[str], **how: Any) -> list[int]:
+    """Return the tokens that each of `texts` would have if nothing were cut; arguments as of `count_cut`."""
+    with _without_limits(input_modules(model)):
+        return lengths_of(model.preprocess(list(texts), **how))
 
 
 def count_empty(model: Any, texts: Sequence[str]) -> int:

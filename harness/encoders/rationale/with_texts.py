@@ -22,6 +22,8 @@ class Encoded(NamedTuple):
     """(n,), decoded; None where the encoder writes none."""
     cut: list[bool] | None
     """(n,): whether the length limit ended the rationale."""
+    written: list[int] | None = None
+    """(n,): tokens of the rationale."""
 
 
 def writes(encoder: CheckedEncoder) -> bool:
@@ -59,4 +61,9 @@ def encode_with_rationales(
 
     vectors = encoder.checked(texts, encode)
     decoded = {text: inner.tokenizer.decode(entry.about["ids"]) for text, entry in written.items()}
-    return Encoded(vectors, [decoded[text] for text in texts], [bool(written[text].about["cut"]) for text in texts])
+    return Encoded(
+        vectors,
+        rationales=[decoded[text] for text in texts],
+        cut=[bool(written[text].about["cut"]) for text in texts],
+        written=[len(written[text].about["ids"]) for text in texts],
+    )
