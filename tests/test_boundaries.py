@@ -23,6 +23,10 @@ SLOW = {
     "harness.backends.lm_eval.scoring",
     "harness.backends.mteb.search",
     "harness.encoders.st_module",
+    "grace.serve.app",
+    "grace.serve.metrics",
+    "grace.serve.admission",
+    "grace.serve.server",
     "grace.training.policy.build",
     "grace.training.policy.callbacks",
     "grace.training.policy.loop",
@@ -31,7 +35,7 @@ SLOW = {
     "grace.training.policy.task",
     "grace.training.policy.trainer",
 }
-"""Classes of an engine's own make, and what stands on them: others import these inside functions."""
+"""Classes of an engine's or an optional package's make, and what stands on them: imported inside functions alone."""
 FLOORS = {
     "harness": (
         ("errors", "wording", "digests", "environment", "yaml_scalars", "yaml_source", "row_files", "writing"),
@@ -53,7 +57,7 @@ FLOORS = {
         ("config",),
         ("data", "objectives"),
         ("run",),
-        ("training", "explain", "encode", "export"),
+        ("training", "explain", "encode", "export", "serve"),
         ("cli",),
         ("", "__main__"),
     ),

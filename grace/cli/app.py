@@ -14,6 +14,7 @@ COMMANDS = (
     "grace.cli.explain:explain",
     "grace.cli.encode:encode",
     "grace.cli.export:export",
+    "grace.cli.serve:serve",
 )
 with leaving_quietly():
     app = application("grace", ABOUT, COMMANDS)

@@ -1,0 +1,1 @@
+"""A candidate behind an OpenAI-compatible endpoint: `grace serve`."""
