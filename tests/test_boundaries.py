@@ -38,7 +38,17 @@ SLOW = {
 """Classes of an engine's or an optional package's make, and what stands on them: imported inside functions alone."""
 FLOORS = {
     "harness": (
-        ("errors", "wording", "digests", "environment", "yaml_scalars", "yaml_source", "row_files", "writing"),
+        (
+            "errors",
+            "wording",
+            "digests",
+            "environment",
+            "yaml_scalars",
+            "yaml_source",
+            "row_files",
+            "writing",
+            "trackers",
+        ),
         ("statistics", "shards", "search"),
         ("tasks", "sources", "sandbox"),
         ("suite",),

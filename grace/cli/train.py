@@ -18,7 +18,7 @@ from grace.run.alone import alone_in, leave_with_parent
 from grace.run.directory import CHECKPOINTS
 from grace.training.train import train as run
 from harness.candidates.untrained import is_trained, note_failure
-from harness.cli.options import HubOption, ModelsOption, OfflineOption, sources_of
+from harness.cli.options import HubOption, ModelsOption, OfflineOption, TrackOption, sources_of
 from harness.environment import without_bars
 from harness.errors import ExitCode, InputError
 from harness.sources.places import Sources
@@ -52,6 +52,7 @@ def train(
     ] = False,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Optimiser steps.")] = None,
     minutes: Annotated[float | None, typer.Option("--minutes", min=0.001, help="Wall-clock budget.")] = None,
+    track: TrackOption = None,
     suite: SuiteOption = None,
     models: ModelsOption = "",
     dry: Annotated[bool, typer.Option("--dry", help="With --suite: print the commands, and run none.")] = False,
@@ -61,7 +62,7 @@ def train(
 ) -> None:
     """Train a candidate; Ctrl-C leaves a checkpoint, and the same command with --resume goes on from there."""
     if suite is not None:
-        if config is not None or out is not None or resume or steps is not None or minutes is not None:
+        if config is not None or out is not None or resume or (steps, minutes, track) != (None, None, None):
             alone = "--suite names configurations and directories itself, and goes on where it stopped"
             raise InputError([f"{alone}: it goes with --models, --dry, --hub, --offline and -o alone"])
         raise typer.Exit(train_suite(suite, override, models=models, sources=sources_of(hub, offline), dry=dry))
@@ -69,7 +70,7 @@ def train(
         raise InputError([f"{'--models' if models else '--dry'} goes with --suite"])
     if config is None or out is None:
         raise InputError(["give a configuration and --out DIR, or --suite SUITE"])
-    flags = {"steps": steps, "budget_minutes": minutes}
+    flags = {"steps": steps, "budget_minutes": minutes, "track": track}
     overrides = [*(override or ()), *(f"{key}={value}" for key, value in flags.items() if value is not None)]
     loaded = load_config(config, overrides)
     refuse({"--out": out})

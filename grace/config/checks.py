@@ -34,6 +34,7 @@ def check(tree: Node) -> list[Problem]:
         *_check_sections(tree, objective),
         *_check_data(tree, objective),
         *_check_budget(tree),
+        *_check_tracker(tree),
         *_check_batch(tree),
         *_check_adapter(tree, objective),
         *_check_rationale(tree, objective),
@@ -122,6 +123,12 @@ def _is_text(data: Node) -> bool:
     if told is not None:
         return bool(told.value == "text")
     return path is not None and str(path.value).lower().endswith(TEXT_SUFFIXES)
+
+
+def _check_tracker(tree: Node) -> Iterator[Problem]:
+    node = tree.get("trackio")
+    if node is not None and node.value is True and _value(tree, "track") not in (None, "trackio"):
+        yield problem(node, f"trackio: true, and track: {_value(tree, 'track')}: one of the two; take trackio out")
 
 
 def _check_budget(tree: Node) -> Iterator[Problem]:

@@ -22,6 +22,7 @@ from grace.config.contrastive import (
     SimCSE,
 )
 from harness.suite.fields import Attention, Dtype, Name, Sha256, Strict, listed
+from harness.trackers import TrackerName
 
 Objective = Literal["infonce", "simcse", "infonce-rationale", "grace", "distil", "best-of-n"]
 Credit = Literal["paper", "corrected", "symmetric"]
@@ -296,9 +297,16 @@ class TrainConfig(Strict):
 
     checkpoint_every: Count = 50
     """Steps between checkpoints; one is also written at the end and at an interrupt."""
+    track: TrackerName | None = None
+    """Also log metrics to this tracker, a package of its own; None: nowhere."""
     trackio: bool = False
-    """Also log to trackio (a package of its own)."""
+    """`track: trackio`, as configurations said it first."""
     candidate: Selection = Selection()
+
+    @property
+    def tracker(self) -> TrackerName | None:
+        """Where metrics are logged beside the run's own file."""
+        return "trackio" if self.trackio else self.track
 
     @property
     def uses_rationales(self) -> bool:

@@ -36,6 +36,7 @@ MAY_CHANGE = (
     "budget_minutes",
     "budget_cpu_seconds",
     "checkpoint_every",
+    "track",
     "trackio",
     "candidate",
 )

@@ -18,7 +18,6 @@ from grace.data.rows import TrainingData, load_data
 from grace.run.directory import RunDir
 from grace.run.progress import Progress
 from grace.run.session import Finished, Session
-from grace.run.tracking import trackio
 from grace.run.trainable import load_trainable, locate_base
 from grace.run.world import World, all_there, join
 from grace.training import probe
@@ -32,6 +31,7 @@ from harness.encoders.weights import choose_device
 from harness.environment import git_revision, hardware, versions
 from harness.errors import EnvironmentGapError, InputError
 from harness.sources.places import Located, Sources
+from harness.trackers import check_tracker
 from harness.wording import listing
 
 MOVES_TRAINING = ("torch", "transformers", "tokenizers", "peft", "trl")
@@ -137,8 +137,7 @@ def _checked(config: TrainConfig | Path | str | Mapping[str, Any]) -> TrainConfi
     if isinstance(config, TrainConfig):
         config = config.model_dump(mode="json", exclude_unset=True)
     checked = load_config(config).config if isinstance(config, Path | str) else config_of(config)
-    if checked.trackio:
-        trackio()
+    check_tracker(checked.tracker)
     return checked
 
 

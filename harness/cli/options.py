@@ -15,7 +15,9 @@ from harness.plan.planner import make_plan
 from harness.provision.wanted import Needs, needs_of
 from harness.sources.places import Sources, go_offline
 from harness.suite.load import LoadedSuite, load_suite
+from harness.trackers import TRACKERS
 from harness.training.order import to_train
+from harness.wording import listing
 
 SuiteArgument = Annotated[str, typer.Argument(metavar="SUITE", help="A suite file, or the name of a shipped one.")]
 ResultsOption = Annotated[Path, typer.Option("--results", help="Where results are kept.")]
@@ -34,6 +36,9 @@ TasksOption = Annotated[str, typer.Option("--tasks", help="Only these tasks, com
 LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="Scored items a task.")]
 SetOption = Annotated[list[str] | None, typer.Option("-o", metavar="KEY=VALUE", help="Override a value of the suite.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+TrackOption = Annotated[
+    str | None, typer.Option("--track", metavar="NAME", help=f"Also log to a tracker: {listing(TRACKERS)} [none].")
+]
 AvailableOption = Annotated[bool, typer.Option("--available", help="Run what can be run; show gaps as missing.")]
 
 

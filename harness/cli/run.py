@@ -23,6 +23,7 @@ from harness.cli.options import (
     SetOption,
     SuiteArgument,
     TasksOption,
+    TrackOption,
     loaded_suite,
     names_of,
     planned,
@@ -36,12 +37,14 @@ from harness.evaluation.executors.table import EXECUTORS
 from harness.evaluation.options import RunOptions
 from harness.evaluation.progress import reporter_for
 from harness.evaluation.run import run as run_suite
+from harness.evaluation.tracking import TrackingReporter
 from harness.report.write import Written, write_report
 from harness.results.outcome import outcome_of
 from harness.results.records import Result
 from harness.results.store import Store
 from harness.results.versions import made_by_others
 from harness.suite.load import LoadedSuite
+from harness.trackers import check_tracker
 from harness.wording import listing
 from harness.writing import refuse, saying
 
@@ -86,10 +89,12 @@ def run(
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Write every rationale anew; neither read nor fill the cache.")
     ] = False,
+    track: TrackOption = None,
     override: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run every cell (model x task) that has no result yet, then write the report."""
+    check_tracker(track)
     loaded = loaded_suite(suite, override)
     out = out or _reports_of(loaded)
     refuse({"--results": results, "--out": out})
@@ -111,7 +116,9 @@ def run(
         use_cache=not no_cache,
     )
     try:
-        outcome = run_suite(loaded.suite, options, reporter_for(sys.stderr))
+        told = {"suite": loaded.suite.name, "limit": limit or loaded.suite.limit, "versions": versions()}
+        reporter = TrackingReporter(reporter_for(sys.stderr), track, name=loaded.suite.name, config=told)
+        outcome = run_suite(loaded.suite, options, reporter)
     except KeyboardInterrupt:
         kept = "checkpoints and finished cells" if train else "finished cells"
         print(f"interrupted: {kept} are kept; the same command goes on from there", file=sys.stderr)

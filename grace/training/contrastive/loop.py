@@ -49,7 +49,8 @@ def train_contrastive(session: Session, *, resume: bool) -> Finished:
         loop.load(checkpoint)
         session.run.forget_after(loop.step)
         session.progress.say(f"going on after step {loop.step}")
-    with interruptible() as interrupt, Tracker(session.config, is_on=session.world.is_main) as tracker:
+    told = Tracker(session.config, session.progress.say, is_on=session.world.is_main)
+    with interruptible() as interrupt, told as tracker:
         return loop.run(interrupt, tracker)
 
 

@@ -43,7 +43,7 @@ def train_policy(session: Session, *, resume: bool) -> Finished:
         room_on_disk(session.run.path),
         interruptible() as interrupt,
         _quiet(),
-        Tracker(config, is_on=session.world.is_main) as tracker,
+        Tracker(config, session.progress.say, is_on=session.world.is_main) as tracker,
     ):
         books = Bookkeeping(session, checkpoint, interrupt, tracker, span=gradient.span)
         done = int(books.done["step"])
