@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import queue
 import re
+import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Literal, Protocol
@@ -128,6 +130,13 @@ def check_tracker(name: str | None) -> None:
         raise InputError([f"--track {name!r}: expected {listing(TRACKERS)}{did_you_mean(name, TRACKERS)}"])
     if find_spec(name) is None:
         raise EnvironmentGapError([f"--track {name} needs a package that is not installed: pip install {name}"])
+
+
+@contextmanager
+def speaking_aside(name: str | None) -> Iterator[None]:
+    """Send what is printed inside the block to standard error where there is a tracker: packages greet on output."""
+    with redirect_stdout(sys.stderr) if name is not None else nullcontext():
+        yield
 
 
 class Tracking:

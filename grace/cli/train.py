@@ -22,6 +22,7 @@ from harness.cli.options import HubOption, ModelsOption, OfflineOption, TrackOpt
 from harness.environment import without_bars
 from harness.errors import ExitCode, InputError
 from harness.sources.places import Sources
+from harness.trackers import speaking_aside
 from harness.writing import refuse
 
 ConfigArgument = Annotated[
@@ -97,7 +98,8 @@ def _alone(out: Path) -> AbstractContextManager[None]:
 def _train(loaded: LoadedConfig, out: Path, sources: Sources, *, resume: bool) -> None:
     if _is_main():
         note_failure(out, None)
-    outcome = run(loaded.config, out, resume=resume, sources=sources)
+    with speaking_aside(loaded.config.tracker):
+        outcome = run(loaded.config, out, resume=resume, sources=sources)
     if outcome.finished.is_interrupted:
         raise KeyboardInterrupt
     if _is_main():

@@ -44,7 +44,7 @@ from harness.results.records import Result
 from harness.results.store import Store
 from harness.results.versions import made_by_others
 from harness.suite.load import LoadedSuite
-from harness.trackers import check_tracker
+from harness.trackers import check_tracker, speaking_aside
 from harness.wording import listing
 from harness.writing import refuse, saying
 
@@ -118,7 +118,8 @@ def run(
     try:
         told = {"suite": loaded.suite.name, "limit": limit or loaded.suite.limit, "versions": versions()}
         reporter = TrackingReporter(reporter_for(sys.stderr), track, name=loaded.suite.name, config=told)
-        outcome = run_suite(loaded.suite, options, reporter)
+        with speaking_aside(track):
+            outcome = run_suite(loaded.suite, options, reporter)
     except KeyboardInterrupt:
         kept = "checkpoints and finished cells" if train else "finished cells"
         print(f"interrupted: {kept} are kept; the same command goes on from there", file=sys.stderr)

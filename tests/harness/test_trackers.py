@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import threading
 import time
 from importlib.util import find_spec
@@ -149,6 +150,8 @@ def test_a_run_refuses_a_tracker_before_anything_else(monkeypatch, capsys, tmp_p
 def test_a_run_tracks_under_the_suites_name(monkeypatch, capsys, tmp_path) -> None:
     """What the command tells the tracker: names and versions, no folder and no host."""
     kept = stand_in(monkeypatch, "trackio")
+    whole = kept.init
+    kept.init = lambda **told: sys.stdout.write("* View dashboard by running in your terminal\n") and whole(**told)
 
     def run_suite(suite: Any, options: Any, reporter: Any) -> None:
         reporter.report(RunBegins(cells=(), done=0))
@@ -158,6 +161,7 @@ def test_a_run_tracks_under_the_suites_name(monkeypatch, capsys, tmp_path) -> No
     monkeypatch.setattr("harness.cli.run.run_suite", run_suite)
     done = Command(monkeypatch, capsys)("run", "demo-plain", "--track", "trackio", "--limit", "7", cwd=tmp_path)
     assert done.returncode == 130, done.stderr
+    assert (done.stdout, "View dashboard" in done.stderr) == ("", True)  # which is the report's alone
     (call, (begun,)), end = kept.calls
     assert (call, end) == ("init", ("finish", ()))
     assert (begun["project"], begun["name"], begun["config"]["limit"]) == ("harness", "demo-plain", 7)
