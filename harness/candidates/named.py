@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.candidates.candidate import Candidate, MissingCandidate
 from harness.candidates.identify import identify
@@ -22,6 +22,15 @@ from harness.wording import did_you_mean, listing
 from harness.yaml_source import Position, from_plain, parse
 
 FORMS = "a candidate directory, SUITE:MODEL (such as demo:minilm), or '{encoder: mean-pool, model: org/name}'"
+
+
+class NamedEntry(NamedTuple):
+    """The model entry behind a reference."""
+
+    entry: dict[str, Any]
+    """As in a suite's `models`."""
+    beside: list[ModelSpec]
+    """The other models of its suite, which may write for it."""
 
 
 def named_candidate(reference: str, sources: Sources, overrides: Sequence[str] = ()) -> Candidate:
@@ -37,12 +46,19 @@ def named_candidate(reference: str, sources: Sources, overrides: Sequence[str] =
         InputError: it is none of the forms, or the entry is wrong; every problem found.
         EnvironmentGapError: weights are not to be had, or nothing was trained into the directory yet.
     """
-    named, beside = _entry(reference)
-    entry = apply_overrides(from_plain(named, Position(reference)), overrides).plain()
+    entry, beside = named_entry(reference, overrides)
     found = identify(model_of(entry, beside), sources, beside=beside)
     if isinstance(found, MissingCandidate):
         raise EnvironmentGapError([str(gap) for gap in found.gaps])
     return found
+
+
+def named_entry(reference: str, overrides: Sequence[str] = ()) -> NamedEntry:
+    """Return the entry behind `reference`, as `named_candidate` takes both arguments; raises InputError as it does."""
+    named, beside = _entry(reference)
+    entry = apply_overrides(from_plain(named, Position(reference)), overrides).plain()
+    assert isinstance(entry, dict)  # noqa: S101 - it was made of a mapping
+    return NamedEntry(entry, beside)
 
 
 def _entry(reference: str) -> tuple[Mapping[str, Any], list[ModelSpec]]:

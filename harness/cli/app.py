@@ -19,6 +19,7 @@ COMMANDS = (
     "harness.cli.fetch:fetch",
     "harness.cli.doctor:doctor",
     "harness.cli.compare:compare",
+    "harness.cli.reproduce:reproduce",
     "harness.cli.gate:gate",
     "harness.cli.price:price",
     "harness.cli.merge:merge",

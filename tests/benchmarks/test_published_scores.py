@@ -1,4 +1,4 @@
-"""Published scores, on the exact public data: two of the smaller tasks (all: benchmarks/published_scores.py)."""
+"""Published scores, on the exact public data: two of the smaller tasks (all: docs/reproduce.md)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,108 @@
+"""`PublishedRow`, `Published`: a published score with all that its source says of it, and what could not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal
+
+from harness.statistics.conventions import POINTS
+from harness.tasks.catalogue import catalogue
+
+SourceKind = Literal["mteb results", "harness results", "model card"]
+MAIN = "main_score"
+"""How mteb calls the figure that a task is ranked by, whichever metric it is."""
+MOST_DIGITS = 2
+"""Decimals of points that tables and papers print; files hold more, which no other machine gives again."""
+_OLD_NAMES = {"cos_sim": "cosine", "cosine_similarity": "cosine"}
+"""How metrics of mteb 1 begin -> how the same are called now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedRow:
+    """One published score: a task on one split and subset."""
+
+    task: str
+    split: str
+    subset: str
+    metric: str
+    """As mteb 2 calls it; `main_score` where the source does not say which that is."""
+    value: float
+    """In points."""
+    mteb_version: str | None = None
+    """That wrote it; None where the source does not say."""
+    data_revision: str | None = None
+    """Of the dataset; None where the source does not say."""
+    items: int | None = None
+    """That it is over; None where the source does not say."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What the source says of how it was made: prompts, dtype, max_text_tokens, batch_tokens, similarity; often
+    nothing."""
+
+    def __str__(self) -> str:
+        return f"{self.task}@{self.split}[{self.subset}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """The rows of one model."""
+
+    kind: SourceKind
+    model: str
+    """As the source calls it."""
+    revision: str | None
+    """Of the model; None where the source does not say."""
+    where: str
+    """The folder or file that was read."""
+    rows: tuple[PublishedRow, ...]
+    digits: int
+    """Decimals of points that the source prints, at most `MOST_DIGITS`; files drop zeros at the end of a number, so it
+    is the most that any row has."""
+    unread: tuple[str, ...] = ()
+    """A line for each file or entry that is no row, and why."""
+
+    def versions(self) -> tuple[str, ...]:
+        """Return the versions of mteb that wrote rows, each once."""
+        return tuple(dict.fromkeys(row.mteb_version for row in self.rows if row.mteb_version))
+
+
+def digits_of(values: Iterable[float], *, as_fraction: bool) -> int:
+    """Return the decimals of points that numbers of a file print.
+
+    Args:
+        values: as the file has them.
+        as_fraction: whether they go from 0 to 1.
+    """
+    shift = 2 if as_fraction else 0
+    most = 0
+    for value in values:
+        exponent = Decimal(repr(float(value))).normalize().as_tuple().exponent
+        most = max(most, -int(exponent) - shift)
+    return min(most, MOST_DIGITS)
+
+
+def current_name(metric: str) -> str:
+    """Return what mteb 2 calls a metric: `cos_sim_spearman` is `cosine_spearman`."""
+    for old, new in _OLD_NAMES.items():
+        if metric.startswith(f"{old}_"):
+            return f"{new}{metric.removeprefix(old)}"
+    return metric
+
+
+def main_metric(task: str, scores: Mapping[str, Any]) -> str:
+    """Return which metric a file's `main_score` is: the task's own of today, or another that has its value.
+
+    It is `main_score` where no metric of the file has that value.
+    """
+    value = scores[MAIN]
+    info = catalogue().tasks.get(task)
+    own = [info.main_score] if info else []
+    names = [name for name, one in scores.items() if name != MAIN and type(one) is type(value) and one == value]
+    same = [current_name(name) for name in names]
+    return next((name for name in (*own, *same) if name in same), MAIN)
+
+
+def in_points(fraction: float) -> float:
+    """Return a score of mteb's files, 0 to 1, in points."""
+    return fraction * POINTS
