@@ -57,7 +57,7 @@ FLOORS = {
         ("results", "provision"),
         ("backends", "comparison", "published"),
         ("evaluation", "cost", "summary"),
-        ("gates", "reproduction"),
+        ("gates", "reproduction", "export"),
         ("report",),
         ("cli",),
         ("",),

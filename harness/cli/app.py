@@ -20,6 +20,7 @@ COMMANDS = (
     "harness.cli.doctor:doctor",
     "harness.cli.compare:compare",
     "harness.cli.reproduce:reproduce",
+    "harness.cli.export:export",
     "harness.cli.gate:gate",
     "harness.cli.price:price",
     "harness.cli.merge:merge",

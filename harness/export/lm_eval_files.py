@@ -1,0 +1,125 @@
+"""lm-eval's own files: `ORG__MODEL/results_DATE.json`, and `samples_TASK_DATE.jsonl` with a row a question and filter.
+
+What is kept of a question is its hash, not its text, so that `doc` and `arguments` are empty; hashes, targets, answers
+and metrics are as lm-eval gave them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.export.chosen import Chosen, Exported
+from harness.results.facts import facts_of
+from harness.results.records import Score
+from harness.results.store import Store
+from harness.statistics.conventions import POINTS
+
+FILTERED = "filtered,"
+
+
+def lm_eval_files(chosen: Chosen) -> Exported:
+    """Return the files; a cell whose items are lost or missing has results and no samples, which is said."""
+    scores = chosen.of_axis("ability")
+    left = [f"{label}: lm-eval has no embedding tasks" for label in chosen.of_axis("embedding")]
+    if not scores:
+        return Exported({}, tuple(left))
+    root = Path(chosen.name.replace("/", "__"))
+    date = max(facts_of(one).began or "" for one in scores.values()).replace(":", "-").partition("+")[0] or "unknown"
+    date = date if "." in date else f"{date}.000000"  # as lm-eval's own names have it, which its reader looks for
+    files = {root / f"results_{date}.json": _bytes(_results(chosen, scores))}
+    store = Store(chosen.results)
+    for label, score in scores.items():
+        if score.items is None or store.lost(score):
+            left.append(f"{label}: no samples, {score.items_missing or 'its per-item results are lost'}")
+            continue
+        for task, rows in _samples(store.items_of(score).to_pylist()).items():
+            lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            files[root / f"samples_{task}_{date}.jsonl"] = lines.encode("utf-8", "backslashreplace")
+    return Exported(files, tuple(left))
+
+
+def _bytes(value: Any) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode("utf-8")
+
+
+def _results(chosen: Chosen, scores: Mapping[str, Score]) -> dict[str, Any]:
+    facts = {one.task: facts_of(one) for one in scores.values()}
+    some = next(iter(facts.values()))
+    held = {one.task: one for one in scores.values()}
+    settings = {task: one.ability.get("settings", {}) for task, one in facts.items()}
+    return {
+        "results": {task: {"alias": task, **_metrics(one)} for task, one in held.items()},
+        "group_subtasks": {task: [] for task in held},
+        "configs": {task: {"task": task, **settings[task]} for task in held},
+        "versions": {task: _version(facts[task].ability.get("task_versions", {})) for task in held},
+        "n-shot": {task: settings[task].get("num_fewshot") for task in held},
+        "higher_is_better": {task: {one.metric: not one.lower_is_better} for task, one in held.items()},
+        "n-samples": {task: {"original": one.n, "effective": one.n} for task, one in held.items()},
+        "config": {
+            "model": "hf",
+            "model_args": {"pretrained": chosen.name, "revision": chosen.revision},
+            "model_revision": chosen.revision,
+            "model_dtype": some.encoder.get("dtype"),
+            "model_num_parameters": some.encoder.get("parameters"),
+            "limit": next(iter(held.values())).limit,
+        },
+        "model_name": chosen.name,
+        "model_name_sanitized": chosen.name.replace("/", "__"),
+        "lm_eval_version": some.versions.get("lm-eval"),
+    }
+
+
+def _metrics(score: Score) -> dict[str, Any]:
+    """Return `metric,filter` -> value as lm-eval has it, 0 to 1; the standard error of the main metric beside it."""
+    found: dict[str, Any] = {}
+    for one in score.metrics:
+        if one.part is not None or one.name == "gold_nll":
+            continue
+        value = one.value / POINTS if one.unit == "points" else one.value
+        found[f"{one.name},{one.filter or 'none'}"] = value
+    main = next((key for key in found if key.partition(",")[0] == score.metric), None)
+    if main is not None and score.stderr is not None:
+        name, _, chosen = main.partition(",")
+        found[f"{name}_stderr,{chosen}"] = score.stderr / POINTS if score.unit == "points" else score.stderr
+    return found
+
+
+def _version(versions: Mapping[str, Any]) -> Any:
+    return next(iter(versions.values()), None)
+
+
+def _samples(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Return part -> lm-eval's rows, a question and filter each."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        filters = [name.removeprefix(FILTERED) for name in row if name.startswith(FILTERED)]
+        for chosen in filters or ["none"]:
+            found.setdefault(str(row["part"]), []).append(_sample(row, chosen))
+    return found
+
+
+def _sample(row: Mapping[str, Any], chosen: str) -> dict[str, Any]:
+    answers = row.get("answers")
+    metrics = {
+        name.partition(",")[0]: value
+        for name, value in row.items()
+        if name.endswith(f",{chosen}") and not name.startswith((FILTERED, "extraction_failed,"))
+    }
+    filtered = row.get(f"{FILTERED}{chosen}")
+    return {
+        "doc_id": row["item"],
+        "doc": {},
+        "target": row.get("target"),
+        "arguments": {},
+        "resps": [answers if isinstance(answers, list) else [answers]],
+        "filtered_resps": filtered if isinstance(filtered, list) else [filtered],
+        "filter": chosen,
+        "metrics": list(metrics),
+        "doc_hash": str(row.get("doc_hash") or ""),
+        "prompt_hash": str(row.get("prompt_hash") or ""),
+        "target_hash": str(row.get("target_hash") or ""),
+        **metrics,
+    }

@@ -1,0 +1,184 @@
+"""Scores in other tools' formats, as those tools themselves read them."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from published_support import tiny_model, write_pairs
+from stored_support import make_folder, put
+from suites_support import Command, suite_file
+
+from harness.evaluation.options import RunOptions
+from harness.evaluation.run import run
+from harness.published.read import read_published
+from harness.results.records import Metric, Score
+from harness.sources.places import Sources
+from harness.suite.load import load_suite
+
+NAME = "org/tiny"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, Score]]]:
+    """A folder with results of a tiny model on two tasks, and its scores."""
+    import datasets
+
+    folder = tmp_path_factory.mktemp("export")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets.config, "HF_DATASETS_CACHE", folder / "datasets-cache")
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        hub, model = write_pairs(folder / "hub"), tiny_model(folder / "model")
+        entry = f"models: [{{name: tiny, encoder: sentence-transformers, model: {model}, device: cpu}}]\n"
+        suite = suite_file(folder, entry + "tasks: {embedding: {names: [BIOSSES, SICK-R]}}\n")
+        options = RunOptions(results=folder / "results", sources=Sources(hub=hub, offline=True))
+        outcome = run(load_suite(suite).suite, options)
+        yield folder, {one.task: one for one in outcome.results.values() if isinstance(one, Score)}
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command in this process."""
+    return Command(monkeypatch, capsys)
+
+
+def test_mtebs_own_tools_load_the_tree(place: Any, command: Command) -> None:
+    """By name and revision, and with the scores that the harness has, to the decimals that mteb writes."""
+    from mteb import ResultCache
+    from mteb.results import TaskResult
+
+    folder, scores = place
+    done = command("export", "mteb", "tiny", "--out", "tree", "--as", NAME, "--revision", "r1", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    result = TaskResult.from_disk(folder / "tree" / "results" / "org__tiny" / "r1" / "BIOSSES.json")
+    assert 100 * result.get_score() == pytest.approx(scores["BIOSSES"].score, abs=1e-4)
+    loaded = ResultCache(folder / "tree").load_results(include_remote=False)
+    (model,) = loaded.model_results
+    assert (model.model_name, model.model_revision) == (NAME, "r1")
+    assert {one.task_name for one in model.task_results} == {"BIOSSES", "SICK-R"}
+    read = read_published(folder / "tree")
+    assert {row.task: round(row.value, 3) for row in read.rows} == {
+        name: pytest.approx(one.score, abs=2e-3) for name, one in scores.items()
+    }  # fmt: skip
+
+
+def test_a_card_is_read_by_the_hubs_client_with_intervals(place: Any, command: Command) -> None:
+    """The score, its metric, and both ends of the interval, as the stored cell has them."""
+    from huggingface_hub import ModelCard
+
+    folder, scores = place
+    assert command("export", "card", "tiny", "--out", "card", "--as", NAME, cwd=folder).returncode == 0
+    card = ModelCard.load(str(folder / "card" / "README.md"))
+    assert card.data.model_name == NAME
+    found = {one.dataset_name: one for one in card.data.eval_results}
+    one, score = found["MTEB BIOSSES"], scores["BIOSSES"]
+    assert (one.metric_type, one.dataset_split, one.dataset_type) == ("cosine_spearman", "test", "mteb/biosses-sts")
+    assert one.metric_value == pytest.approx(score.score, abs=1e-4)
+    assert one.metric_args["ci_low"] == pytest.approx(score.ci_low, abs=1e-4)
+    assert one.metric_args["ci_high"] == pytest.approx(score.ci_high, abs=1e-4)
+    assert (one.metric_args["level"], one.metric_args["items"]) == (0.95, 40)
+    assert {row.task for row in read_published(folder / "card").rows} == {"BIOSSES", "SICK-R"}
+
+
+def test_a_card_that_is_there_keeps_its_text(place: Any, command: Command) -> None:
+    """And the rest of its head; only the scores are new."""
+    folder, _ = place
+    readme = folder / "kept" / "README.md"
+    readme.parent.mkdir()
+    readme.write_text("---\nlicense: mit\n---\n# Mine\n\nMy words.\n", encoding="utf-8")
+    assert command("export", "card", "tiny", "--out", "kept", cwd=folder).returncode == 0
+    text = readme.read_text(encoding="utf-8")
+    assert "license: mit" in text
+    assert "model-index:" in text
+    assert text.endswith("# Mine\n\nMy words.\n")
+
+
+def exported_log(folder: Path, command: Command) -> tuple[Path, dict[str, Any]]:
+    """Export an Every Eval Ever log; return its file and what is in it."""
+    done = command("export", "every-eval-ever", "tiny", "--out", "eee", "--as", NAME, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    (file,) = (folder / "eee").rglob("*.json")
+    return file, json.loads(file.read_text(encoding="utf-8"))
+
+
+def test_the_log_has_every_score_with_its_uncertainty(place: Any, command: Command) -> None:
+    """Where the schema wants it; the same scores give the same file, whose name is a UUID of version 4."""
+    folder, scores = place
+    file, log = exported_log(folder, command)
+    assert file.parent == folder / "eee" / "data" / "encoder-verdict" / "org" / "tiny"
+    assert uuid.UUID(file.stem).version == 4
+    assert {
+        "schema_version",
+        "evaluation_id",
+        "retrieved_timestamp",
+        "source_metadata",
+        "model_info",
+        "eval_library",
+    } < (set(log))
+    assert [one["evaluation_name"] for one in log["evaluation_results"]] == ["BIOSSES", "SICK-R"]
+    for one in log["evaluation_results"]:
+        score, details = scores[one["evaluation_name"]], one["score_details"]
+        within = details["uncertainty"]["confidence_interval"]
+        assert (details["score"], within["lower"], within["upper"]) == (score.score, score.ci_low, score.ci_high)
+        assert one["metric_config"]["lower_is_better"] is False
+        assert all(isinstance(text, str) for text in details["details"].values())
+    assert exported_log(folder, command)[0] == file
+
+
+def test_the_log_is_valid_by_its_own_package(place: Any, command: Command) -> None:
+    """`pip install every-eval-ever` (Python 3.12 and later); skipped where it is not there."""
+    validation = pytest.importorskip("every_eval_ever.validator.validation_core")
+    file, _ = exported_log(place[0], command)
+    report = validation.validate_file(file)
+    assert report.valid, report.errors
+
+
+def test_lm_evals_own_table_and_readers_take_its_files(tmp_path: Path, command: Command) -> None:
+    """A row a question and filter, named as lm-eval looks for them; embedding tasks are left, which is said."""
+    from lm_eval.utils import get_file_task_name, get_results_filenames, get_sample_results_filenames, make_table
+
+    make_folder(tmp_path)
+    put(
+        tmp_path,
+        "base/sums",
+        50.0,
+        metric="acc",
+        filtered=["2", "3"],
+        provenance={"began": "2026-01-02T03:04:05+00:00"},
+        metrics=(Metric(name="acc", value=50.0, split="test", subset="sums"),),
+    )
+    put(tmp_path, "base/pairs-a", 70.0)
+    done = command("export", "lm-eval", "base", "--out", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "left: pairs-a: lm-eval has no embedding tasks\n"
+    names = [str(one) for one in sorted((tmp_path / "out" / "harness__base").iterdir())]
+    (results,), (samples,) = get_results_filenames(names), get_sample_results_filenames(names)
+    assert get_file_task_name(Path(samples).name) == "sums"
+    rows = [json.loads(line) for line in Path(samples).read_text(encoding="utf-8").splitlines()]
+    assert [(one["doc_id"], one["filter"], one["filtered_resps"]) for one in rows] == [
+        (0, "none", ["2"]), (1, "none", ["3"])
+    ]  # fmt: skip
+    table = make_table(json.loads(Path(results).read_text(encoding="utf-8")))
+    (row,) = (line for line in table.splitlines() if "sums" in line)
+    assert [cell.strip() for cell in row.split("|")[1:9]] == ["sums", "", "none", "None", "acc", "↑", "0.5", "±"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("mteb", "nobody"), "no model 'nobody' in results; there are: tiny"),
+        (("lm-eval", "tiny"), "nothing to export as lm-eval\nBIOSSES: lm-eval has no embedding tasks"),
+        (("every-eval-ever", "tiny", "--relationship", "mine"), "--relationship 'mine': expected one of first_party"),
+    ],
+)
+def test_a_mistake_is_said_in_words(place: Any, command: Command, arguments: tuple, said: str) -> None:
+    """Exit 2, and nothing written."""
+    folder, _ = place
+    done = command("export", *arguments, "--out", "nothing", cwd=folder)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert not (folder / "nothing").exists()
