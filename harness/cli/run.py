@@ -38,6 +38,7 @@ from harness.evaluation.options import RunOptions
 from harness.evaluation.progress import reporter_for
 from harness.evaluation.run import run as run_suite
 from harness.evaluation.tracking import TrackingReporter
+from harness.published.public import read_public
 from harness.report.write import Written, write_report
 from harness.results.outcome import outcome_of
 from harness.results.records import Result
@@ -98,6 +99,7 @@ def run(
     loaded = loaded_suite(suite, override)
     out = out or _reports_of(loaded)
     refuse({"--results": results, "--out": out})
+    published = read_public(loaded.suite)
     sources = sources_of(hub, offline)
     quiet(results)
     settle_caches(results / "caches")
@@ -127,7 +129,12 @@ def run(
     kept = f"the results are kept: harness report {loaded.spelling} --results {results} --out OTHER"
     with saying(f"--out {out}", step=kept):
         written = write_report(
-            outcome.plan, outcome.results, Store(results), out, remarks=_of_versions(outcome.results.values())
+            outcome.plan,
+            outcome.results,
+            Store(results),
+            out,
+            remarks=_of_versions(outcome.results.values()),
+            published=published,
         )
     _show(written, as_json, outcome.exit_code)
     raise typer.Exit(outcome.exit_code)
@@ -166,6 +173,7 @@ def report(
     loaded = loaded_suite(suite, override)
     out = out or _reports_of(loaded)
     refuse({"--out": out})
+    published = read_public(loaded.suite)
     plan = planned(loaded, sources_of(hub, offline), models=models, tasks=tasks, limit=limit)
     outcome = outcome_of(plan, Store(results))
     with saying(f"--out {out}"):
@@ -176,6 +184,7 @@ def report(
             out,
             with_latex=form is not None,
             remarks=_of_versions(outcome.results.values()),
+            published=published,
         )
     # What is missing lacks nothing for a report; a failed cell is worth an exit code.
     failed = any(result.status == "error" for result in outcome.results.values())

@@ -32,10 +32,11 @@ def lm_eval_files(chosen: Chosen) -> Exported:
     files = {root / f"results_{date}.json": _bytes(_results(chosen, scores))}
     store = Store(chosen.results)
     for label, score in scores.items():
-        if score.items is None or store.lost(score):
+        table = None if store.lost(score) else store.items_of(score)
+        if table is None:
             left.append(f"{label}: no samples, {score.items_missing or 'its per-item results are lost'}")
             continue
-        for task, rows in _samples(store.items_of(score).to_pylist()).items():
+        for task, rows in _samples(table.to_pylist()).items():
             lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
             files[root / f"samples_{task}_{date}.jsonl"] = lines.encode("utf-8", "backslashreplace")
     return Exported(files, tuple(left))

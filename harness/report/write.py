@@ -12,6 +12,7 @@ from harness.comparison.evidence import evidence, judged
 from harness.comparison.pair import Differences
 from harness.digests import write_atomically
 from harness.plan.cells import Plan
+from harness.published.rows import Published
 from harness.report.formats import csv, html, latex, markdown
 from harness.report.pictures import files as pictures
 from harness.report.pictures.against import figure
@@ -42,6 +43,7 @@ def write_report(
     *,
     with_latex: bool = False,
     remarks: Sequence[str] = (),
+    published: Sequence[Published] = (),
 ) -> Written:
     """Write report.md, index.html, the CSV files and the pictures.
 
@@ -52,11 +54,13 @@ def write_report(
         folder: where the files go; it is made where it is not there.
         with_latex: write report.tex too.
         remarks: what else a reader must know, such as of versions; before the summary's own.
+        published: rows of the models that the suite wants beside its own, of `published.public`.
     """
     differences = Differences(store)
     for scores in _by_task(plan, results):
         differences.prepare(scores)
-    summary = summarise(plan, results, differences, partial(evidence, store), decide=partial(judged, store))
+    weigh, decide = partial(evidence, store), partial(judged, store)
+    summary = summarise(plan, results, differences, weigh, decide=decide, published=published)
     summary = replace(summary, warnings=(*remarks, *summary.warnings))
     drawn = pictures.draw(points_in(summary), panels(summary), summary.baseline)
     if (of_sizes := sizes.scatter(summary)) is not None:

@@ -125,7 +125,7 @@ def _check_version(tree: Node) -> None:
 
 
 def _absolute_custom_paths(tree: Node, folder: Path) -> Node:
-    """Return `tree` with the paths of own tasks made absolute, since a merged tree forgets whose folder it was."""
+    """Return `tree` with paths of own tasks and of `public` made absolute: merged trees forget whose folder it was."""
     tasks = tree.get("tasks")
     for section, key in (("custom", "path"), ("ability", "file")):
         entries = tasks.get(section) if tasks else None
@@ -133,6 +133,11 @@ def _absolute_custom_paths(tree: Node, folder: Path) -> Node:
             path = entry.get(key)
             if path and isinstance(path.value, str) and isinstance(entry.value, dict):
                 entry.value[key] = Node(str(folder / Path(path.value).expanduser()), path.position, path.key_position)
+    public = tree.get("public")
+    results = public.get("results") if public else None
+    if public and results and isinstance(results.value, str) and isinstance(public.value, dict):
+        place = str(folder / Path(results.value).expanduser())
+        public.value["results"] = Node(place, results.position, results.key_position)
     return tree
 
 

@@ -14,7 +14,7 @@ from harness.shards.cut import MAX_QUESTIONS, MAX_TEXTS
 from harness.suite.fields import Name, Points, Strict, listed
 from harness.suite.model_entries import ModelSpec
 from harness.suite.sizes import sized
-from harness.suite.task_entries import Tasks
+from harness.suite.task_entries import Public, Tasks
 
 
 class Gate(Strict):
@@ -101,6 +101,8 @@ class Suite(Strict):
     keep_texts: bool = True
     """Keep the beginnings of the items' texts beside their results, so that a report can show which items moved between
     two models; part of no cell's key."""
+    public: Public | None = None
+    """Published models that reports show beside the suite's own; part of no cell's key."""
 
     @field_validator("models", mode="after")
     @classmethod

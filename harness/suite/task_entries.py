@@ -165,6 +165,27 @@ NamedAbility = Annotated[
 ]
 
 
+class PublicModel(Strict):
+    """A published model that reports show beside the suite's own."""
+
+    name: str
+    """As the published source calls it, such as org/name."""
+    revision: str | None = None
+    """Of the model; needed where its source has several."""
+
+
+class Public(Strict):
+    """Published scores beside one's own: in tables and pictures, and in no gate, interval or test."""
+
+    results: str
+    """A clone of mteb's public results repository, a results folder or a model card; relative paths are taken from the
+    suite's own folder."""
+    models: Annotated[
+        list[Annotated[PublicModel, BeforeValidator(_named, json_schema_input_type=str | PublicModel)]],
+        Field(min_length=1),
+    ]
+
+
 class EmbeddingTasks(Strict):
     """Which tasks of MTEB: a benchmark, whole types of one, tasks by name, or all of these together."""
 

@@ -11,7 +11,15 @@ from harness.suite import schema
 from harness.suite.encoder_kinds import KINDS
 from harness.suite.model_entries import CandidateSpec, OtherEncoderSpec
 from harness.suite.problems import Problem, problem, worded
-from harness.suite.task_entries import ABILITY_KINDS, CustomRef, EmbeddingTasks, TaskRef, Tasks
+from harness.suite.task_entries import (
+    ABILITY_KINDS,
+    CustomRef,
+    EmbeddingTasks,
+    Public,
+    PublicModel,
+    TaskRef,
+    Tasks,
+)
 from harness.tasks.catalogue import catalogue
 from harness.wording import listing
 from harness.yaml_source import Loc, Node
@@ -44,6 +52,8 @@ KEYS_AT: tuple[tuple[Pattern, type[BaseModel]], ...] = (
     *((("tasks", "ability", "*", kind), model) for kind, model in ABILITY_KINDS.items()),
     (("tasks", "custom", "*"), CustomRef),
     (("gates", "*"), schema.Gate),
+    (("public",), Public),
+    (("public", "models", "*"), PublicModel),
 )
 """Where each model stands, for the keys that are valid there; `*` is any step, and the step after a list's element
 the kind that pydantic found."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from harness.candidates.candidate import Candidate
 from harness.comparison.pair import without_interval
 from harness.comparison.retention import Judge, judge
 from harness.plan.cells import Cell, Plan
+from harness.published.rows import Published
 from harness.results.records import Failure, Result, Score
 from harness.statistics.difference import Difference, adjusted
 from harness.summary import remarks
 from harness.summary.averages import summary_of
 from harness.summary.matrix import Matrix
+from harness.summary.public import public_views
 from harness.summary.retention import Weigher, retention_of, without_evidence
 from harness.summary.views import AXES, CellView, Comparer, Summary
 
@@ -24,6 +26,7 @@ def summarise(
     weigh: Weigher = without_evidence,
     *,
     decide: Judge = judge,
+    published: Sequence[Published] = (),
 ) -> Summary:
     """Return what a report says of a plan and whatever results there are.
 
@@ -33,10 +36,12 @@ def summarise(
         compare: gives the difference of two scores of one task with its paired interval.
         weigh: gives what the items of two ability scores of one task say of retention.
         decide: holds that against a margin.
+        published: rows of models that others scored.
     """
     matrix = _matrix(plan, results, compare)
     tasks = {axis: [task for task in plan.tasks if task.axis == axis] for axis in AXES}
     ability = [task.name for task in tasks["ability"]]
+    axes = tuple(summary_of(axis, of_axis, matrix) for axis, of_axis in tasks.items() if of_axis)
     return Summary(
         title=plan.suite.name,
         description=plan.suite.description,
@@ -45,13 +50,14 @@ def summarise(
         models=matrix.models,
         tasks=plan.tasks,
         cells=matrix.views,
-        axes=tuple(summary_of(axis, of_axis, matrix) for axis, of_axis in tasks.items() if of_axis),
+        axes=axes,
         candidates={one.name: one if isinstance(one, Candidate) else None for one in plan.candidates},
         differences=_differences(matrix),
         retention=retention_of(matrix, ability, plan.suite.retention, weigh, decide=decide),
         unverified=remarks.unverified(matrix.views.values()),
         warnings=remarks.warnings(plan, matrix.views.values()),
         off_count=remarks.off_count(matrix.views.values()),
+        public=public_views(published, plan.tasks, matrix.views, axes),
     )
 
 

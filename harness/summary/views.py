@@ -95,6 +95,38 @@ class AxisSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PublicView:
+    """A published model beside the report's own; it has no per-item results."""
+
+    name: str
+    """As its source calls it."""
+    revision: str | None
+    """None where the source does not say."""
+    versions: tuple[str, ...]
+    """Of mteb, that wrote its rows."""
+    kind: str
+    """Of the source."""
+    scores: dict[str, float]
+    """Task -> points, over the splits and subsets of the report."""
+    lacking: dict[str, str]
+    """Task that it has no such score of -> why."""
+    mean: Mean
+    """Over the common tasks; None where it lacks one of them."""
+    by_type: dict[str, Mean]
+    """The same by type."""
+
+    @property
+    def label(self) -> str:
+        """Its name, marked."""
+        return f"{self.name} (published)"
+
+    @property
+    def short_label(self) -> str:
+        """The same without whose model it is, for pictures."""
+        return f"{self.name.rpartition('/')[2]} (published)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """All that a report says."""
 
@@ -119,6 +151,8 @@ class Summary:
     warnings: tuple[str, ...] = field(default=())
     off_count: tuple[str, ...] = ()
     """Tasks whose data have another number of items than the benchmark's own."""
+    public: tuple[PublicView, ...] = ()
+    """Published models beside the report's own."""
 
     @property
     def off_count_said(self) -> str | None:

@@ -56,6 +56,8 @@ class Bar:
     whisker: tuple[float, float] | None
     """Left end and width of the 95 % interval, in per cent; None where a task has no interval."""
     says: str
+    is_published: bool = False
+    """Whether others scored it: drawn hatched, without an interval."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,8 +65,9 @@ def _panel(
     summary: Summary, axis: AxisSummary, kind: str, tasks: Sequence[PlannedTask], values: Mapping[str, float]
 ) -> Panel:
     reaches = {model: _reach([summary.cells[model, task.name].score for task in tasks]) for model in values}
-    lowest = min([0.0] + [value - (reaches[model] or 0.0) for model, value in values.items()])
-    highest = max([1.0] + [value + (reaches[model] or 0.0) for model, value in values.items()])
+    theirs = [one.by_type[kind].value or 0.0 for one in summary.public if kind in one.by_type]
+    lowest = min([0.0, *theirs] + [value - (reaches[model] or 0.0) for model, value in values.items()])
+    highest = max([1.0, *theirs] + [value + (reaches[model] or 0.0) for model, value in values.items()])
     top = min(100.0, math.ceil(highest / 10) * 10)
     low = math.floor(lowest / 10) * 10 if lowest < 0 else 0.0
 
@@ -90,7 +91,32 @@ def _panel(
                 says=f"{model}: {value:.2f}" + (f" ± {reach:.2f}" if reach is not None else ""),
             )
         )
+    if axis.axis == "embedding":
+        bars += _published(summary, kind, place)
     return Panel(axis=axis.axis, type=kind, n=len(tasks), zero=place(0.0), bars=tuple(bars))
+
+
+def _published(summary: Summary, kind: str, place: Callable[[float], float]) -> list[Bar]:
+    """Return the bars of published models that have every task of the type, without intervals."""
+    found = []
+    for number, one in enumerate(summary.public):
+        value = one.by_type[kind].value if kind in one.by_type else None
+        if value is not None:
+            found.append(
+                Bar(
+                    model=one.short_label,
+                    index=len(summary.models) + number,
+                    is_baseline=False,
+                    value=value,
+                    reach=None,
+                    left=min(place(0.0), place(value)),
+                    width=abs(place(value) - place(0.0)),
+                    whisker=None,
+                    says=f"{one.label}: {value:.2f}, no interval",
+                    is_published=True,
+                )
+            )
+    return found
 
 
 def _reach(scores: Sequence[Score | None]) -> float | None:
