@@ -122,8 +122,8 @@ class PublicView:
 
     @property
     def short_label(self) -> str:
-        """The same without whose model it is, for pictures."""
-        return f"{self.name.rpartition('/')[2]} (published)"
+        """The mark first, for pictures, which cut long names; without whose model it is."""
+        return f"published: {self.name.rpartition('/')[2]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,7 +103,7 @@ def test_its_bars_are_hatched_and_have_no_interval() -> None:
     found = panels(summary(published()))
     bars = [bar for panel in found for bar in panel.bars if bar.is_published]
     assert bars
-    assert {(bar.model, bar.reach, bar.whisker, bar.value) for bar in bars} == {("other (published)", None, None, 70)}
+    assert {(bar.model, bar.reach, bar.whisker, bar.value) for bar in bars} == {("published: other", None, None, 70)}
     assert all(bar.left + bar.width <= 100 for bar in bars)
     assert draw((), found, None)["types.svg"] != draw((), panels(summary()), None)["types.svg"]
 
