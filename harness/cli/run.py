@@ -167,6 +167,9 @@ def report(
     form: Annotated[
         ReportFormat | None, typer.Option("--format", help="Also write this: latex, as report.tex.")
     ] = None,
+    no_texts: Annotated[
+        bool, typer.Option("--no-texts", help="Leave the texts of the data out: items that moved, rationales.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write the report from results on disk; runs nothing."""
@@ -185,6 +188,7 @@ def report(
             with_latex=form is not None,
             remarks=_of_versions(outcome.results.values()),
             published=published,
+            with_texts=not no_texts,
         )
     # What is missing lacks nothing for a report; a failed cell is worth an exit code.
     failed = any(result.status == "error" for result in outcome.results.values())

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from harness.comparison.making import unlike_making
 from harness.comparison.pair import difference
@@ -110,7 +110,35 @@ def compare(
     Raises:
         InputError: a model or task is not there, a name has several scores, or no task can be compared.
     """
-    left, right = side_of(a, Path(results)), side_of(b, Path(results))
+    both = both_sides(a, b, asked=Asked(suite, Path(results), tasks, limit, overrides, sources))
+    return compared(both.a, both.b, both.own, both.other, compare_cells=partial(difference, both.store))
+
+
+class Asked(NamedTuple):
+    """What `compare` is asked for beside the two models; its arguments say what each is."""
+
+    suite: str | Path | None = None
+    results: Path = Path("results")
+    tasks: Sequence[str] = ()
+    limit: int | None = None
+    overrides: Sequence[str] = ()
+    sources: Sources | None = None
+
+
+class Both(NamedTuple):
+    """The cells of two models, task -> cell, and where their files are."""
+
+    a: str
+    b: str
+    own: Mapping[str, Found]
+    other: Mapping[str, Found]
+    store: Store
+
+
+def both_sides(a: str, b: str, *, asked: Asked) -> Both:
+    """Return the cells of two models; raises InputError as `compare` does."""
+    suite, results, tasks, limit, overrides, sources = asked
+    left, right = side_of(a, results), side_of(b, results)
     if left.name == right.name:
         raise InputError([f"{a} and {b} are the same model in the same results: there is nothing to compare"])
     if suite is None:
@@ -122,8 +150,7 @@ def compare(
             planned, suite=suite, tasks=tasks, limit=limit, overrides=overrides, sources=sources or Sources()
         )
         found = [planner(side) for side in (left, right)]
-    store = JoinedStore(Store(left.results), Store(right.results))
-    return compared(left.name, right.name, *found, compare_cells=partial(difference, store))
+    return Both(left.name, right.name, *found, JoinedStore(Store(left.results), Store(right.results)))
 
 
 def compared(
@@ -144,6 +171,37 @@ def compared(
     Raises:
         InputError: no task can be compared.
     """
+    found = comparable(a, b, own, other)
+    return Comparison(
+        a=a,
+        b=b,
+        rows=tuple(_rows(found.pairs, compare_cells)),
+        left_out=found.left_out,
+        units=tuple({first.type: UNITS.get(first.type, ABILITY_UNIT) for first, _ in found.pairs.values()}.items()),
+        unlike=tuple(unlike_making(a, b, found.pairs)),
+        failed=found.failed,
+        rules=tuple((name, rule) for name, side in ((a, own), (b, other)) if (rule := _rule_of(side))),
+    )
+
+
+class Comparable(NamedTuple):
+    """What of two models can be compared."""
+
+    pairs: dict[str, tuple[Score, Score]]
+    """Task -> both scores."""
+    left_out: tuple[tuple[str, str], ...]
+    """Task -> why it is not compared."""
+    failed: bool
+    """Whether a cell that is left out ended in an error."""
+
+
+def comparable(a: str, b: str, own: Mapping[str, Found], other: Mapping[str, Found]) -> Comparable:
+    """Return the scores of two models that can be compared; raises InputError where none can be.
+
+    Args:
+        a, b: the models' names, as they are shown.
+        own, other: task -> cell, of `a` and of `b`.
+    """
     pairs: dict[str, tuple[Score, Score]] = {}
     left_out: list[tuple[str, str]] = []
     failed = False
@@ -158,17 +216,7 @@ def compared(
     if not pairs:
         why = [f"{task}: {reason}" for task, reason in left_out[:20]] or ["neither has any cell"]
         raise InputError([f"{a} and {b} have no task in common that can be compared", *why])
-    units = {first.type: UNITS.get(first.type, ABILITY_UNIT) for first, _ in pairs.values()}
-    return Comparison(
-        a=a,
-        b=b,
-        rows=tuple(_rows(pairs, compare_cells)),
-        left_out=tuple(left_out),
-        units=tuple(units.items()),
-        unlike=tuple(unlike_making(a, b, pairs)),
-        failed=failed,
-        rules=tuple((name, rule) for name, side in ((a, own), (b, other)) if (rule := _rule_of(side))),
-    )
+    return Comparable(pairs, tuple(left_out), failed)
 
 
 def _rule_of(side: Mapping[str, Found]) -> str | None:

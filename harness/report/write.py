@@ -44,6 +44,7 @@ def write_report(
     with_latex: bool = False,
     remarks: Sequence[str] = (),
     published: Sequence[Published] = (),
+    with_texts: bool = True,
 ) -> Written:
     """Write report.md, index.html, the CSV files and the pictures.
 
@@ -55,6 +56,7 @@ def write_report(
         with_latex: write report.tex too.
         remarks: what else a reader must know, such as of versions; before the summary's own.
         published: rows of the models that the suite wants beside its own, of `published.public`.
+        with_texts: with what is text of the data: items that moved, and rationales to read.
     """
     differences = Differences(store)
     for scores in _by_task(plan, results):
@@ -67,7 +69,8 @@ def write_report(
         drawn |= pictures.render(sizes.PICTURE, partial(figure, of_sizes))
     if (of_price := prices.scatter(summary, store)) is not None:
         drawn |= pictures.render(prices.PICTURE, partial(figure, of_price))
-    texts = _texts(Report(summary=summary, store=store, pictures=tuple(drawn)), with_latex=with_latex)
+    report = Report(summary=summary, store=store, pictures=tuple(drawn), with_texts=with_texts)
+    texts = _texts(report, with_latex=with_latex)
     contents = {name: text.encode("utf-8", "backslashreplace") for name, text in texts.items()}
     contents |= {f"{pictures.FOLDER}/{name}": content for name, content in drawn.items()}
     for name, content in contents.items():

@@ -254,3 +254,33 @@ def test_latex_tables_have_as_many_cells_as_columns(folder, command):
             assert {len(re.findall(r"(?<!\\)&", line)) + 1 for line in lines} == {len(columns)}
             rest = {line for line in body.strip().splitlines() if not line.endswith(r"\\")}
             assert rest == {r"\toprule", r"\midrule", r"\bottomrule"}
+
+
+def test_flips_show_the_items_that_moved(folder, command):
+    """As text, Markdown and JSON: counts of all, so many items as are asked for."""
+    both(folder)
+    done = command("compare", "new", "base", "--flips", "-n", "1", "--tasks", "pairs-a", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("new against base: the items that moved most\n\npairs-a (STS, cosine_spearman)\n")
+    assert done.stdout.count("     gold score") == 1
+    assert "2. item" not in done.stdout
+    document = json.loads(command("compare", "new", "base", "--flips", "--json", cwd=folder).stdout)
+    (task,) = (one for one in document["tasks"] if one["task"] == "pairs-a")
+    assert task["n"] == 200
+    assert len(task["items"]) == 5
+    moved = [abs(one["change"]) for one in task["items"]]
+    assert moved == sorted(moved, reverse=True)
+    assert document["a"] == "new"
+    said = command("compare", "new", "base", "--flips", "--format", "markdown", cwd=folder).stdout
+    assert "## pairs-a (STS, cosine_spearman)" in said
+
+
+def test_options_of_flips_that_would_do_nothing_are_refused(folder, command):
+    """All at once, before anything is read."""
+    both(folder)
+    done = command("compare", "new", "base", "-n", "3", "--no-texts", cwd=folder)
+    assert done.returncode == 2
+    assert done.stderr.count("add --flips") == 2
+    done = command("compare", "new", "base", "--flips", "--format", "csv", cwd=folder)
+    assert done.returncode == 2
+    assert "expected table, markdown, --json" in done.stderr

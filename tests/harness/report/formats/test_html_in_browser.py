@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from chromium_support import Page, browser, choose, click, column
+from moved_support import with_items
 from report_support import CQADUPSTACK, invented, with_parts
 
 from harness.report.formats import html
@@ -331,3 +332,74 @@ def test_labels_of_the_trade_off_cover_neither_each_other_nor_a_mark(
         for other in [*labels[:place], *labels[place + 1 :], *marks]:
             apart = (one[2] <= other[0], other[2] <= one[0], one[3] - 2 <= other[1], other[3] - 2 <= one[1])
             assert any(apart), (one, other)
+
+
+@pytest.fixture(scope="module")
+def items_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page with items that moved, in whose texts there is markup."""
+    folder = tmp_path_factory.mktemp("moved")
+    report = with_items(folder / "results", invented(3, 12), text="<img src=x onerror=alert(1)>")
+    path = folder / "index.html"
+    path.write_text(html.render(report), encoding="utf-8")
+    return path
+
+
+def test_two_clicks_lead_from_a_number_to_the_documents(page: Page, items_page: Path) -> None:
+    """The first on a score in the table, the second on an item; nothing is asked for and nothing obeyed."""
+    page.console.clear()
+    page.requests.clear()
+    page.open(items_page)
+    row = "[...document.querySelectorAll('#task-table tbody tr')].find((row) => row.dataset.type === 'Retrieval')"
+    page.evaluate(f"{row}.querySelector('.c2 b a').click()")
+    assert page.evaluate("location.hash") == "#moved"
+    assert page.evaluate("document.querySelector('[data-moved=a]').selectedOptions[0].textContent") == "model-2"
+    assert page.evaluate("document.querySelector('[data-moved=b]').selectedOptions[0].textContent") == "model-0"
+    task = page.evaluate(f"{row}.dataset.task")
+    assert page.evaluate("document.querySelector('#moved h4').firstChild.textContent") == task
+    assert page.evaluate("document.querySelectorAll('#moved .document').length") == 0
+    page.evaluate("document.querySelector('#moved details summary').click()")
+    until = time.monotonic() + 10
+    while not page.evaluate("document.querySelectorAll('#moved .document').length") and time.monotonic() < until:
+        time.sleep(0.05)
+    assert page.evaluate("document.querySelectorAll('#moved .document').length") == 1 + 2 * 5
+    assert "<img src=x onerror=alert(1)> of d" in page.evaluate("document.querySelector('#moved .pair').textContent")
+    assert page.evaluate("document.querySelectorAll('#moved img').length") == 0
+    assert page.console == []
+    assert all(one.startswith(items_page.resolve().as_uri()) for one in page.requests)
+
+
+def test_the_other_way_round_changes_turn(page: Page, items_page: Path) -> None:
+    """Choosing the models in the other order exchanges both values of every item."""
+    page.open(items_page)
+
+    def values(a: int, b: int) -> list[str]:
+        for name, place in (("a", a), ("b", b), ("task", 0)):
+            page.evaluate(
+                f"(() => {{ const one = document.querySelector('[data-moved={name}]'); one.value = {place};"
+                " one.dispatchEvent(new Event('change', {bubbles: true})); })()"
+            )
+        figures = "[...document.querySelectorAll('#moved details .figures')]"
+        said = page.evaluate(f"{figures}.map((one) => one.lastChild.textContent).join(';')")
+        return str(said).split(";")
+
+    there = values(1, 0)
+    assert len(there) == 5
+    assert values(0, 1) == [" \u2192 ".join(reversed(one.split(" \u2192 "))) for one in there]
+
+
+def test_bars_and_cards_lead_to_their_items(page: Page, items_page: Path) -> None:
+    """The mean of a type to that type's tasks, the mean of an axis to all of them."""
+    page.open(items_page)
+    page.evaluate("document.querySelector('.bar[data-type=Retrieval] .value a').click()")
+    assert page.evaluate("document.querySelector('[data-moved=task]').value") == "type:Retrieval"
+    page.evaluate("document.querySelector('[data-axis=embedding] b a').click()")
+    assert page.evaluate("document.querySelector('[data-moved=task]').value") == "axis:embedding"
+    assert page.evaluate("document.querySelectorAll('#moved h4').length") == 7
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_items_do_not_stick_out_sideways(page: Page, items_page: Path, width: int) -> None:
+    """Opened ones neither."""
+    page.open(items_page, width=width)
+    page.evaluate("document.querySelectorAll('#moved details').forEach((one) => { one.open = true; })")
+    assert page.evaluate("document.documentElement.scrollWidth") == width
