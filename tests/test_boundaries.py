@@ -56,7 +56,7 @@ FLOORS = {
         ("plan", "encoders", "training"),
         ("results", "provision"),
         ("backends", "comparison", "published"),
-        ("evaluation", "cost", "summary"),
+        ("evaluation", "cost", "summary", "contamination"),
         ("gates", "reproduction", "export"),
         ("report",),
         ("cli",),

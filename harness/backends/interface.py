@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from harness.encoders.checked import CheckedEncoder
 from harness.plan.cells import Cell
@@ -17,6 +17,7 @@ from harness.shards.files import ShardFiles
 from harness.sources.places import Located
 from harness.statistics.resampling import Interval
 from harness.tasks.engines import ENGINES
+from harness.tasks.types import Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,18 @@ class Example:
     documents: tuple[Document, ...] = ()
     prompts: tuple[str | None, str | None] = (None, None)
     """The prefix of the texts, and of the documents."""
+
+
+class ItemText(NamedTuple):
+    """A text of a task's test data, and the scored items that it is part of."""
+
+    part: str
+    split: str
+    subset: str
+    items: tuple[Any, ...]
+    """As per-item results call them; none where it is part of no single one, such as a document nobody judged."""
+    role: Role | None
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +165,13 @@ def backend_of(engine: str) -> Backend:
     module, _, name = ENGINES[engine].backend.partition(":")
     backend: Backend = getattr(import_module(module), name)
     return backend
+
+
+def texts_of(engine: str) -> Callable[[Job], Iterator[ItemText]]:
+    """Import and return what yields the texts of a task's test data, of `engine`."""
+    module, _, name = ENGINES[engine].texts.partition(":")
+    found: Callable[[Job], Iterator[ItemText]] = getattr(import_module(module), name)
+    return found
 
 
 def sharding_of(engine: str) -> Sharding:

@@ -21,6 +21,7 @@ COMMANDS = (
     "harness.cli.compare:compare",
     "harness.cli.reproduce:reproduce",
     "harness.cli.export:export",
+    "harness.cli.contamination:contamination",
     "harness.cli.gate:gate",
     "harness.cli.price:price",
     "harness.cli.merge:merge",

@@ -25,6 +25,8 @@ class Engine:
     """`module:function` that scores a cell (`harness.backends.interface.Backend`)."""
     sharding: str
     """Module that makes large cells in parts (`harness.backends.interface.Sharding`)."""
+    texts: str
+    """`module:function` that yields the texts of a task's test data with their items."""
     catalogue: str
     """`module:function` that describes the installed engine's tasks for `catalogue.json`."""
     scoring_version: int
@@ -44,6 +46,7 @@ ENGINES = {
             types=tuple(EMBEDDING_TYPES),
             backend="harness.backends.mteb.evaluate:evaluate",
             sharding="harness.backends.mteb.sharding",
+            texts="harness.backends.mteb.item_texts:item_texts",
             catalogue="harness.backends.mteb.catalogue:mteb_tasks",
             scoring_version=2,
         ),
@@ -53,6 +56,7 @@ ENGINES = {
             types=None,
             backend="harness.backends.lm_eval.evaluate:evaluate",
             sharding="harness.backends.lm_eval.sharding",
+            texts="harness.backends.lm_eval.item_texts:item_texts",
             catalogue="harness.backends.lm_eval.catalogue:lm_eval_tasks",
             scoring_version=4,
         ),

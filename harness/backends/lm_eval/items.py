@@ -107,15 +107,19 @@ def _row(task: Any, doc: int, by_filter: Mapping[str, Mapping[str, Any]], traces
 
 
 def question_of(task: Any, sample: Mapping[str, Any]) -> str:
-    """Return the beginning of a question, without the examples that were put before it.
+    """Return the beginning of a question, without the examples that were put before it."""
+    return whole_question(task, sample["doc"])[:QUESTION_CHARACTERS]
+
+
+def whole_question(task: Any, document: Any) -> str:
+    """Return a question without the examples before it.
 
     Where the choices are beginnings that share one end (Winogrande), it is these and that end, a line each.
     """
-    document = sample["doc"]
     asked = task.doc_to_text(document)
-    if not isinstance(asked, str):
-        asked = "\n".join(map(str, (*task.doc_to_choice(document), task.doc_to_target(document))))
-    return asked[:QUESTION_CHARACTERS]
+    if isinstance(asked, str):
+        return asked
+    return "\n".join(map(str, (*task.doc_to_choice(document), task.doc_to_target(document))))
 
 
 def _choice_columns(task: Any, sample: Mapping[str, Any], traces: Sequence[Any]) -> dict[str, Any]:

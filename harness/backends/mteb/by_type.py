@@ -38,6 +38,9 @@ class TypeFile(Protocol):
     def readable(self, loaded: Loaded, one: SubsetItems, chosen: Sequence[int]) -> dict[str, Any]:
         """Return further columns of the per-item results: the texts of the rows `chosen`, None in the others."""
 
+    def item_texts(self, loaded: Loaded) -> Iterator[tuple[tuple[Any, ...], Role | None, str]]:
+        """Yield every text of the test split with its role and the items that it is part of, as results call them."""
+
     def task_class(self, data: CustomData) -> Any:
         """Return mteb's class of such tasks, with what it is to know of `data`."""
 

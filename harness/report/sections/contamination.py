@@ -6,16 +6,22 @@ report says "not known": silence is no innocence. `RELATIONS` is short and holds
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from harness.contamination.record import FOLDER, from_json
 from harness.plan.cells import PlannedTask
+from harness.report import overlap_tables
 from harness.report.sections.section import Link, Report
+from harness.report.tables import table
 from harness.results.facts import facts_of
 from harness.summary.views import Summary
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,14 +106,55 @@ class Record:
     marks: tuple[Mark, ...]
 
 
-def markdown(_report: Report) -> str:
-    """Return nothing: the page alone has it."""
-    return ""
+def markdown(report: Report) -> str:
+    """Return what was found in training files, where `harness contamination` looked; the rest is in the page alone."""
+    parts = []
+    for one in overlaps_of(report):
+        parts += [f"### {one.title}", table(overlap_tables.TEXTS_HEADER, one.texts)]
+        parts += [table(overlap_tables.SCORES_HEADER, one.scores)] if one.scores else []
+        parts += ["\n".join(f"- {line}" for line in one.notes)] if one.notes else []
+    return "\n\n".join(["## Test texts in training files", *parts, overlap_tables.LEGEND]) if parts else ""
 
 
 def page(report: Report) -> dict[str, Any]:
-    """Return the record of every model."""
-    return {"records": records(report.summary)}
+    """Return the record of every model, and what `harness contamination` found in training files."""
+    return {
+        "records": records(report.summary),
+        "overlaps": overlaps_of(report),
+        "texts_header": overlap_tables.TEXTS_HEADER,
+        "scores_header": overlap_tables.SCORES_HEADER,
+        "overlap_legend": overlap_tables.LEGEND,
+    }
+
+
+def overlaps_of(report: Report) -> list[overlap_tables.Tables]:
+    """Return what was found for the suite's tasks, scores of cells that were run again since left out."""
+    stored = report.store.kept(FOLDER, f"{report.summary.title}.json") if report.store is not None else None
+    if stored is None:
+        return []
+    try:
+        found = from_json(stored)
+    except ValueError as error:
+        logger.warning("what `harness contamination` kept cannot be read (%s): run it again", error)
+        return []
+    summary = report.summary
+    labels = {task.label: task.name for task in summary.tasks}
+    units = {one.score.task: one.score.unit for one in summary.cells.values() if one.score}
+    keys = {(model, name): one.score.key for (model, name), one in summary.cells.items() if one.score}
+    shown = []
+    for one in found:
+        tasks = tuple(
+            replace(
+                task,
+                scores={
+                    model: of for model, of in task.scores.items() if keys.get((model, labels[task.task])) == of[0]
+                },
+            )
+            for task in one.tasks
+            if task.task in labels
+        )
+        shown.append(overlap_tables.tables_of(replace(one, tasks=tasks), units))
+    return shown
 
 
 def records(summary: Summary) -> list[Record]:

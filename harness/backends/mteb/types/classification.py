@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import count as count_from
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from harness.backends.mteb import counts
 from harness.backends.mteb.draw import stratified
 from harness.backends.mteb.items import Captured, SubsetItems
 from harness.backends.mteb.kept_texts import as_column, texts_at
-from harness.backends.mteb.loaded import Bulk, Loaded, listed
+from harness.backends.mteb.loaded import Bulk, Loaded, listed, streamed
 from harness.tasks.custom.assemble import CustomData
 from harness.tasks.custom.remarks import SAMPLES_PER_LABEL
 from harness.tasks.types import Role
@@ -81,6 +82,12 @@ def readable(loaded: Loaded, one: SubsetItems, chosen: Sequence[int]) -> dict[st
     """Return the test texts."""
     found = texts_at(loaded.rows, loaded.task.input_column_name, chosen)
     return {"text": as_column(found, len(one.columns["item"]))}
+
+
+def item_texts(loaded: Loaded) -> Iterator[tuple[tuple[Any, ...], Role | None, str]]:
+    """Yield the test texts; those that classifiers are fitted on are no test."""
+    for (text,), item in zip(streamed(loaded.rows, (loaded.task.input_column_name,)), count_from(), strict=False):
+        yield (item,), None, text
 
 
 def task_class(data: CustomData) -> Any:  # noqa: ARG001 - every type is given it

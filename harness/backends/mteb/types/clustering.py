@@ -150,6 +150,12 @@ def readable(loaded: Loaded, one: SubsetItems, chosen: Sequence[int]) -> dict[st
     return {"text": as_column(texts, len(items))}
 
 
+def item_texts(loaded: Loaded) -> Iterator[tuple[tuple[Any, ...], Role | None, str]]:
+    """Yield the clustered texts, none of which is an item by itself."""
+    for text in loaded.texts(loaded.task.input_column_name):
+        yield (), None, text
+
+
 def task_class(data: CustomData) -> Any:  # noqa: ARG001 - every type is given it
     """Return mteb's class of clustering over sets."""
     from mteb.abstasks import AbsTaskClusteringLegacy

@@ -12,7 +12,7 @@ from harness.backends.mteb import counts
 from harness.backends.mteb.draw import as_rows, stratified
 from harness.backends.mteb.items import Captured, ExampleMaker, SubsetItems
 from harness.backends.mteb.kept_texts import as_column, texts_at
-from harness.backends.mteb.loaded import Bulk, Loaded, listed
+from harness.backends.mteb.loaded import Bulk, Loaded, listed, streamed
 from harness.tasks.custom.assemble import CustomData
 from harness.tasks.types import Role
 
@@ -92,6 +92,18 @@ def pair_texts(loaded: Loaded, one: SubsetItems, chosen: Sequence[int], *, colum
     return {
         f"text_{number}": as_column(texts_at(rows, column, chosen), count) for number, column in enumerate(columns, 1)
     }
+
+
+def item_texts(loaded: Loaded) -> Iterator[tuple[tuple[Any, ...], Role | None, str]]:
+    """Yield both texts of every pair."""
+    yield from texts_of_pairs(loaded, _columns(loaded.task).texts)
+
+
+def texts_of_pairs(loaded: Loaded, columns: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], Role | None, str]]:
+    """Yield the texts of pairs, which stand in two `columns` of the data, with the place of their pair."""
+    for item, pair in enumerate(streamed(as_rows(loaded.rows), tuple(columns))):
+        for text in pair:
+            yield (item,), None, text
 
 
 def task_class(data: CustomData) -> Any:  # noqa: ARG001 - as above

@@ -225,6 +225,20 @@ def _beginnings(corpus: Any, wanted: Container[str]) -> dict[str, str]:
     }
 
 
+def item_texts(loaded: Loaded) -> Iterator[tuple[tuple[Any, ...], Role | None, str]]:
+    """Yield the queries, then the documents, which are part of the queries they were judged relevant for."""
+    data, merges = loaded.rows, "subqueries" in loaded.task.metadata.main_score
+    of_document: dict[str, list[str]] = {}
+    for query, judged in _judgements(loaded).items():
+        for name in (name for name, relevance in judged.items() if relevance > 0):
+            of_document.setdefault(name, []).append(query)
+    for name, text in streamed(data["queries"], ("id", "text")):
+        yield (name.rpartition("_")[0] if merges else name,), "query", text
+    titles = ("title",) if "title" in data["corpus"].column_names else ()
+    for name, text, *title in streamed(data["corpus"], ("id", "text", *titles)):
+        yield tuple(of_document.get(name, ())), "document", document_text(title[0] if title else None, text)
+
+
 def task_class(data: CustomData) -> Any:
     """Return mteb's class of retrieval, which ranks candidates where the data have some."""
     from mteb.abstasks import AbsTaskRetrieval

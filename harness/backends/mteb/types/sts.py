@@ -11,14 +11,14 @@ from harness.backends.mteb import counts
 from harness.backends.mteb.draw import limit_rows
 from harness.backends.mteb.items import Captured, ExampleMaker, SubsetItems
 from harness.backends.mteb.loaded import Bulk, Loaded, listed
-from harness.backends.mteb.types.pairs import COUNTED, SHOWN, PairColumns, pair_examples, pair_texts
+from harness.backends.mteb.types.pairs import COUNTED, SHOWN, PairColumns, pair_examples, pair_texts, texts_of_pairs
 from harness.errors import HarnessError
 from harness.tasks.custom.assemble import CustomData
 from harness.tasks.types import Role
 
 FEWEST = 2
 """Pairs that can be ranked."""
-__all__ = ["SHOWN", "count", "examples", "items", "limit", "readable", "task_class", "texts"]
+__all__ = ["SHOWN", "count", "examples", "item_texts", "items", "limit", "readable", "task_class", "texts"]
 
 
 def items(captured: Captured) -> SubsetItems:
@@ -60,6 +60,11 @@ def count(task: Any, statistics: Mapping[str, Any]) -> list[int]:  # noqa: ARG00
 def readable(loaded: Loaded, one: SubsetItems, chosen: Sequence[int]) -> dict[str, Any]:
     """Return both texts of the pairs."""
     return pair_texts(loaded, one, chosen, columns=loaded.task.column_names)
+
+
+def item_texts(loaded: Loaded) -> Iterator[tuple[tuple[Any, ...], Role | None, str]]:
+    """Yield both texts of every pair."""
+    yield from texts_of_pairs(loaded, loaded.task.column_names)
 
 
 def task_class(data: CustomData) -> Any:

@@ -13,7 +13,7 @@ from harness.backends.mteb import counts
 from harness.backends.mteb.draw import limit_rows
 from harness.backends.mteb.items import Captured, SubsetItems
 from harness.backends.mteb.kept_texts import TEXT_CHARACTERS, as_column
-from harness.backends.mteb.loaded import Bulk, Loaded, listed
+from harness.backends.mteb.loaded import Bulk, Loaded, listed, streamed
 from harness.tasks.custom.assemble import CustomData
 from harness.tasks.types import Role
 
@@ -116,6 +116,14 @@ def readable(loaded: Loaded, one: SubsetItems, chosen: Sequence[int]) -> dict[st
         for row, of in rows.items()
     }
     return {"human_summary": as_column(human, len(places)), "summaries": as_column(machine, len(places))}
+
+
+def item_texts(loaded: Loaded) -> Iterator[tuple[tuple[Any, ...], Role | None, str]]:
+    """Yield the summaries of every document."""
+    columns = (loaded.task.human_summaries_column_name, loaded.task.machine_summaries_column_name)
+    for item, summaries in enumerate(streamed(loaded.rows, columns)):
+        for text in (text for of in summaries for text in of):
+            yield (item,), None, text
 
 
 def task_class(data: CustomData) -> Any:

@@ -16,7 +16,7 @@ from ability_support import SUBJECTS, ability_hub, save_tiny_lm, suite_text
 from places import SHARED_HUB
 from scipy.stats import binom, binomtest
 
-from harness.backends.interface import NotRecomputedError
+from harness.backends.interface import NotRecomputedError, texts_of
 from harness.backends.lm_eval.catalogue import MMLU_ITEMS, OWN_FOLDERS, lm_eval_tasks, task_folder
 from harness.backends.lm_eval.items import (
     PartItems,
@@ -27,6 +27,7 @@ from harness.backends.lm_eval.items import (
     part_items,
     pooled,
 )
+from harness.contamination.check import job_of
 from harness.cost import make_prompt_facts
 from harness.cost.work import Habits, pile_of, total
 from harness.errors import EnvironmentGapError, ExitCode, InputError
@@ -470,3 +471,15 @@ def test_on_real_data_prompts_and_answers_are_plain_lm_evals(root, tmp_path, mon
             else:
                 assert row["answers"] == sample["resps"][0]
                 assert row[f"filtered,{sample['filter']}"] == sample["filtered_resps"][0]
+
+
+def test_the_texts_of_a_task_are_its_questions(ran):
+    """Those that training files are held against have the places and the words of the stored items, limit included."""
+    plan = ran[0].plan
+    for label in ("gsm8k", "mmlu[2/57]", "own_choices", "lm_nll"):
+        (task,) = (one for one in plan.tasks if one.label == label)
+        job = job_of(plan, task)
+        assert job is not None
+        found = [(one.part, one.split, one.subset, *one.items, one.text[:600]) for one in texts_of(task.engine)(job)]
+        rows = items_of(ran, f"lm/{label}")
+        assert found == [tuple(row[name] for name in ("part", "split", "subset", "item", "question")) for row in rows]
