@@ -84,11 +84,11 @@ def compare(
     found: Flips | Comparison
     if shows_flips:
         found = flips(a, b, asked=asked, most=items or MOST, with_texts=not no_texts)
-        plain, writer = flips_files.as_json, FLIPS_WRITERS[form]
+        plain, written = flips_files.as_json(found), FLIPS_WRITERS[form](found)
     else:
         found = compare_models(a, b, **asked._asdict())
-        plain, writer = comparison_files.as_json, WRITERS[form]
-    text = f"{json.dumps(plain(found), indent=1, ensure_ascii=False)}\n" if as_json else writer(found)
+        plain, written = comparison_files.as_json(found), WRITERS[form](found)
+    text = f"{json.dumps(plain, indent=1, ensure_ascii=False)}\n" if as_json else written
     if out is None:
         print(json_for_output(text) if as_json else text, end="")
     else:

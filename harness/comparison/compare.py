@@ -150,7 +150,8 @@ def both_sides(a: str, b: str, *, asked: Asked) -> Both:
             planned, suite=suite, tasks=tasks, limit=limit, overrides=overrides, sources=sources or Sources()
         )
         found = [planner(side) for side in (left, right)]
-    return Both(left.name, right.name, *found, JoinedStore(Store(left.results), Store(right.results)))
+    own, other = found
+    return Both(left.name, right.name, own, other, JoinedStore(Store(left.results), Store(right.results)))
 
 
 def compared(

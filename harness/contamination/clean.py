@@ -57,7 +57,7 @@ def clean_score(score: Score, statistics: Statistics | None, touched: Touched) -
     why = _why_none(score, statistics)
     if why or statistics is None:
         return _with(none, why)
-    masks = {place: _mask(one, touched.get(place, frozenset())) for place, one in statistics.items()}  # type: ignore[call-overload]
+    masks = {place: _mask(one, touched.get(place, frozenset())) for place, one in statistics.items()}
     n, n_clean = sum(map(len, masks.values())), sum(int(mask.sum()) for mask in masks.values())
     emptied = [" ".join(map(str, place)) for place, mask in masks.items() if not mask.any()]
     none = Clean(score=score.score, clean=None, n=n, n_clean=n_clean)

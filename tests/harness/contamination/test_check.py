@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,14 @@ import pytest
 from suites_support import Command, isolate, suite_file, write
 
 import harness
+from harness.candidates.candidate import Candidate
+from harness.cli import contamination as cli
 from harness.contamination import check
 from harness.contamination.record import from_json
+from harness.digests import sha256_file
+from harness.errors import InputError
+from harness.plan.planner import make_plan
+from harness.results.store import Store
 from harness.sources.places import Sources
 from harness.suite.load import load_suite
 
@@ -146,8 +153,6 @@ def test_scores_stand_over_the_clean_items(folder: Path, command: Command) -> No
     command("contamination", "mine.yaml", "--training", "training.jsonl", "--offline", cwd=folder)
     (one,) = from_json((folder / "results/contamination/mine.json").read_bytes())
     scores = {task.task: task.scores["words"][1] for task in one.tasks}
-    from harness.results.store import Store
-
     store = Store(folder / "results")
     cells = {score.task: score for score in store.all_results()}
     items = store.items_of(cells["finds"]).to_pylist()  # type: ignore[arg-type, union-attr]
@@ -202,3 +207,24 @@ def test_mistakes_are_said(folder: Path, command: Command) -> None:
     write(folder / "bad.jsonl", "nonsense\n")
     done = command("contamination", "mine.yaml", "--offline", "--training", "bad.jsonl", cwd=folder)
     assert (done.returncode, "bad.jsonl:1" in done.stderr) == (2, True)
+
+
+def test_candidates_name_their_own_files(folder: Path) -> None:
+    """Each is held against what it was trained on; a file that is gone, or another one now, is said."""
+    plan = make_plan(load_suite(folder / "mine.yaml").suite, Sources(offline=True))
+    (words,) = plan.candidates
+    assert isinstance(words, Candidate)
+    file = folder / "training.jsonl"
+
+    def trained(name: str, data: str, sha256: str) -> Candidate:
+        return replace(words, name=name, training={"data": data, "data_identity": {"sha256": sha256}})
+
+    right = trained("tuned", str(file), sha256_file(file))
+    (found,) = cli._training(replace(plan, candidates=(words, right)), (), ())
+    assert (found.models, found.files) == (("tuned",), (file,))
+    changed, gone = trained("changed", str(file), "0" * 64), trained("gone", "there/none.jsonl", "0" * 64)
+    with pytest.raises(InputError) as refused:
+        cli._training(replace(plan, candidates=(right, changed, gone)), (), ())
+    assert len(refused.value.problems) == 2
+    assert "is not the file it was trained on any more" in refused.value.problems[0]
+    assert "gone was trained on there/none.jsonl" in refused.value.problems[1]

@@ -184,7 +184,7 @@ def readable(loaded: Loaded, one: SubsetItems, chosen: Sequence[int]) -> dict[st
     }
     rows = len(queries)
     # Merged subqueries (MindSmallReranking) have no text of their own.
-    found = {
+    found: dict[str, dict[int, Any]] = {
         "query_text": {row: texts.get(queries[row], "") for row in chosen},
         "top_texts": {row: [documents[name] for name in top[row]] for row in chosen},
         "relevant_texts": {row: [documents[name] for name in relevant[row]] for row in chosen},
