@@ -506,12 +506,23 @@ def test_a_shipped_benchmark_has_its_tasks_by_type(name, counts):
     assert sum(counts) == {"mteb-eng-v1": 56, "mteb-eng-v2": 41, "grace-subset": 16}[name]
 
 
-@pytest.mark.parametrize(("name", "benchmark"), [("mteb-eng-v1", "MTEB(eng, v1)"), ("mteb-eng-v2", "MTEB(eng, v2)")])
+@pytest.mark.parametrize(
+    ("name", "benchmark"),
+    [("mteb-eng-v1", "MTEB(eng, v1)"), ("mteb-eng-v2", "MTEB(eng, v2)"), ("long", "LongEmbed")],
+)
 def test_a_shipped_benchmark_is_the_engines_own(name, benchmark):
     """The same tasks with the same splits and subsets as the catalogue has for the benchmark."""
     planned = {task.name: (task.splits, set(task.subsets)) for task in resolve_tasks(load_suite(name).suite)}
     members = {one.name: (one.splits, set(one.subsets)) for one in catalogue().benchmarks[benchmark]}
     assert planned == members
+
+
+def test_bright_is_the_short_half_of_the_benchmark() -> None:
+    """With documents that are excluded for a query; the tasks that mteb calls older are none of them."""
+    planned = {task.name: task.splits for task in resolve_tasks(load_suite("bright").suite)}
+    members = {one.name: one.splits for one in catalogue().benchmarks["BRIGHT(v1.1)"] if one.splits == ("standard",)}
+    assert planned == members
+    assert len(planned) == 12
 
 
 def test_full_is_the_benchmark_and_general_ability():
