@@ -35,6 +35,7 @@ _NOT_IN_IDENTITY = {
     "precision",
     "rescore",
     "writer",
+    "prompt_variants",
 }
 """What an entry says that changes no vector, or that stands beside the options: `store_dtype` where it rounds,
 `adapter_scale` where it is not 1, `soft_tokens` where there are some, `writer` where it is another, what is cut from
@@ -79,6 +80,8 @@ class Candidate:
     """The model's own name, where it is one of several runs."""
     size: Size | None = None
     """Which size of its vectors it is, where its entry names several; None where it names none."""
+    prompt_of: str | None = None
+    """The model's own name, where this is it under another setting of its prompts."""
 
     @property
     def has_language_model(self) -> bool:

@@ -13,6 +13,7 @@ from harness.plan import ability
 from harness.plan.cells import Cell, Plan, PlannedTask, dataset_name
 from harness.plan.data import locate_datasets
 from harness.plan.keys import KeyParts, key_of
+from harness.plan.prompts import with_variants
 from harness.plan.seeds import expand
 from harness.plan.tasks import resolve_tasks
 from harness.sources.places import Gap, Located, Sources
@@ -48,7 +49,10 @@ def make_plan(
 
     taken = [spec.name for spec in suite.models]
     candidates = tuple(
-        one for found in identify_all(specs, sources, beside=suite.models) for one in expand(found, taken)
+        one
+        for found in identify_all(specs, sources, beside=suite.models)
+        for prompted in with_variants(found, taken)
+        for one in expand(prompted, taken)
     )
     datasets, wanting = locate_datasets(planned, sources)
     missing_data = {task.name: gap for gap, wanted_by in wanting for task in wanted_by}

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from statistics import stdev
 
-from harness.results.records import Score, SeededScore, Unit
+from harness.results.records import PromptedScore, Score, SeededScore, Unit
 from harness.statistics.difference import Difference
 
 DIGITS: dict[Unit, int] = {"points": 2, "nats": 4, "raw": 4}
@@ -110,6 +110,14 @@ def seeds_note(score: Score) -> str:
         return ""
     spread = figure(stdev(one.score for one in score.parts), score.unit)
     return f" (mean of {len(score.parts)} seeds, sd {spread})"
+
+
+def prompts_note(score: Score) -> str:
+    """Return ` (68.10 to 71.20 over 4 prompts)`; empty where one setting of the prompts was scored."""
+    if not isinstance(score, PromptedScore) or not score.variants:
+        return ""
+    each = [score.score, *(one.score for one in score.variants)]
+    return f" ({figure(min(each), score.unit)} to {figure(max(each), score.unit)} over {len(each)} prompts)"
 
 
 def probability(value: float | None) -> str:

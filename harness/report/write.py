@@ -16,7 +16,7 @@ from harness.published.rows import Published
 from harness.report.formats import csv, html, latex, markdown
 from harness.report.pictures import files as pictures
 from harness.report.pictures.against import figure
-from harness.report.sections import prices, seeds, sizes
+from harness.report.sections import prices, prompts, seeds, sizes
 from harness.report.sections.section import Report
 from harness.report.sections.trade_off import points_in
 from harness.report.sections.types import panels
@@ -95,6 +95,7 @@ def _texts(report: Report, *, with_latex: bool) -> dict[str, str]:
         "index.html": html.render(report),
         "scores.csv": csv.scores_csv(report.summary),
         "metrics.csv": csv.metrics_csv(report.summary),
+        "prompts.csv": prompts.prompts_csv(report.summary),
         "seeds.csv": seeds.seeds_csv(report.summary),
         "report.tex": latex.render(report.summary) if with_latex else None,
     }

@@ -8,6 +8,7 @@ from harness.candidates.candidate import MissingCandidate
 from harness.errors import ExitCode, worst
 from harness.plan.cells import Cell, Plan
 from harness.results.damage import is_finished, read
+from harness.results.prompts import under_main
 from harness.results.records import Failure, Result
 from harness.results.seeds import fold
 from harness.results.store import Store
@@ -31,7 +32,7 @@ def needs_work(cell: Cell, store: Store) -> bool:
 
 
 def outcome_of(plan: Plan, store: Store, *, ran: int = 0) -> RunOutcome:
-    """Read the plan's results, a model's seeds as one, and say which exit code they come to.
+    """Read the plan's results, a model's seeds and prompts as one, and say which exit code they come to.
 
     Args:
         plan: as it was run, a candidate a seed.
@@ -47,7 +48,7 @@ def outcome_of(plan: Plan, store: Store, *, ran: int = 0) -> RunOutcome:
         for cell in plan.cells
     ):
         codes.append(ExitCode.ENVIRONMENT)
-    plan, results = fold(plan, results, store)
+    plan, results = under_main(*fold(plan, results, store))
     return RunOutcome(plan=plan, results=results, exit_code=worst(codes), ran=ran)
 
 

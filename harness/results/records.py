@@ -90,6 +90,16 @@ class SeededScore(Score):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PromptedScore(Score):
+    """The score under a model's own prompts, and what it is under others; made when results are read, never stored."""
+
+    variants: tuple[Score, ...]
+    """Under each other setting that has a score; no mean is made of them."""
+    wanted: int
+    """Settings that the suite names beside the model's own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """A cell that could not be scored; retried at the next run; shown as "error", never as 0."""
 

@@ -12,7 +12,9 @@ from pydantic import (
     PrivateAttr,
     SerializerFunctionWrapHandler,
     Tag,
+    WithJsonSchema,
     model_serializer,
+    model_validator,
 )
 
 from harness.suite.fields import Attention, Dtype, Name, SearchPrecision, Sha256, Similarity, Strict, one_or_more
@@ -32,6 +34,21 @@ AdapterScale = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Dimension = Annotated[int, Field(gt=0)]
 """So many of a vector's first."""
 Ablation = Literal["none", "text-only", "rationale-only", "shuffled-rationale"]
+
+VARIANTS = "variants"
+"""The key of `prompts` that names no selector."""
+PromptVariant = str | dict[str, str]
+"""Another setting of all prompts: a prefix (or template) for all but documents, or a mapping like `prompts`."""
+_PROMPTS_SCHEMA = {
+    "type": "object",
+    "properties": {
+        VARIANTS: {
+            "type": "array",
+            "items": {"anyOf": [{"type": "string"}, {"type": "object", "additionalProperties": {"type": "string"}}]},
+        }
+    },
+    "additionalProperties": {"type": "string"},
+}
 
 
 class EncoderOptions(Strict):
@@ -90,12 +107,35 @@ class LoadedModel(EncoderOptions):
     """Longer texts are cut and counted; None takes the model's own limit."""
     similarity: Similarity | None = None
     """None takes the model's own, or cosine where it has none."""
-    prompts: dict[str, str] = {}
+    prompts: Annotated[dict[str, str], WithJsonSchema(_PROMPTS_SCHEMA)] = {}
     """Literal prefixes; keys `<task>-<role>`, `<task>`, `<type>-<role>`, `<type>`, `<role>`, tried in this order."""
+    prompt_variants: list[PromptVariant] = []
+    """Written as `prompts: {variants: [...]}`: each is scored beside these prompts, which stay the model's score."""
     instruction: str | None = None
     """A template with `{instruction}`, filled with the engine's instruction for the task (queries and single texts)."""
     encoder: str
     """Which of ours loads them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _variants_apart(cls, raw: Any) -> Any:
+        """Take `variants` out of `prompts`; ValueError where they are no list of texts or mappings of texts."""
+        prompts = raw.get("prompts") if isinstance(raw, dict) else None
+        if not isinstance(prompts, dict) or VARIANTS not in prompts:
+            return raw
+        variants = prompts[VARIANTS]
+        if not (isinstance(variants, list) and variants and all(map(_is_variant, variants))):
+            raise ValueError(
+                'prompts.variants: expected a list, each a text or a mapping like `prompts` (`{query: "search: "}`)'
+            )
+        rest = {name: one for name, one in prompts.items() if name != VARIANTS}
+        return raw | {"prompts": rest, "prompt_variants": variants}
+
+
+def _is_variant(value: Any) -> bool:
+    return isinstance(value, str) or (
+        isinstance(value, dict) and bool(value) and all(isinstance(one, str) for one in value.values())
+    )
 
 
 class FittedModel(EncoderOptions):

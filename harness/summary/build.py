@@ -14,6 +14,7 @@ from harness.statistics.difference import Difference, adjusted
 from harness.summary import remarks
 from harness.summary.averages import summary_of
 from harness.summary.matrix import Matrix
+from harness.summary.prompts import prompts_of
 from harness.summary.public import public_views
 from harness.summary.retention import Weigher, retention_of, without_evidence
 from harness.summary.views import AXES, CellView, Comparer, Summary
@@ -54,6 +55,7 @@ def summarise(
         candidates={one.name: one if isinstance(one, Candidate) else None for one in plan.candidates},
         differences=_differences(matrix),
         retention=retention_of(matrix, ability, plan.suite.retention, weigh, decide=decide),
+        prompts=prompts_of(matrix, axes),
         unverified=remarks.unverified(matrix.views.values()),
         warnings=remarks.warnings(plan, matrix.views.values()),
         off_count=remarks.off_count(matrix.views.values()),

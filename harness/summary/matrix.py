@@ -34,6 +34,10 @@ class Matrix:
         """Return what a model scored on a task; None where its cell is no score."""
         return self.views[model, task].score
 
+    def label(self, task: str) -> str:
+        """Return how a task is called, the parts that were run with it."""
+        return next(view.cell.task.label for (_, name), view in self.views.items() if name == task)
+
     def pair(self, model: str, other: str, task: str) -> Pair | None:
         """Return the scores of two models; None where one has none, or ran another part of the task."""
         own, base = self.views[model, task], self.views[other, task]

@@ -9,7 +9,7 @@ from typing import Literal
 from harness.candidates.candidate import Candidate
 from harness.comparison.retention import AxisRetention
 from harness.plan.cells import Cell, PlannedTask
-from harness.results.records import Failure, Score
+from harness.results.records import Failure, PromptedScore, Score
 from harness.statistics.difference import Difference
 from harness.tasks.types import EMBEDDING_TYPES, Axis
 
@@ -81,7 +81,7 @@ class AxisSummary:
     common: tuple[str, ...]
     """Those the means are over."""
     models: tuple[str, ...]
-    """Models with any score on the axis; the others are left out of the means."""
+    """Models with any score on the axis that are applicable to all of it; the others are left out of the means."""
     by_type: dict[str, dict[str, Mean]]
     """type -> model -> mean over its common tasks."""
     over_tasks: dict[str, Mean]
@@ -127,6 +127,32 @@ class PublicView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PromptRange:
+    """One score of a model under all settings of its prompts."""
+
+    model: str
+    task: str
+    """Its label."""
+    score: PromptedScore
+    least: Score
+    """Under the worst setting, which may be the model's own."""
+    most: Score
+    """Under the best."""
+    difference: Difference
+    """The best less the worst, paired over items."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptSummary:
+    """What hangs on the prompts."""
+
+    ranges: tuple[PromptRange, ...]
+    """A row a model and task, in the order of cells."""
+    turned: tuple[str, ...]
+    """Which models change places within their ranges, a line a task and one a mean; empty where none do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """All that a report says."""
 
@@ -146,6 +172,8 @@ class Summary:
     """(model, task) -> difference to the baseline, where both have a score; `q_value` over all of them."""
     retention: tuple[AxisRetention, ...] = ()
     """Whether each model kept the baseline's general ability; empty without a baseline or results to compare."""
+    prompts: PromptSummary | None = None
+    """What hangs on the prompts; None where no model has several settings of them."""
     unverified: tuple[str, ...] = ()
     """Sources that nothing vouches for."""
     warnings: tuple[str, ...] = field(default=())

@@ -19,6 +19,7 @@ from harness.report.numbers import (
     figures,
     interval_text,
     probability,
+    prompts_note,
     seeds_note,
 )
 from harness.report.sections import ability, contamination, differences, parts
@@ -191,7 +192,7 @@ def _cell(summary: Summary, view: CellView) -> str:
     if score is None:
         return view.status if view.status in ("error", "n/a") else NOT_THERE
     text = f"{figure(score.score, score.unit)} {between(score.ci_low, score.ci_high, score.unit)}".rstrip()
-    text += ability.chance_note(score) + seeds_note(score)
+    text += ability.chance_note(score) + seeds_note(score) + prompts_note(score)
     difference = summary.differences.get((view.cell.model, view.cell.task.name))
     return f"{text} ({interval_text(difference, unit=score.unit)})" if difference else text
 
@@ -228,7 +229,7 @@ def _task_cell(summary: Summary, view: CellView, marks: Marks) -> TaskCell:
         difference=_shown(difference, score.unit),
         chances=_chances(difference, score.unit),
         direction=_direction(score, difference),
-        remark=(ability.chance_note(score) + seeds_note(score)).removeprefix(" / ").strip(),
+        remark=(ability.chance_note(score) + seeds_note(score) + prompts_note(score)).removeprefix(" / ").strip(),
         marks=tuple(marks.get(place, ())),
     )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from harness.suite.checks.sizes import check_sizes, names_of
 from harness.suite.checks.wheels import check_wheel
 from harness.suite.checks.writers import writing
 from harness.suite.encoder_kinds import KINDS, known_encoders
+from harness.suite.model_entries import VARIANTS
 from harness.suite.problems import Problem, problem
 from harness.tasks.catalogue import catalogue
 from harness.tasks.types import EMBEDDING_TYPES
@@ -101,8 +102,20 @@ def _check_prompts(model: Node) -> Iterator[Problem]:
     prompts = model.get("prompts")
     if not prompts or not isinstance(prompts.value, dict):
         return
+    variants = prompts.get(VARIANTS)
+    seeds = model.get("seeds")
+    if variants and seeds and seeds.value is not None:
+        why = "every prompt would be run with every seed, and a range over both says neither; take one of them out"
+        yield problem(variants, f"prompts.variants and seeds: {why}", at_key=True)
+    yield from _check_selectors({name: node for name, node in prompts.value.items() if name != VARIANTS})
+    for one in variants.items() if variants and isinstance(variants.value, list) else []:
+        if isinstance(one.value, dict):
+            yield from _check_selectors(one.value)
+
+
+def _check_selectors(prompts: Mapping[str, Node]) -> Iterator[Problem]:
     known = {*catalogue().of_axis("embedding"), *EMBEDDING_TYPES}
-    for selector, node in prompts.value.items():
+    for selector, node in prompts.items():
         stem = selector
         for role in ROLES:
             stem = stem.removesuffix(f"-{role}")
