@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
 
+from harness.candidates.named import named_candidate
 from harness.cli.options import (
     JsonOption,
     ModelsOption,
     SetOption,
-    SuiteArgument,
     TasksOption,
     hub_option,
     print_json,
     sources_of,
     suite_needs,
 )
-from harness.errors import ExitCode
+from harness.errors import ExitCode, InputError
 from harness.provision.doctor import Check, Status, engine_checks, examine, sandbox_check, surroundings
 from harness.provision.folders import folder_checks
+from harness.provision.invariance import Invariance, Row
+from harness.provision.invariance import invariance as invariance_of
 from harness.provision.wanted import Needs
+from harness.sources.places import Sources
 
 
 def doctor(
-    suite: SuiteArgument,
+    suite: Annotated[str | None, typer.Argument(metavar="SUITE", help="A suite file, or a shipped one's name.")] = None,
+    invariance: Annotated[
+        str | None,
+        typer.Option(
+            "--invariance", metavar="MODEL", help="Does batch, order, padding, dtype or thread move a vector?"
+        ),
+    ] = None,
     hub: Annotated[Path | None, hub_option("The local hub to look at.")] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Do not ask whether the hub can be reached.")] = False,
     results: Annotated[
@@ -36,7 +46,17 @@ def doctor(
     override: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Open every dataset and model of the suite and say what is missing, changed, unreadable or of another size."""
+    """Open every dataset and model of the suite and say what is missing, changed, unreadable or of another size.
+
+    With --invariance instead: encode texts of its own with MODEL (a candidate directory, SUITE:MODEL or an entry in
+    braces) in other batches, orders, dtypes and so on; exit 1 where a vector or a score moves beyond what is stated.
+    """
+    if invariance is not None:
+        _only_invariance(suite, models, tasks, results)
+        _invariance(invariance, sources_of(hub, offline), override or [], as_json=as_json)
+        return
+    if suite is None:
+        raise InputError(["doctor: name a SUITE, or a model with --invariance MODEL"])
     sources = sources_of(hub, offline, otherwise=f"harness fetch {suite} --hub {hub} makes and fills it")
     needs = suite_needs(suite, override, models, tasks)
     around = surroundings(sources)
@@ -49,6 +69,55 @@ def doctor(
         _print_doctor(checks, needs, around)
     if not is_complete:
         raise typer.Exit(ExitCode.ENVIRONMENT)
+
+
+def _only_invariance(suite: str | None, models: str, tasks: str, results: Path | None) -> None:
+    """Raise InputError for what --invariance has no use for."""
+    named = {"SUITE": suite, "--models": models, "--tasks": tasks, "--results": results}
+    said = [name for name, value in named.items() if value]
+    if said:
+        raise InputError([f"{name}: --invariance names its model itself (SUITE:MODEL); take it out" for name in said])
+
+
+def _invariance(reference: str, sources: Sources, override: list[str], *, as_json: bool) -> None:
+    found = invariance_of(named_candidate(reference, sources, override))
+    if as_json:
+        rows = [asdict(row) | {"holds": row.holds} for row in found.rows]
+        print_json(asdict(found) | {"rows": rows, "holds": found.holds})
+    else:
+        _print_invariance(found)
+    if not found.holds:
+        raise typer.Exit(ExitCode.GATE_FAILED)
+
+
+def _print_invariance(found: Invariance) -> None:
+    asked = f" as {found.role}s" if found.role else ""
+    print(f"{found.model}: {found.dtype} on {found.device}, {found.texts} texts of its own{asked}, each alone:")
+    print(f"  pairs {found.sts:.2f} (Spearman), queries {found.retrieval:.2f} (nDCG@10); no benchmark")
+    for text in found.left_out:
+        print(f"  left out: {text}")
+    width = max(len(row.what) for row in found.rows)
+    for row in found.rows:
+        print(f"{_verdict(row):9} {row.what:{width}}  {_said(row)}")
+    moved = sum(not row.holds for row in found.rows)
+    print(f"{moved} of {len(found.rows)} move a vector or a score" if moved else "nothing moves beyond its tolerance")
+
+
+def _verdict(row: Row) -> str:
+    return "not tried" if row.why_not else "ok" if row.holds else "failed" if row.failed else "moves"
+
+
+def _said(row: Row) -> str:
+    if row.why_not or row.failed:
+        return str(row.why_not or row.failed)
+    parts = [f"largest cosine loss {row.cosine_loss:.1e} ({row.text})"]
+    if row.sts is not None and row.retrieval is not None:
+        parts.append(f"pairs {row.sts:+.2f}, queries {row.retrieval:+.2f} points")
+    if row.rationales:
+        parts.append(f"rationales {row.rationales}")
+    if row.tolerance:
+        parts.append(f"allowed {row.tolerance.cosine_loss:.0e}, {row.tolerance.points:g} points")
+    return "; ".join(parts)
 
 
 def _print_doctor(checks: list[Check], needs: Needs, around: dict[str, Any]) -> None:
