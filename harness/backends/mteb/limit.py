@@ -6,7 +6,7 @@
 | PairClassification | N pairs, labels in their proportion |
 | Classification | N test texts and the training texts, classes in their proportion, every class at least once |
 | Clustering | N texts over as many sets as can have 100 each, two at least; labels so few that each keeps five texts |
-| Retrieval | N queries, every document judged for them, and ten further documents a query |
+| Retrieval | N queries, every document judged or excluded for them, and ten further documents a query |
 | Reranking | N queries (MindSmall: impressions) and their candidates |
 
 The draw depends on the suite's seed, the task, split and subset alone.

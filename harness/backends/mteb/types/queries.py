@@ -15,10 +15,11 @@ from harness.backends.mteb.draw import draw_rows
 from harness.backends.mteb.items import Captured, ExampleMaker, SubsetItems
 from harness.backends.mteb.kept_texts import DOCUMENT_CHARACTERS, TEXT_CHARACTERS, as_column
 from harness.backends.mteb.loaded import Bulk, Loaded, listed, streamed
+from harness.search.exclude import SHARE
 from harness.tasks.custom.assemble import CustomData
 from harness.tasks.custom.fields import document_text
 from harness.tasks.limits import DISTRACTORS_PER_QUERY
-from harness.tasks.types import Role
+from harness.tasks.types import EMBEDDING_TYPES, Role
 
 TOP_DOCUMENTS = 10
 """Of each query's ranking so many are kept."""
@@ -101,7 +102,7 @@ def top_documents(documents: Mapping[str, float]) -> list[tuple[str, float]]:
 
 
 def limit(loaded: Loaded, limit: int, rng: np.random.Generator) -> dict[str, int]:
-    """Keep `limit` queries with their candidates, or with every judged document and some others."""
+    """Keep `limit` queries with their candidates, or with every judged or excluded document and some others."""
     data = loaded.rows
     chosen = _chosen_queries(loaded, limit, rng)
     corpus_before, queries_before = len(data["corpus"]), len(data["queries"])
@@ -109,12 +110,16 @@ def limit(loaded: Loaded, limit: int, rng: np.random.Generator) -> dict[str, int
     data["relevant_docs"] = {query: data["relevant_docs"][query] for query in data["queries"]["id"]}
     wanted = {document for relevant in data["relevant_docs"].values() for document in relevant}
     ids = list(data["corpus"]["id"])
-    if data["top_ranked"] is not None:
-        data["top_ranked"] = {query: data["top_ranked"][query] for query in chosen if query in data["top_ranked"]}
-        wanted |= {document for ranked in data["top_ranked"].values() for document in ranked}
+    ranked = {query: own for query, own in (data["top_ranked"] or {}).items() if query in chosen}
+    excluded = _excluded(ids, ranked) if EMBEDDING_TYPES[loaded.task.metadata.type].ranks == "corpus" else None
+    if data["top_ranked"] is not None and excluded is None:
+        wanted |= {document for own in ranked.values() for document in own}
     else:
+        wanted |= excluded or set()
         others = [document for document in ids if document not in wanted]
         wanted |= {others[place] for place in draw_rows(rng, len(others), DISTRACTORS_PER_QUERY * limit)}
+    if data["top_ranked"] is not None:
+        data["top_ranked"] = {query: [one for one in own if one in wanted] for query, own in ranked.items()}
     data["corpus"] = data["corpus"].select([i for i, one in enumerate(ids) if one in wanted])
     return {
         "of": queries_before,
@@ -122,6 +127,17 @@ def limit(loaded: Loaded, limit: int, rng: np.random.Generator) -> dict[str, int
         "documents_of": corpus_before,
         "documents_kept": len(data["corpus"]),
     }
+
+
+def _excluded(ids: list[str], ranked: Mapping[str, list[str]]) -> set[str] | None:
+    """Return the documents that some query must not be shown, where each ranks nearly all; None where not."""
+    everything, found = set(ids), set[str]()
+    for own in ranked.values():
+        left = everything.difference(own)
+        if len(left) > len(everything) // SHARE:
+            return None
+        found |= left
+    return found
 
 
 def _chosen_queries(loaded: Loaded, limit: int, rng: np.random.Generator) -> set[str]:

@@ -42,7 +42,9 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield write_hub(tmp_path_factory.mktemp("hub"), SHARED)
 
 
-def run(hub: Path, results: Path, model: dict[str, Any], task: str) -> tuple[Score, list[dict[str, Any]]]:
+def run(
+    hub: Path, results: Path, model: dict[str, Any], task: str, **fields: Any
+) -> tuple[Score, list[dict[str, Any]]]:
     """Return what `harness run` makes of a task with all its splits, and its per-item results."""
     splits = list(catalogue().tasks[task].splits)
     suite = harness.Suite.model_validate(
@@ -51,6 +53,7 @@ def run(hub: Path, results: Path, model: dict[str, Any], task: str) -> tuple[Sco
             "name": "some",
             "models": [{"name": "m", **model}],
             "tasks": {"embedding": {"names": [{"name": task, "splits": splits}]}},
+            **fields,
         }
     )
     outcome = harness.run(suite, harness.RunOptions(results=results, sources=Sources(hub=hub, offline=True)))
@@ -128,6 +131,20 @@ def test_what_is_excluded_is_said_and_found_by_nobody(hub: Path, tmp_path: Path)
     assert any(row["query"] in [texts.get(one) for one in row["excluded_ids"]] for row in examples)
     n = sum(map(len, excluded.values()))
     assert f"{n} documents are excluded for 7 of 8 queries, as the data ask" in score.provenance["data_remarks"]
+
+
+def test_a_limit_keeps_what_is_excluded_and_not_the_whole_corpus(hub: Path, tmp_path: Path) -> None:
+    """A candidate list of nearly all documents is no reason to encode them all."""
+    import pyarrow.parquet as pq
+
+    score, items = run(hub, tmp_path, {"encoder": encoders.NAME}, "BrightAopsRetrieval", limit=2)
+    kept = score.provenance["limited_to"]["BrightAopsRetrieval"]["standard/default"]
+    assert (kept["kept"], kept["documents_of"]) == (2, 40)
+    assert kept["documents_kept"] <= 2 * (3 + 3 + 10)
+    examples = pq.read_table(hub / "datasets" / "mteb" / "BRIGHT" / "examples" / "aops-00000-of-00001.parquet")
+    excluded = {row["id"]: set(row["excluded_ids"]) for row in examples.to_pylist()}
+    assert all(len(row["top_documents"]) == 10 for row in items)
+    assert all(not excluded[row["query"]] & set(row["top_documents"]) for row in items)
 
 
 @pytest.mark.parametrize("name", EVERY)
