@@ -34,7 +34,7 @@ SOFT_TOKENS_FILE = "soft_tokens.safetensors"
 MODULE_CLASS = "harness.encoders.st_module.CandidateModule"
 SETTINGS_FILE = "harness_module.json"
 """Both as `st_module.py` has them, which sentence-transformers alone imports; exports made before name them too."""
-HERE_ONLY = {"name", "note", "device", "batch_tokens", "ability", "store_dtype"}
+HERE_ONLY = {"name", "note", "device", "batch_tokens", "ability", "store_dtype", "prompt_variants"}
 """What a suite's entry says that is no part of a candidate."""
 OF_THE_BASE = {"encoder", "model", "revision", "sha256", "adapter", "adapter_scale", "serving", "writer"}
 """What `candidate.yaml` says elsewhere."""

@@ -96,10 +96,10 @@ class Candidate:
     def lacking(self) -> tuple[Gap, ...]:
         """Return the packages that its kind needs and that are not installed."""
         kind = KINDS.get(self.kind)
-        return tuple(
-            Gap(what=f"package {name}", why="not installed", command=kind.install)
-            for name in (kind.lacking_packages() if kind else ())
-        )
+        if kind is None:
+            return ()
+        lacking = kind.lacking_packages()
+        return tuple(Gap(what=f"package {name}", why="not installed", command=kind.install) for name in lacking)
 
     @property
     def draws_random_numbers(self) -> bool:

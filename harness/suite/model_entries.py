@@ -116,6 +116,14 @@ class LoadedModel(EncoderOptions):
     encoder: str
     """Which of ours loads them."""
 
+    @model_serializer(mode="wrap")
+    def _without_empty_variants(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out that there are no variants: what was written before there were any stays what it was."""
+        plain: dict[str, Any] = handler(self)
+        if not plain.get("prompt_variants"):
+            plain.pop("prompt_variants", None)
+        return plain
+
     @model_validator(mode="before")
     @classmethod
     def _variants_apart(cls, raw: Any) -> Any:

@@ -48,7 +48,7 @@ def prompts_csv(summary: Summary) -> str | None:
     """Return `prompts.csv`, a row for every setting of every such cell; None where no model has variants."""
     if summary.prompts is None:
         return None
-    lines = [
+    lines: list[list[object]] = [
         [one.model, one.task, each.metric, _setting(one, each), figure(each.score, each.unit), each.key, *_texts(each)]
         for one in summary.prompts.ranges
         for each in (one.score, *one.score.variants)

@@ -64,7 +64,9 @@ def _check_no_vectors(model: Node) -> Iterator[Problem]:
     """Yield what an entry says of vectors where its encoder has none."""
     encoder = model.get("encoder")
     kind = KINDS.get(str(encoder.value)) if encoder else None
-    for name in OF_VECTORS if encoder and kind and not kind.embeds else ():
+    if encoder is None or kind is None or kind.embeds:
+        return
+    for name in OF_VECTORS:
         if said := model.get(name):
             yield problem(said, f"{name}: encoder {encoder.value} has no vectors; take it out", at_key=True)
 

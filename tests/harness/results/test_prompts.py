@@ -76,6 +76,17 @@ def test_a_models_own_prompts_keep_its_keys_and_variants_have_their_own(folder: 
     assert [asked[name]["text"] for name in ("new", *VARIANTS)] == ["own: ", "", "other: ", "x "]
 
 
+def test_an_entry_without_variants_is_written_as_it_was(folder: Path) -> None:
+    """And one with them is read again from what it writes, as a suite's model behind a command is."""
+    once, varied = (
+        next(one for one in load_suite(suite_file(folder, BODY.replace(NEW, body))).suite.models if one.name == "new")
+        for body in (ONCE, ASKED)
+    )
+    assert "prompt_variants" not in once.model_dump() | once.model_dump(mode="json")
+    assert type(varied).model_validate(varied.model_dump(exclude_unset=True)) == varied
+    assert varied.model_dump()["prompt_variants"] == ["", "other: ", {"STS": "x "}]
+
+
 def test_a_variant_is_a_whole_setting() -> None:
     """A text stands before queries and texts without a role alone; with a place for it, it is an instruction."""
     text = setting_of("q: ")
