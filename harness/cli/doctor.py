@@ -22,8 +22,9 @@ from harness.cli.options import (
 from harness.errors import ExitCode, InputError
 from harness.provision.doctor import Check, Status, engine_checks, examine, sandbox_check, surroundings
 from harness.provision.folders import folder_checks
-from harness.provision.invariance import Invariance, Row
+from harness.provision.invariance import Invariance
 from harness.provision.invariance import invariance as invariance_of
+from harness.provision.invariance_rows import Row
 from harness.provision.wanted import Needs
 from harness.sources.places import Sources
 
@@ -93,26 +94,30 @@ def _invariance(reference: str, sources: Sources, override: list[str], *, as_jso
 def _print_invariance(found: Invariance) -> None:
     asked = f" as {found.role}s" if found.role else ""
     print(f"{found.model}: {found.dtype} on {found.device}, {found.texts} texts of its own{asked}, each alone:")
-    print(f"  pairs {found.sts:.2f} (Spearman), queries {found.retrieval:.2f} (nDCG@10); no benchmark")
+    pairs = "all pairs are alike to it" if found.sts is None else f"pairs {found.sts:.2f} (Spearman)"
+    print(f"  {pairs}, queries {found.retrieval:.2f} (nDCG@10); no benchmark")
     for text in found.left_out:
         print(f"  left out: {text}")
     width = max(len(row.what) for row in found.rows)
     for row in found.rows:
-        print(f"{_verdict(row):9} {row.what:{width}}  {_said(row)}")
-    moved = sum(not row.holds for row in found.rows)
+        print(f"{_verdict(row):10} {row.what:{width}}  {_said(row)}")
+    moved = sum(not row.holds for row in found.rows if row.counts)
     print(f"{moved} of {len(found.rows)} move a vector or a score" if moved else "nothing moves beyond its tolerance")
 
 
 def _verdict(row: Row) -> str:
-    return "not tried" if row.why_not else "ok" if row.holds else "failed" if row.failed else "moves"
+    if row.why_not:
+        return "not tried"
+    return "ok" if row.holds else "failed" if row.failed else "moves" if row.counts else "would move"
 
 
 def _said(row: Row) -> str:
     if row.why_not or row.failed:
         return str(row.why_not or row.failed)
     parts = [f"largest cosine loss {row.cosine_loss:.1e} ({row.text})"]
-    if row.sts is not None and row.retrieval is not None:
-        parts.append(f"pairs {row.sts:+.2f}, queries {row.retrieval:+.2f} points")
+    moved = [f"{name} {by:+.2f}" for name, by in (("pairs", row.sts), ("queries", row.retrieval)) if by is not None]
+    if moved:
+        parts.append(f"{', '.join(moved)} points")
     if row.rationales:
         parts.append(f"rationales {row.rationales}")
     if row.tolerance:

@@ -8,6 +8,7 @@ that, and those of another dtype are for what such a dtype is worth.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,7 +22,8 @@ from harness.encoders.checked import CheckedEncoder
 from harness.encoders.kept import KeepingEncoder
 from harness.encoders.loading import load
 from harness.errors import EncoderOutputError, HarnessError, InputError
-from harness.provision.invariance_texts import OwnTexts, longer_than, named, normalised, own_texts
+from harness.provision.invariance_rows import TOLERANCES, Held, Made, Row, Tolerance, cosine_losses
+from harness.provision.invariance_texts import OwnTexts, longer_than, named, own_texts
 from harness.suite.encoder_kinds import KINDS
 from harness.suite.model_entries import LoadedModel
 from harness.tasks.types import Role
@@ -37,58 +39,6 @@ SHUFFLED_BY = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tolerance:
-    """How far a change may move what should not move."""
-
-    cosine_loss: float
-    """1 - cosine of a text's two vectors."""
-    points: float
-    """Of either score."""
-
-
-TOLERANCES = {
-    "float32": Tolerance(cosine_loss=1e-5, points=0.01),
-    "float16": Tolerance(cosine_loss=1e-3, points=0.5),
-    "bfloat16": Tolerance(cosine_loss=1e-2, points=1.0),
-}
-"""Of the coarser dtype of the two that are compared."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One thing that was changed."""
-
-    what: str
-    """Against what, in words."""
-    tolerance: Tolerance | None = None
-    """None where it was not tried."""
-    cosine_loss: float | None = None
-    """The largest of all texts."""
-    text: str | None = None
-    """Of which text."""
-    sts: float | None = None
-    """Points by which the score over pairs moves; None where not all texts were encoded again."""
-    retrieval: float | None = None
-    """And the one over queries."""
-    rationales: str | None = None
-    """Of an encoder that writes: how many are other ones."""
-    why_not: str | None = None
-    """Why it was not tried; None where it was."""
-    failed: str | None = None
-    """What the encoder refused, where it did."""
-
-    @property
-    def holds(self) -> bool:
-        """Whether nothing moved beyond the tolerance; what was not tried moved nothing."""
-        if self.failed is not None:
-            return False
-        if self.tolerance is None or self.cosine_loss is None:
-            return True
-        moved = max(abs(one) for one in (self.sts, self.retrieval, 0.0) if one is not None)
-        return self.cosine_loss <= self.tolerance.cosine_loss and moved <= self.tolerance.points
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Invariance:
     """What was found of a model."""
 
@@ -100,25 +50,15 @@ class Invariance:
     texts: int
     left_out: tuple[str, ...]
     """Odd texts that the model refuses, with its words."""
-    sts: float
-    """The score over pairs, each text alone, in points."""
+    sts: float | None
+    """The score over pairs, each text alone, in points; None where the model takes all pairs for alike."""
     retrieval: float
     rows: tuple[Row, ...]
 
     @property
     def holds(self) -> bool:
         """Whether nothing moved beyond its tolerance."""
-        return all(row.holds for row in self.rows)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Made:
-    """What an encoder makes of all texts."""
-
-    vectors: Vectors
-    """(n, d) float32, row i for text i."""
-    rationales: tuple[Any, ...] | None
-    """Token ids of each; None of an encoder that writes none."""
+        return all(row.holds for row in self.rows if row.counts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +70,7 @@ class _Tried:
     encoder_kind: str
     """As the suite calls it."""
 
-    def make(self, texts: Sequence[str], groups: Sequence[Sequence[int]]) -> _Made:
+    def make(self, texts: Sequence[str], groups: Sequence[Sequence[int]]) -> Made:
         """Encode texts in groups of indices, each of them a call of its own; every text is in one of them."""
         vectors: dict[int, Any] = {}
         rationales: dict[int, Any] = {}
@@ -147,7 +87,7 @@ class _Tried:
                 found = self.encoder.encode(asked, role=self.role)
             vectors |= dict(zip(group, found, strict=True))
         order = sorted(vectors)
-        return _Made(
+        return Made(
             vectors=np.stack([vectors[place] for place in order]),
             rationales=tuple(rationales[place] for place in order) if rationales else None,
         )
@@ -173,7 +113,7 @@ def invariance(candidate: Candidate, *, seed: int = 0) -> Invariance:
     own = every.without(list(refused))
     alone = tried.make(own.texts, [[place] for place in range(len(own.texts))])
     dtype, role = str(about.get("dtype", "float32")), tried.role
-    held = _Held(own=own, alone=alone, tolerance=TOLERANCES.get(dtype, TOLERANCES["float32"]))
+    held = Held(own=own, alone=alone, tolerance=TOLERANCES.get(dtype, TOLERANCES["float32"]))
     rows = [*_batches(held, tried), *_neighbours(held, tried), _padding(held, tried), _threads(held, tried)]
     del tried  # one model in memory at a time
     rows += _dtypes(held, candidate, dtype, seed)
@@ -184,51 +124,10 @@ def invariance(candidate: Candidate, *, seed: int = 0) -> Invariance:
         role=role,
         texts=len(own.texts),
         left_out=tuple(f"{named(every.texts[place])}: {why}" for place, why in refused.items()),
-        sts=own.sts(alone.vectors),
+        sts=score if math.isfinite(score := own.sts(alone.vectors)) else None,
         retrieval=own.retrieval(alone.vectors),
         rows=tuple(rows),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Held:
-    """What every change is held against: each text alone."""
-
-    own: OwnTexts
-    alone: _Made
-    tolerance: Tolerance
-
-    def row(self, what: str, make: Callable[[], _Made], *, tolerance: Tolerance | None = None) -> Row:
-        """Return what comes of making all texts in another way; a refusal is a row too."""
-        within = tolerance or self.tolerance
-        try:
-            made = make()
-        except HarnessError as error:
-            return Row(what=what, tolerance=within, failed=str(error))
-        losses = cosine_losses(made.vectors, self.alone.vectors)
-        return Row(
-            what=what,
-            tolerance=within,
-            cosine_loss=float(losses.max()),
-            text=named(self.own.texts[int(losses.argmax())]),
-            sts=self.own.sts(made.vectors) - self.own.sts(self.alone.vectors),
-            retrieval=self.own.retrieval(made.vectors) - self.own.retrieval(self.alone.vectors),
-            rationales=_differing(made.rationales, self.alone.rationales),
-        )
-
-
-def cosine_losses(vectors: Vectors, others: Vectors) -> Any:
-    """Return (n,) float64: 1 - cosine of rows with like index, both (n, d); never below 0."""
-    # By the difference of unit vectors: 1 - a product of two of them would be rounding below 1e-16 either way.
-    apart = normalised(vectors) - normalised(others)
-    return (apart * apart).sum(axis=1) / 2
-
-
-def _differing(made: tuple[Any, ...] | None, alone: tuple[Any, ...] | None) -> str | None:
-    if made is None or alone is None:
-        return None
-    count = sum(a != b for a, b in zip(made, alone, strict=True))
-    return f"{count} of {len(alone)} differ" if count else "equal"
 
 
 def _loaded(candidate: Candidate, own: OwnTexts, seed: int) -> _Tried:
@@ -253,7 +152,7 @@ def _refused(tried: _Tried, own: OwnTexts) -> dict[int, str]:
     return found
 
 
-def _batches(held: _Held, tried: _Tried) -> Iterator[Row]:
+def _batches(held: Held, tried: _Tried) -> Iterator[Row]:
     """Yield what batches of several texts and another order make of them."""
     texts = held.own.texts
     for size in BATCHES:
@@ -264,7 +163,7 @@ def _batches(held: _Held, tried: _Tried) -> Iterator[Row]:
     yield held.row(f"shuffled, batch {BATCHES[-1]}, against alone", lambda: tried.make(texts, groups))
 
 
-def _neighbours(held: _Held, tried: _Tried) -> Iterator[Row]:
+def _neighbours(held: Held, tried: _Tried) -> Iterator[Row]:
     """Yield short texts beside the longest, and one that is cut beside a short one."""
     texts, longest = held.own.texts, len(held.own.texts) - 1
     short = sorted(range(longest), key=lambda place: len(texts[place]))[:NEIGHBOURS]
@@ -300,14 +199,15 @@ def _among(tolerance: Tolerance, what: str, texts: Sequence[str], make: Callable
     return Row(what=what, tolerance=tolerance, cosine_loss=float(losses.max()), text=named(texts[int(losses.argmax())]))
 
 
-def _padding(held: _Held, tried: _Tried) -> Row:
+def _padding(held: Held, tried: _Tried) -> Row:
     """Return what padding on the other side makes of a batch, where the encoder leaves that to its tokenizer."""
     what = f"padding on the other side, batch {BATCHES[-1]}, against alone"
     tokenizer = _padding_tokenizer(tried.encoder.inner)
     if tokenizer is None:
         return Row(what=what, why_not="this encoder pads by itself, or not at all: there is no side to choose")
     with _set(tokenizer, "padding_side", "left" if tokenizer.padding_side == "right" else "right"):
-        return held.row(what, lambda: tried.make(held.own.texts, _in_batches(len(held.own.texts))))
+        row = held.row(what, lambda: tried.make(held.own.texts, _in_batches(len(held.own.texts))))
+    return replace(row, counts=False)  # a model with absolute positions may move, and is never padded so
 
 
 def _padding_tokenizer(inner: Any) -> Any:
@@ -320,7 +220,7 @@ def _padding_tokenizer(inner: Any) -> Any:
     return tokenizer if isinstance(getattr(tokenizer, "padding_side", None), str) else None
 
 
-def _threads(held: _Held, tried: _Tried) -> Row:
+def _threads(held: Held, tried: _Tried) -> Row:
     """Return what one thread makes of a batch against two."""
     import torch
 
@@ -343,7 +243,7 @@ def _threads(held: _Held, tried: _Tried) -> Row:
         torch.set_num_threads(before)
 
 
-def _dtypes(held: _Held, candidate: Candidate, own: str, seed: int) -> Iterator[Row]:
+def _dtypes(held: Held, candidate: Candidate, own: str, seed: int) -> Iterator[Row]:
     """Yield what the same weights in other dtypes make of each text alone."""
     import torch
 
@@ -357,13 +257,20 @@ def _dtypes(held: _Held, candidate: Candidate, own: str, seed: int) -> Iterator[
             yield Row(what=what, why_not="no GPU is here")
         else:
             other = replace(candidate, spec=candidate.spec.model_copy(update={"dtype": dtype}))
-            yield held.row(
-                what,
-                lambda other=other: _loaded(other, held.own, seed).make(  # type: ignore[misc]
-                    held.own.texts, [[place] for place in range(len(held.own.texts))]
-                ),
-                tolerance=max((TOLERANCES[own], TOLERANCES[dtype]), key=lambda one: one.cosine_loss),
-            )
+            yield _in_dtype(held, other, what, TOLERANCES[dtype], seed)
+
+
+def _in_dtype(held: Held, other: Candidate, what: str, tolerance: Tolerance, seed: int) -> Row:
+    texts = held.own.texts
+    within = max((held.tolerance, tolerance), key=lambda one: one.cosine_loss)
+    try:
+        return held.row(
+            what,
+            lambda: _loaded(other, held.own, seed).make(texts, [[place] for place in range(len(texts))]),
+            tolerance=within,
+        )
+    except RuntimeError as error:  # torch has no such operation in this dtype here
+        return Row(what=what, why_not=f"torch: {next(iter(str(error).splitlines()), 'without a word')}")
 
 
 def _in_batches(n: int) -> list[list[int]]:

@@ -64,11 +64,17 @@ class OwnTexts:
         )
 
     def sts(self, vectors: Vectors) -> float:
-        """Return Spearman's correlation of cosines with shared words, in points; vectors (n, d), a row a text."""
+        """Return Spearman's correlation of cosines with shared words, in points; NaN where all pairs are alike.
+
+        Args:
+            vectors: (n, d), a row a text.
+        """
         from scipy.stats import spearmanr
 
         unit = normalised(vectors)
         cosines = [float(unit[a] @ unit[b]) for a, b in self.pairs]
+        if np.ptp(cosines) == 0:  # a tokenizer that knows none of the words
+            return math.nan
         return float(spearmanr(self.gold, cosines).statistic) * POINTS
 
     def retrieval(self, vectors: Vectors) -> float:

@@ -8,16 +8,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import st_support
 from candidates_support import chat_model
 from cells_support import HashEncoder, save_tiny_model
+from st_support import save_model, transformer
 from suites_support import Command
 
 from harness.candidates.named import named_candidate
 from harness.encoders.checked import CheckedEncoder
 from harness.errors import EncoderOutputError, InputError
 from harness.provision import invariance as file
-from harness.provision.invariance import Invariance, cosine_losses, invariance
-from harness.provision.invariance_texts import ODD, own_texts
+from harness.provision.invariance import Invariance, invariance
+from harness.provision.invariance_rows import cosine_losses
+from harness.provision.invariance_texts import ODD, WORDS, own_texts
 from harness.sources.places import Sources
 
 TRIED = ("batch 8", "batch 64", "shuffled", "12 short", "a text beyond", "padding", "threads", "bfloat16", "float16")
@@ -57,6 +60,38 @@ def test_rationales_are_compared_too(tmp_path: Path) -> None:
     settings = "generation: {max_new_tokens: 3}, max_text_tokens: 24, device: cpu"
     found = found_of(f"{{encoder: rationale, model: {tmp_path / 'tiny'}, {settings}}}")
     assert [row.rationales for row in found.rows[:3]] == ["equal"] * 3
+
+
+def pooled_bert(folder: Path) -> Path:
+    """Save a tiny sentence-transformers model."""
+
+    def modules(folder: Path) -> list[Any]:
+        from sentence_transformers.sentence_transformer.modules import Pooling
+
+        body = transformer(folder)
+        return [body, Pooling(body.get_embedding_dimension())]
+
+    return save_model(folder, modules)
+
+
+def test_the_other_side_of_padding_is_tried_where_a_tokenizer_pads_and_decides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A BERT counts positions from the left, so that padding there would move it; it is never padded so."""
+    monkeypatch.setattr(st_support, "WORDS", WORDS)
+    found = found_of(f"{{encoder: sentence-transformers, model: {pooled_bert(tmp_path)}, device: cpu}}")
+    assert found.sts is not None
+    (padding,) = [row for row in found.rows if row.what.startswith("padding")]
+    assert (padding.counts, padding.holds, found.holds) == (False, False, True)
+    assert (padding.cosine_loss or 0) > 1e-4
+
+
+def test_a_model_that_knows_none_of_the_words_has_no_score_that_could_move(tmp_path: Path) -> None:
+    """All pairs are alike to it; its vectors are held against each other all the same."""
+    found = found_of(f"{{encoder: sentence-transformers, model: {pooled_bert(tmp_path)}, device: cpu}}")
+    assert found.sts is None
+    assert [row.sts for row in found.rows[:3]] == [None] * 3
+    assert found.holds
 
 
 class Sloppy(HashEncoder):
@@ -118,7 +153,7 @@ def test_the_command_says_it_and_its_exit_code_is_a_gates(
     done = command("doctor", "--invariance", "{encoder: tf-idf}", cwd=tmp_path)
     assert done.returncode == 1
     assert "4 of 9 move a vector or a score" in done.stdout
-    assert "not tried bfloat16 against float32, each alone" in done.stdout
+    assert "not tried  bfloat16 against float32, each alone" in done.stdout
     for arguments in (["--invariance", "{encoder: bm25}"], [], ["demo", "--invariance", "{encoder: tf-idf}"]):
         assert command("doctor", *arguments, cwd=tmp_path).returncode == 2, arguments
     with pytest.raises(InputError, match="gives no vectors"):
