@@ -9,6 +9,7 @@ from typing import Any
 
 from harness import yaml_source
 from harness.errors import InputError
+from harness.suite.merge import children_of
 from harness.suite.model_entries import CandidateSpec
 from harness.suite.schema import Suite
 from harness.yaml_source import Node
@@ -55,7 +56,7 @@ def told_to_each(tree: Node) -> Node:
     if shared is None or models is None or not isinstance(models.value, list) or not isinstance(shared.value, dict):
         return tree
     entries = [_told(entry, shared) if entry.get("config") is not None else entry for entry in models.items()]
-    changed = {**tree.value, "models": Node(entries, models.position, models.key_position)}
+    changed = {**children_of(tree), "models": Node(entries, models.position, models.key_position)}
     return Node(changed, tree.position, tree.key_position)
 
 
@@ -64,13 +65,13 @@ def _told(entry: Node, shared: Node) -> Node:
     if own is not None and not isinstance(own.value, dict):
         return entry  # which the schema reports
     train = Node(flat_nodes(shared) | (flat_nodes(own) if own else {}), shared.position, shared.key_position)
-    return Node({**entry.value, "train": train}, entry.position, entry.key_position)
+    return Node({**children_of(entry), "train": train}, entry.position, entry.key_position)
 
 
 def flat_nodes(node: Node, above: str = "") -> dict[str, Node]:
     """Return the values below `node` with dotted keys, as `flat` does, each with its position."""
     found: dict[str, Node] = {}
-    for key, child in node.value.items():
+    for key, child in children_of(node).items():
         place = f"{above}{key}"
         found |= flat_nodes(child, f"{place}.") if isinstance(child.value, dict) and child.value else {place: child}
     return found
