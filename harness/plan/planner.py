@@ -148,13 +148,14 @@ def _cell(
         rescore=rescore,
         size=size,
         encoder_name=made_by,
-        whole_key=_whole_key(made, candidate, task) if made and size else None,
+        whole_key=_whole_key(made, candidate) if made and size else None,
     )
 
 
-def _whole_key(made: KeyParts, candidate: Candidate, task: PlannedTask) -> str:
+def _whole_key(made: KeyParts, candidate: Candidate) -> str:
     """Return the key of the cell of a model's whole vectors."""
-    return key_of(replace(made, candidate=candidate.whole().identity() or {}, settings=task.plain_settings()))
+    settings = {name: one for name, one in made.settings.items() if name not in ("search_precision", "rescore")}
+    return key_of(replace(made, candidate=candidate.whole().identity() or {}, settings=settings))
 
 
 def _searched_as(candidate: Candidate) -> SearchPrecision:

@@ -17,8 +17,10 @@ MOST_LINES = 12
 """Of a list that stand unfolded: what is said of every cell of a whole benchmark would be hundreds."""
 LEAST_TOGETHER = 4
 """Remarks that say the same are told together."""
-_COUNTED = re.compile(r"(?P<who>[^:]+): (?P<count>[\d,]+(?: of [\d,]+)?) (?P<what>\D.*)")
-"""`TASK: 12 of 1,406 items: ...`, `MODEL/TASK: 3 text(s) were cut ...`."""
+_COUNTED = re.compile(
+    r"(?P<who>[^:]+): (?P<count>[\d,]+(?: of [\d,]+)?) (?P<what>\D.*?)(?: \((?P<shares>[\d.]+% [^()]*)\))?"
+)
+"""`TASK: 12 of 1,406 items: ...`, `MODEL/TASK: 3 text(s) were cut ... (1.5% of the texts, ...)`."""
 _IN_HUB = re.compile(
     r"(?P<what>.*?)(?::| from) (?P<hub>local hub .+?)/(?P<path>(?:datasets|models)/[^/]+/[^/]+) \((?P<why>[^()]*)\)"
 )
@@ -92,7 +94,8 @@ def _by_kind(remarks: Sequence[str]) -> list[Kind]:
     kinds: dict[str, list[tuple[str, str]]] = {}
     for line in remarks:
         found = _COUNTED.fullmatch(line)
-        what, said = (found["what"], f"{found['who']} ({found['count']})") if found else (line, line)
+        many = "; ".join(one for one in (found["count"], found["shares"]) if one) if found else ""
+        what, said = (found["what"], f"{found['who']} ({many})") if found else (line, line)
         kinds.setdefault(what, []).append((line, said))
     told: list[Kind] = []
     for what, lines in kinds.items():

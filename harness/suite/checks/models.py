@@ -16,7 +16,7 @@ from harness.wording import did_you_mean, listing
 from harness.yaml_source import Node
 
 ROLES = ("query", "document")
-OF_VECTORS = ("store_dtype", "search_precision")
+OF_VECTORS = ("store_dtype", "search_precision", "dimensions", "precision", "rescore")
 """What an entry may say of how vectors are kept and compared."""
 
 

@@ -81,4 +81,4 @@ def _check_meaning(model: Node) -> Iterator[Problem]:
 def _is_hashed(model: Node) -> bool:
     encoder = model.get("encoder")
     kind = KINDS.get(str(encoder.value)) if encoder is not None else None
-    return kind is not None and issubclass(kind.entry, FittedModel)
+    return kind is not None and kind.embeds and issubclass(kind.entry, FittedModel)

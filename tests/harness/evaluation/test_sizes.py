@@ -185,6 +185,7 @@ def test_the_whole_vector_has_the_key_of_the_model_without_sizes(place, tmp_path
     assert keys["mini"] == plain.plan.cells[0].key
     assert len(set(keys.values())) == len(SIZES)
     assert sized.plan.cells[0].encoder == "mini"
+    assert {cell.made_as for cell in sized.plan.cells} == {keys["mini"]}
 
 
 def test_all_sizes_of_a_cell_go_to_one_part_of_a_run(place):

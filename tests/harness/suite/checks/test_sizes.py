@@ -88,6 +88,7 @@ models:
   - {{name: floor, encoder: tf-idf, dimensions: [256]}}
 """,
     )
-    assert len(found) == 3
+    found += problems_of(tmp_path, "models: [{name: words, encoder: bm25, precision: int8}]")
+    assert len(found) == 4
     assert any("'mini@8' is a size of 'mini' and a model of its own; rename one" in one for one in found)
     assert any("features are hashed" in one for one in found)
