@@ -249,6 +249,7 @@ def test_a_request_that_fails_fails_alone(monkeypatch) -> None:
         assert [answers[n].told["data"][0]["embedding"][0] for n in (0, 1, 3)] == [2, 3, 4]
         assert answers[2].told["error"]["type"] == "server_error"
         assert any(len(texts) == 4 for texts in stopped.seen)  # they did share one
+        assert server.embed(input="poison").status == 500
         assert server.ask("GET", "/health").status == 200  # the model works: it was that text
 
 
