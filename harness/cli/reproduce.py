@@ -95,6 +95,9 @@ def reproduce(
         most_trials=explain,
         own_trials=tuple(_own(text, entry) for text in tries or ()),
     )
+    if rows.kind == "harness results" and published.resolve() == results.resolve():
+        same = "the folder of --results itself, whose cells are not run again; give another --results"
+        raise InputError([f"--published {published}: {same}"])
     refuse({"--results": results})
     sources = sources_of(hub, offline)
     quiet(results)

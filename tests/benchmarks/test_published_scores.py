@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from places import REPOSITORY, SHARED_HUB
 
 from harness.evaluation.options import RunOptions
 from harness.evaluation.run import run
+from harness.published.read import read_published
+from harness.reproduction.asked import parse_tasks, select
 from harness.results.records import Score
 from harness.sources.places import Sources
 from harness.suite.load import load_suite
@@ -32,3 +35,16 @@ def test_published_scores_are_reproduced(tmp_path: Path) -> None:
         found = [one for one in results.values() if one.task == task]
         assert isinstance(found[0], Score), found
         assert found[0].score == pytest.approx(published, abs=0.1)
+
+
+def test_the_card_has_the_figures_and_its_command_takes_them_all() -> None:
+    """14 rows of points, each of a task, split and subset that the command line in the card asks for."""
+    folder = REPOSITORY / "benchmarks" / "published"
+    found = read_published(folder)
+    assert (len(found.rows), found.digits, found.unread) == (14, 2, ())
+    tasks = re.search(r"--tasks '([^']+)'", (folder / "README.md").read_text(encoding="utf-8"))
+    assert tasks is not None
+    asked, left = select(found, parse_tasks(tasks[1]))
+    assert (sum(len(one.rows) for one in asked), left) == (14, ())
+    values = {row.task: row.value for row in found.rows}
+    assert {task: values[task] for task in PUBLISHED} == PUBLISHED

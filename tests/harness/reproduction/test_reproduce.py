@@ -10,6 +10,9 @@ import pytest
 from published_support import MODEL, REVISION, publish, tiny_model, write_pairs
 from suites_support import Command
 
+from harness.results.records import Metric, Score
+from harness.results.store import Store
+
 HEADS = {"prompts": {"STS": "find what this is about : "}}
 
 
@@ -28,6 +31,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         publish(folder / "spoilt", hub, model, ["BIOSSES"], prompts={"STS": "query: "})
         publish(folder / "spoilt", hub, other, ["SICK-R"])
         yield folder
+
+
+def put_own(results: Path) -> None:
+    """Store a score of BIOSSES, as an earlier run would."""
+    metrics = (Metric(name="main_score", value=50.0, split="test", subset="default"),)
+    score = Score(
+        key="a", model="model", axis="embedding", type="STS", task="BIOSSES", metric="cosine_spearman", score=50.0,
+        stderr=None, ci_low=None, ci_high=None, n=40, limit=None, metrics=metrics,
+    )  # fmt: skip
+    Store(results).put_score(score, None, "pair")
 
 
 def reproduced(command: Command, place: Path, source: str, *more: str, code: int) -> dict:
@@ -106,12 +119,14 @@ def test_other_items_are_not_compared_and_nothing_compared_is_no_success(place: 
     [
         (("--published", "nowhere"), "nowhere: no such file or folder; expected a clone of mteb's results repository"),
         (("--published", "right", "--tasks", "STS13"), "no published row in right"),
+        (("--published", "own", "--results", "own"), "whose cells are not run again; give another --results"),
         (("--published", "right", "--try", "poolin=cls"), "--try poolin=cls: "),
         (("--published", "right", "--try", "cls"), "--try cls: expected key=value"),
     ],
 )
 def test_a_mistake_is_said_before_anything_is_run(place: Path, command: Command, arguments: tuple, said: str) -> None:
     """Exit 2, in words."""
+    put_own(place / "own")
     entry = f"{{encoder: sentence-transformers, model: {place / 'mean' / 'whole'}}}"
     done = command("reproduce", entry, *arguments, "--hub", "hub", "--offline", cwd=place)
     assert done.returncode == 2
