@@ -31,6 +31,17 @@ def is_value(column: str) -> bool:
     return column in READ
 
 
+_PAIRS = (
+    ("rank distance", ("gold", "cosine"), "how near the pair's rank by cosine is to its rank by gold, 0 to 1"),
+    (
+        "wrong side",
+        ("label", "similarity"),
+        "the share of the pairs of the other label that it is on the right side of",
+    ),
+)
+"""Which error a pair is judged by, the columns that are needed, and what 1 minus it is, in words."""
+
+
 class ItemValues(NamedTuple):
     """The items of one part, split and subset."""
 
@@ -56,10 +67,9 @@ def values_of(columns: Mapping[str, Any]) -> ItemValues | None:
     """
     if "cluster" in columns:
         return _of_texts(columns) if "experiment" in columns else _of_sets(columns)
-    for error, needed in (("rank distance", ("gold", "cosine")), ("wrong side", ("label", "similarity"))):
+    for error, needed, said in _PAIRS:
         if all(name in columns for name in needed):
-            judged = ITEM_ERRORS[error]
-            return _one_a_row(columns, 1.0 - judged.of(columns), f"1 minus the {judged.said}")
+            return _one_a_row(columns, 1.0 - ITEM_ERRORS[error].of(columns), said)
     if "score" not in columns:
         return None
     return _one_a_row(columns, np.asarray(columns["score"], dtype=np.float64), "the item's own part of the score")
