@@ -40,7 +40,7 @@ class KeyParts:
     """Ability tasks: shots, filters, generation arguments, system instruction, chat template, subtasks.
 
     Tasks that rank documents: `search_precision`, where it is not float32, and `rescore`, where there is one.
-    Clustering: `least_sets`, where a limit is so small that it counts.
+    Clustering: `least_sets`, where a limit is so small that it counts. Limited tasks of BRIGHT: `keeps`.
     """
 
 

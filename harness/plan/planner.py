@@ -21,7 +21,7 @@ from harness.suite.fields import SearchPrecision
 from harness.suite.model_entries import LoadedModel
 from harness.suite.schema import Suite
 from harness.tasks.engines import ENGINES, installed_version
-from harness.tasks.limits import LEAST_SETS, draws_least_sets
+from harness.tasks.limits import LEAST_SETS, draws_least_sets, keeps_excluded
 from harness.tasks.prompts import resolve, roles_of
 from harness.tasks.types import NO_ROLE, ranks_a_corpus, ranks_documents
 from harness.wording import did_you_mean, listing
@@ -196,7 +196,8 @@ def _key_parts(
     """Return what the key is made of; None while the candidate's `identity` is unknown."""
     if identity is None:
         return None
-    limited = {"least_sets": LEAST_SETS} if draws_least_sets(task.type, task.limit) else {}
+    limited: dict[str, Any] = {"least_sets": LEAST_SETS} if draws_least_sets(task.type, task.limit) else {}
+    limited |= {"keeps": "excluded"} if keeps_excluded(task.name, task.limit) else {}
     return KeyParts(
         candidate=identity,
         task=task.name,

@@ -26,6 +26,11 @@ def sets_kept(sets: int, limit: int) -> int:
     return min(sets, max(LEAST_SETS if limit >= LEAST_TEXTS else 1, limit // TEXTS_PER_SET))
 
 
+def keeps_excluded(name: str, limit: int | None) -> bool:
+    """Whether a limited task keeps documents because they are excluded for a query: those of BRIGHT name them."""
+    return limit is not None and name.startswith("Bright")
+
+
 def draws_least_sets(kind: str, limit: int | None) -> bool:
     """Whether a limit is so small that a task of a type keeps `LEAST_SETS` sets of fewer texts each."""
     return kind == "Clustering" and limit is not None and LEAST_TEXTS <= limit < LEAST_SETS * TEXTS_PER_SET

@@ -253,6 +253,15 @@ def test_only_small_limits_on_clustering_have_other_keys_than_before(folder, mon
     assert (now != key(folder, MEAN_POOL, task, **body)) == (counts and task != "BIOSSES")
 
 
+@pytest.mark.parametrize(("task", "limit", "is_in"), [("BrightAopsRetrieval", 5, True), ("SciFact", 5, False)])
+def test_limited_tasks_that_keep_excluded_documents_have_other_keys(folder, monkeypatch, task, limit, is_in):
+    """A limit leaves them other documents than it did; without a limit, and for other tasks, keys stay."""
+    found = [key(folder, MEAN_POOL, task, **body) for body in ({"limit": limit}, {})]
+    monkeypatch.setattr("harness.plan.planner.keeps_excluded", lambda *_: False)
+    before = [key(folder, MEAN_POOL, task, **body) for body in ({"limit": limit}, {})]
+    assert (found[0] != before[0], found[1] != before[1]) == (is_in, False)
+
+
 @pytest.mark.parametrize(("task", "is_in"), [("SciFact", True), ("AskUbuntuDupQuestions", False), ("BIOSSES", False)])
 def test_what_is_ranked_again_is_in_the_keys_of_retrieval_alone(folder, task, is_in):
     """Where bits are compared; the number counts."""
