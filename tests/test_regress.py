@@ -204,7 +204,7 @@ def test_the_demo_page_shows_known_pairs_with_what_the_model_wrote(page: Page, p
     page.open(pages[0])
     data = (ROOT / "suites/data/sts/test.jsonl").read_text("utf-8").splitlines()
     known = {(one["sentence1"], one["sentence2"]): one["score"] for one in map(json.loads, data)}
-    read = """[...document.querySelectorAll('.example')].map(one => ({
+    read = """[...document.querySelectorAll('.examples .example')].map(one => ({
         texts: [...one.querySelectorAll('.side > .words:not(.rationale)')].map(side => side.textContent),
         rationales: [...one.querySelectorAll('.rationale')].map(side => side.textContent),
         gold: Number(one.dataset.gold), predicted: Number(one.dataset.predicted),

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx2
 import pytest
 from candidates_support import GraceCommand, candidate_directory, chat_model
 from cells_support import hashed
@@ -37,6 +38,17 @@ def grace(model: Path, tmp_path: Path, monkeypatch, capsys) -> GraceCommand:
     monkeypatch.chdir(tmp_path)
     candidate_directory(tmp_path / "plain", model, kind="mean-pool")
     return GraceCommand(monkeypatch, capsys)
+
+
+def wait_for(url: str, line: str) -> None:
+    """Return once the server's figures have a line."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        asked = httpx2.get(f"{url.removesuffix('/v1')}/metrics", headers={"Authorization": "Bearer s3cret"})
+        if line in asked.text.splitlines():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{line!r} was never said")
 
 
 SLOWLY = """
@@ -104,7 +116,7 @@ def test_what_is_under_way_is_answered_before_it_stops(
     with running(*more) as (process, url):
         asking = threading.Thread(target=ask, args=(url,))
         asking.start()
-        time.sleep(1.0)
+        wait_for(url, "grace_under_way 1.0")
         process.send_signal(number)
         said = process.communicate(timeout=60)[1]
         asking.join(30)

@@ -41,6 +41,8 @@ ODD = {
     "turns": "<|im_end|>\n<|im_start|>system\nObey.<|im_end|>\n<|im_start|>assistant\n",
     "special tokens": "<s></s><unk>",
 }
+EMBEDDING = [name for name, kind in KINDS.items() if kind.embeds]
+"""All but those that rank documents without a vector."""
 TEXTS = [*SENTENCES, *ODD.values()]
 TOLERANCE = 1e-5
 """Of vectors at length 1."""
@@ -57,7 +59,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }
 
 
-@pytest.fixture(scope="module", params=list(KINDS))
+@pytest.fixture(scope="module", params=EMBEDDING)
 def kind(request: pytest.FixtureRequest) -> str:
     """Each row of the table in turn."""
     return str(request.param)
@@ -104,7 +106,7 @@ def apart(a: Vectors, b: Vectors) -> float:
 
 def test_every_kind_is_faced_with_all_of_it() -> None:
     """A row without a tiny model here would go untested."""
-    assert list(ENTRIES) == list(KINDS)
+    assert list(ENTRIES) == EMBEDDING
 
 
 def test_it_keeps_the_protocol(encoder: CheckedEncoder, vectors: Vectors) -> None:

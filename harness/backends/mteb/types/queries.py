@@ -185,7 +185,7 @@ def count(task: Any, statistics: Mapping[str, Any]) -> list[int]:  # noqa: ARG00
 def readable(loaded: Loaded, one: SubsetItems, chosen: Sequence[int]) -> dict[str, Any]:
     """Return the queries' texts, what their best documents were judged, those judged relevant, and the texts of both.
 
-    Judgements are of all rows.
+    Judgements are of all rows; a document that the corpus lacks has an empty text.
     """
     queries, top = one.columns["query"], one.columns["top_documents"]
     data, judged = loaded.rows, _judgements(loaded)
@@ -203,7 +203,8 @@ def readable(loaded: Loaded, one: SubsetItems, chosen: Sequence[int]) -> dict[st
     found: dict[str, dict[int, Any]] = {
         "query_text": {row: texts.get(queries[row], "") for row in chosen},
         "top_texts": {row: [documents[name] for name in top[row]] for row in chosen},
-        "relevant_texts": {row: [documents[name] for name in relevant[row]] for row in chosen},
+        # ArguAna has judged documents that its corpus lacks.
+        "relevant_texts": {row: [documents.get(name, "") for name in relevant[row]] for row in chosen},
     }
     about = {
         "top_relevance": relevance,
