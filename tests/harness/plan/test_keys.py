@@ -200,6 +200,7 @@ SAME: dict[str, Any] = {
     "search_precision": "int8",
     "dimensions": [64],
     "precision": ["int8"],
+    "prompt_variants": ["a "],
 }
 """Fields that must not change a key of STS: they can change no score of it beyond its last digit."""
 ABILITY_ONLY: dict[str, Any] = {"ability": {"gsm8k": {"num_fewshot": 3}}, "serving": "switched"}

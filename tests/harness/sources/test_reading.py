@@ -212,7 +212,7 @@ def test_a_file_that_changed_since_the_plan_fails_the_cell(tmp_path, monkeypatch
     suite = {"models": [{"name": "m", "encoder": "tf-idf"}], "tasks": {"embedding": {"names": ["BIOSSES"]}}}
     pairs(tmp_path / "hub", 0)
     ready = story.ready
-    monkeypatch.setattr(story, "ready", lambda *given: (ready(*given), pairs(tmp_path / "hub", 1))[0])
+    monkeypatch.setattr(story, "ready", lambda *given, **more: (ready(*given, **more), pairs(tmp_path / "hub", 1))[0])
     failure = scored(tmp_path, suite, "results")["m/BIOSSES"]
     assert isinstance(failure, Failure)
     assert "test.jsonl.gz has another content" in failure.message
