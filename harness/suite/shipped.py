@@ -30,5 +30,7 @@ def find_suite(source: str | Path) -> Path:
         return shipped
     names = shipped_suites()
     raise InputError(
-        [f"{source}: neither a file nor a shipped suite; shipped: {listing(names)}{did_you_mean(source, names)}"]
+        [
+            f"{source}: neither a file nor a shipped suite; shipped: {listing(names, most=len(names))}{did_you_mean(source, names)}"
+        ]
     )

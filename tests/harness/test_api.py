@@ -36,7 +36,7 @@ PUBLIC = {
         "machines name_of off_count_said"
     ),
     "harness.results.records": (
-        "Failure ItemsFile Metric RECORD_VERSION Result Score SeededScore Unit from_json to_json"
+        "Failure ItemsFile Metric PromptedScore RECORD_VERSION Result Score SeededScore Unit from_json to_json"
     ),
     "harness.sandbox": "Limits Outcome available run_program run_programs version",
 }

@@ -175,7 +175,8 @@ def pinned(task: str) -> str:
 def environment(endpoint: str, cache: Path, **more: str) -> dict[str, str]:
     """Return an environment in which the hub is `endpoint`, and caches and tokens are those below `cache`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HARNESS_"))}
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+    proxies = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+    for name in (*proxies, "TRANSFORMERS_OFFLINE"):
         kept.pop(name, None)
     own = {"HF_ENDPOINT": endpoint, "HF_HOME": str(cache / "hf"), "HARNESS_CACHE": str(cache / "harness")}
     return kept | own | {"NO_PROXY": "127.0.0.1,localhost", "HF_HUB_DISABLE_XET": "1"} | more
