@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.errors import InputError
-from harness.wording import did_you_mean, listing
+from harness.wording import did_you_mean
 
 
 def shipped_folder() -> Path:
@@ -29,8 +29,5 @@ def find_suite(source: str | Path) -> Path:
     if shipped.exists():
         return shipped
     names = shipped_suites()
-    raise InputError(
-        [
-            f"{source}: neither a file nor a shipped suite; shipped: {listing(names, most=len(names))}{did_you_mean(source, names)}"
-        ]
-    )
+    said = f"{source}: neither a file nor a shipped suite; shipped: {', '.join(names)}"
+    raise InputError([f"{said}{did_you_mean(source, names)}"])
