@@ -18,6 +18,9 @@ HEADER = (
     "asked with",
 )  # fmt: skip
 
+BELOW = " BELOW CHANCE"
+"""Behind a score that is significantly worse than a guess."""
+
 
 def markdown(report: Report) -> str:
     """Return what was kept, task by task, and what stands beside the scores; empty where no ability was scored."""
@@ -54,7 +57,7 @@ def chance_note(score: Score) -> str:
     note = f" / chance {points(facts['chance'])}"
     if facts.get("majority") is not None:
         note += f", majority {points(facts['majority'])}"
-    return f"{note} BELOW CHANCE" if facts.get("is_below_chance") else note
+    return f"{note}{BELOW}" if facts.get("is_below_chance") else note
 
 
 def rows(summary: Summary) -> list[list[str]]:

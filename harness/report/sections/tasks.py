@@ -120,7 +120,8 @@ def by_task(summary: Summary, axis: AxisSummary) -> list[str]:
     for task in ordered:
         views = [summary.cells[model, task.name] for model in summary.models]
         shown = [cell(summary, view) for view in views]
-        rows.append([task.type, _named(task), _metric_name(views), _items(views), *shown])
+        metric = _metric_name(views) + ("" if is_narrow else _chances_of(views))
+        rows.append([task.type, _named(task), metric, _items(views), *shown])
     legend = LEGEND if is_narrow else SHORT_LEGEND
     if units := units_of(tasks):
         legend += f" Intervals: over items, which are for {units}."
@@ -159,7 +160,7 @@ def _short_cell(summary: Summary, view: CellView) -> str:
     score = view.score
     if score is None:
         return view.status if view.status in ("error", "n/a") else NOT_THERE
-    below = " BELOW CHANCE" if facts_of(score).ability.get("is_below_chance") else ""
+    below = ability.BELOW if facts_of(score).ability.get("is_below_chance") else ""
     difference = summary.differences.get((view.cell.model, view.cell.task.name))
     sign = f" ({SAME_RECORD})" if difference and difference.is_same_record else SIGNS[_direction(score, difference)]
     return f"{figure(score.score, score.unit)}{below}{sign}"
@@ -180,6 +181,12 @@ def _metric_name(views: Sequence[CellView]) -> str:
     """Return what a task is scored by, with its unit where that is not points."""
     name = views[0].cell.task.info.main_score if views else ""
     return name + _unit_names([view.score for view in views if view.score])
+
+
+def _chances_of(views: Sequence[CellView]) -> str:
+    """Return what a guess would have, where a table has no room for it in each cell; empty where it is not known."""
+    notes = [ability.chance_note(view.score).removesuffix(ability.BELOW) for view in views if view.score]
+    return "".join(dict.fromkeys(notes))
 
 
 def _unit_names(scores: Sequence[Score]) -> str:

@@ -43,6 +43,21 @@ def test_the_table_of_six_models_fits_a_page_and_that_of_three_has_intervals() -
     assert few[0].count("[") == 3 + 2
 
 
+@pytest.mark.parametrize("models", [3, 4])
+def test_what_a_guess_would_have_stands_beside_the_score_or_once_a_task(models: int) -> None:
+    """However many models there are: an accuracy means nothing without it."""
+    plan, results = invented_parts(models, 61)
+    task = next(one.task for one in results.values() if isinstance(one, Score) and one.axis == "ability")
+    for name, one in results.items():
+        if isinstance(one, Score) and one.task == task:
+            asked = dict(one.provenance.get("ability", {})) | {"chance": 25.0}
+            results[name] = replace(one, provenance=one.provenance | {"ability": asked})
+    lines = markdown.render(Report(summary=summarise(plan, results))).splitlines()
+    table = lines[lines.index("## By task") : lines.index("## Differences to model-0")]
+    (row,) = (line for line in table if line.startswith("|") and f"| {task}" in line)
+    assert row.count("chance 25.00") == (1 if models > 3 else models)
+
+
 def test_many_differences_are_folded_and_few_are_not() -> None:
     """All of them are there, at once."""
     folded, open_ = ("\n".join(lines_of(models, 61 if models > 3 else 12)) for models in (6, 3))
