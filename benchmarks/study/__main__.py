@@ -25,7 +25,7 @@ import choose
 import judge
 import write
 import yaml
-from jobs import ROOT, Job, Jobs
+from jobs import ROOT, Job, Jobs, done_file
 from rows import (
     BASE,
     BASE_THINKING,
@@ -149,8 +149,7 @@ class Study:
     def _run(self, suite: str, name: str, entries: Sequence[str], needs: tuple[str, ...]) -> Job:
         command = ["harness.cli", "run", f"{suite}.yaml", "--models", ",".join(entries), "--results", "results"]
         command += ["--out", f"reports/{name}", *self._sources()]
-        done = self.out / "reports" / name / "report.md"
-        return Job(name=name, needs=needs, is_done=done.exists, command=lambda: command)
+        return Job(name=name, needs=needs, is_done=done_file(self.out, name).exists, command=lambda: command)
 
     def _sources(self) -> list[str]:
         return ["--hub", str(self.told.hub.resolve()), *(["--offline"] if self.told.offline else [])]

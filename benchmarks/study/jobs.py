@@ -27,6 +27,11 @@ class Job:
     """Arguments after `python -m`; asked when the job begins."""
 
 
+def done_file(folder: Path, name: str) -> Path:
+    """Return the file that says that a job ended well: a report is written where cells failed, too."""
+    return folder / "logs" / f"{name}.done"
+
+
 class Jobs:
     """Runs jobs in their order, as many at a time as there are workers, each when what it needs is done."""
 
@@ -110,6 +115,8 @@ class Jobs:
             code = process.wait()
         with self._lock:
             del self._running[job.name]
+        if code == 0:
+            done_file(self._folder, job.name).touch()
         said = "done" if code == 0 else f"ended with exit code {code}: logs/{job.name}.log says why"
         print(f"{time.strftime('%H:%M:%S')} {job.name}: {said} ({time.monotonic() - began:.0f} s)", flush=True)
         return code

@@ -90,6 +90,8 @@ def test_jobs_begin_in_order_when_what_they_need_is_done_and_not_after_a_failure
     jobs.run([job("a", done=True), job("d", "c"), job("b", "a"), job("c", "b"), job("e", code=3), job("f", "e")])
     assert said.read_text(encoding="utf-8").split() == ["b", "c", "d", "e"]
     assert jobs.failed == {"job_e": 3}
+    ended = {letter for letter in "abcdef" if study.jobs.done_file(tmp_path, f"job_{letter}").exists()}
+    assert ended == {"b", "c", "d"}, "what failed is tried again"
 
 
 def test_with_one_seed_the_interval_is_that_over_items(study: Any) -> None:
