@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from grace.config.load import load_config
-from grace.config.needs import needs_of
+from grace.config.needs import needs_of, otherwise
 from harness.cli.options import JsonOption, print_json
 from harness.errors import ExitCode, InputError
 
@@ -21,21 +23,45 @@ SetOption = Annotated[
 ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One configuration that is asked about."""
+
+    config: str
+    overrides: tuple[str, ...]
+    trained: Path | None = None
+    """A directory of a training to hold it against."""
+
+    @classmethod
+    def of(cls, request: dict[str, Any]) -> Asked:
+        """Return what a line of JSON asks."""
+        trained = request.get("trained")
+        return cls(
+            config=request["config"],
+            overrides=tuple(request["overrides"]),
+            trained=None if trained is None else Path(trained),
+        )
+
+
 def needs(
     configs: ConfigsArgument = None,
     override: SetOption = None,
     requests: Annotated[
-        bool, typer.Option("--requests", help='Read [{"config": ..., "overrides": [...]}, ...] from standard input.')
+        bool,
+        typer.Option(
+            "--requests",
+            help='Read [{"config": ..., "overrides": [...]}, ...] from standard input; "trained": DIR asks what differs.',
+        ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say which base, data and teacher trainings want, and when they end; looks nothing up and loads nothing."""
-    asked: list[tuple[str, list[str]]] = [(one, list(override or ())) for one in configs or ()]
+    asked = [Asked(config=one, overrides=tuple(override or ())) for one in configs or ()]
     if requests:
-        asked += [(one["config"], one["overrides"]) for one in json.load(sys.stdin)]
+        asked += [Asked.of(one) for one in json.load(sys.stdin)]
     if not asked:
         raise InputError(["name a configuration: a file, or a shipped one such as trial/infonce"])
-    rows = [_answer(config, overrides) for config, overrides in asked]
+    rows = [_answer(one) for one in asked]
     if as_json:
         print_json(rows)
     else:
@@ -45,11 +71,13 @@ def needs(
         raise typer.Exit(ExitCode.USER_ERROR)
 
 
-def _answer(config: str, overrides: list[str]) -> dict[str, Any]:
+def _answer(asked: Asked) -> dict[str, Any]:
     try:
-        return {"config": config, **needs_of(load_config(config, overrides).config)}
+        config = load_config(asked.config, asked.overrides).config
     except InputError as error:
-        return {"config": config, "problems": error.problems}
+        return {"config": asked.config, "problems": error.problems}
+    trained = {} if asked.trained is None else {"otherwise": otherwise(config, asked.trained)}
+    return {"config": asked.config, **needs_of(config), **trained}
 
 
 def _show(row: dict[str, Any]) -> None:

@@ -1,11 +1,21 @@
-"""What a training wants from outside, and when it ends: read off its configuration; nothing is looked up or loaded."""
+"""What a training wants from outside, when it ends, what another was told: read off configurations, nothing loaded."""
 
 from __future__ import annotations
 
 import importlib.util
+import json
+from pathlib import Path
 from typing import Any
 
+from grace.config.load import load_config
 from grace.config.schema import TrainConfig
+from harness.errors import InputError
+from harness.suite.training import flat
+
+CONFIG = "config.yaml"
+"""What a training was told, in its directory."""
+IDLE = ("name", "description", "device", "checkpoint_every", "track", "trackio", "candidate.selected_on")
+"""Keys that move no weight of the candidate."""
 
 
 def needs_of(config: TrainConfig) -> dict[str, Any]:
@@ -22,6 +32,20 @@ def needs_of(config: TrainConfig) -> dict[str, Any]:
         "budget_cpu_seconds": config.budget_cpu_seconds,
         "lacking": list(_lacking(config)),
     }
+
+
+def otherwise(config: TrainConfig, directory: Path) -> list[tuple[str, str, str]]:
+    """Return what a training in `directory` was told otherwise than `config` says: key, told then, said now.
+
+    Empty where it was told the same, or where what it was told cannot be read.
+    """
+    try:
+        then = flat(load_config(directory / CONFIG).config.model_dump(mode="json"))
+    except InputError:
+        return []
+    now = flat(config.model_dump(mode="json"))
+    apart = [key for key in dict.fromkeys((*then, *now)) if then.get(key) != now.get(key)]
+    return [(key, json.dumps(then.get(key)), json.dumps(now.get(key))) for key in apart if key not in IDLE]
 
 
 def _lacking(config: TrainConfig) -> list[str]:

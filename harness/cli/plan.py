@@ -38,6 +38,7 @@ from harness.results.store import Store
 from harness.suite.load import LoadedSuite
 from harness.training.asked import Training, shown_command
 from harness.training.order import to_train
+from harness.training.otherwise import trained_otherwise
 from harness.wording import duration, first_few
 
 NOT_OF_AXIS = {"embedding": ("requests",), "ability": ("texts", "unique_texts")}
@@ -106,7 +107,8 @@ def show(
         for cell in plan.cells
     ]
     costs = shared(list(zip(plan.cells, costs, strict=True)), to_run=lambda cell: needs_work(cell, store))
-    trainings = to_train(plan.suite, [getattr(one, "seed_of", None) or one.name for one in plan.candidates])
+    models = [getattr(one, "seed_of", None) or one.name for one in plan.candidates]
+    trainings, otherwise = to_train(plan.suite, models), trained_otherwise(plan.suite, models)
     rows = [plan_row(cell, store, cost) for cell, cost in zip(plan.cells, costs, strict=True)]
     to_run = [(cell, cost) for cell, cost, row in zip(plan.cells, costs, rows, strict=True)
               if row["status"] in ("to run", "error", "missing")]  # fmt: skip
@@ -121,12 +123,15 @@ def show(
                 "spread": [asdict(one) for one in spread],
                 "paces": {name: asdict(one) if one else None for name, one in paces.items()},
                 "trainings": [training_row(one) for one in trainings],
+                "trained_otherwise": list(otherwise),
                 "gaps": gap_rows(plan),
             }
         )
         return
     _print_plan(loaded, plan, store, rows)
     _print_trainings(trainings)
+    for line in otherwise:
+        print(f"\n{line}")
     print_cost(plan, paces, to_run, summed)
     print_spread(summed, spread)
 

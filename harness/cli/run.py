@@ -46,6 +46,7 @@ from harness.results.store import Store
 from harness.results.versions import made_by_others
 from harness.suite.load import LoadedSuite
 from harness.trackers import check_tracker, speaking_aside
+from harness.training.otherwise import trained_otherwise
 from harness.wording import listing
 from harness.writing import refuse, saying
 
@@ -103,6 +104,9 @@ def run(
     sources = sources_of(hub, offline)
     quiet(results)
     settle_caches(results / "caches")
+    otherwise = trained_otherwise(loaded.suite, names_of(models))
+    for line in otherwise:
+        print(line, file=sys.stderr)
     options = RunOptions(
         results=results,
         sources=sources,
@@ -133,7 +137,7 @@ def run(
             outcome.results,
             Store(results),
             out,
-            remarks=_of_versions(outcome.results.values()),
+            remarks=[*otherwise, *_of_versions(outcome.results.values())],
             published=published,
         )
     _show(written, as_json, outcome.exit_code)
@@ -186,7 +190,7 @@ def report(
             Store(results),
             out,
             with_latex=form is not None,
-            remarks=_of_versions(outcome.results.values()),
+            remarks=[*trained_otherwise(loaded.suite, names_of(models)), *_of_versions(outcome.results.values())],
             published=published,
             with_texts=not no_texts,
         )

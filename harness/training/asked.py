@@ -10,7 +10,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -109,21 +109,33 @@ def untrained(suite: Suite) -> list[Training]:
 
 def ask(trainings: Sequence[Training]) -> list[Training]:
     """Return `trainings` with what `grace needs` says of them; a refused configuration has its problems."""
-    if not trainings:
-        return []
     requests = [{"config": one.config, "overrides": one.overrides} for one in trainings]
+    return [_told(one, row) for one, row in zip(trainings, ask_needs(requests), strict=True)]
+
+
+def ask_needs(requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what `grace needs` says of each request; starts nothing where there is none.
+
+    Args:
+        requests: `config`, `overrides` and, where there is a trained candidate to hold against them, `trained`.
+
+    Raises:
+        EnvironmentGapError: the command says nothing that can be read.
+    """
+    if not requests:
+        return []
     command = grace_command("needs", "--requests", "--json")
     done = subprocess.run(
         command, input=json.dumps(requests), capture_output=True, text=True, env=grace_environment(), check=False
     )
     try:
-        rows = json.loads(done.stdout)
+        rows: list[dict[str, Any]] = json.loads(done.stdout)
     except ValueError:
         said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         raise EnvironmentGapError(
             [f"{' '.join(command)}: {said[-1]}", "trainings cannot be read: is the package whole?"]
         ) from None
-    return [_told(one, row) for one, row in zip(trainings, rows, strict=True)]
+    return rows
 
 
 def _told(training: Training, row: dict[str, Any]) -> Training:
