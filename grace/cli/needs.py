@@ -50,7 +50,7 @@ def needs(
         bool,
         typer.Option(
             "--requests",
-            help='Read [{"config": ..., "overrides": [...]}, ...] from standard input; "trained": DIR asks what differs.',
+            help='Read [{"config": ..., "overrides": [...]}, ...] from standard input; "trained": DIR is compared.',
         ),
     ] = False,
     as_json: JsonOption = False,

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from ability_support import save_tiny_lm
 from small_hub import ability
+from small_hub.shown import Tell, tell_cell, tell_engine
 
 from harness import sandbox
 from harness.backends.lm_eval.catalogue import task_folder
@@ -117,7 +118,9 @@ def plain(ran: Ran, lm: Any, entry: dict[str, Any], monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: str(entry["name"]))
-def test_every_item_is_lm_evals(ran: Ran, lm: Any, entry: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_item_is_lm_evals(
+    ran: Ran, lm: Any, entry: dict[str, Any], monkeypatch: pytest.MonkeyPatch, record_property: Tell
+) -> None:
     """Prompts, answers or likelihoods, what a filter made of them, and each metric; the mean is the task's."""
     name = entry["name"]
     items = ran.items(name)
@@ -142,6 +145,11 @@ def test_every_item_is_lm_evals(ran: Ran, lm: Any, entry: dict[str, Any], monkey
     assert score.score == pytest.approx(100 * sum(row[column] for row in items.values()) / len(items), abs=1e-9)
     assert score.n == len(items)
     assert score.ci_low is not None
+    told = [
+        sample[sample["metrics"][0]] for part in parts.values() for sample in part if f",{sample['filter']}" in column
+    ]
+    tell_engine(record_property, name, "lm", 100 * sum(told) / len(told))
+    tell_cell(record_property, score)
 
 
 def test_the_parts_are_all_of_them(ran: Ran) -> None:
@@ -151,7 +159,9 @@ def test_the_parts_are_all_of_them(ran: Ran) -> None:
         assert {part for part, _ in ran.items(name)} == set(parts)
 
 
-def test_prompts_and_answers_of_humaneval_are_lm_evals(ran: Ran, lm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prompts_and_answers_of_humaneval_are_lm_evals(
+    ran: Ran, lm: Any, monkeypatch: pytest.MonkeyPatch, record_property: Tell
+) -> None:
     """Item by item; what a random model writes is no solution."""
     if missing := sandbox.available():
         pytest.skip(missing)
@@ -176,6 +186,8 @@ def test_prompts_and_answers_of_humaneval_are_lm_evals(ran: Ran, lm: Any, monkey
         assert (row["prompt_hash"], row["answers"]) == (sample["prompt_hash"], sample["resps"][0])
         assert row["pass@1,create_test"] == float(row["passed"][0])
         assert row["passed"] == [False]
+    tell_engine(record_property, "humaneval", "lm", None)
+    tell_cell(record_property, ran.score("humaneval"))
 
 
 class Verdicts:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from small_hub import encoders
+from small_hub.shown import Tell, tell_cell, tell_difference, tell_engine
 from small_hub.tasks import ALL, NEWER, PARTS, write_hub
 
 import harness
@@ -301,7 +302,11 @@ def test_the_tables_are_the_benchmarks() -> None:
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("name", TASKS)
 def test_the_score_is_mtebs_own(
-    ran_of: Callable[[str], Ran], official: Callable[[str], dict[str, Official]], name: str, model: str
+    ran_of: Callable[[str], Ran],
+    official: Callable[[str], dict[str, Official]],
+    name: str,
+    model: str,
+    record_property: Tell,
 ) -> None:
     """To 1e-6 of mteb's; of tasks that rank documents each query's, since mteb rounds their mean to five decimals.
 
@@ -311,6 +316,7 @@ def test_the_score_is_mtebs_own(
     ran, truth = ran_of(name), official(name)[model]
     score = ran.score(model, name).score / 100
     items = ran.items(model, name)
+    tell_engine(record_property, name, model, 100 * truth.score(), draws=FEWER.get(name))
     assert 0.02 < truth.score() < 0.999
     assert {(row["split"], row["subset"]) for row in items} == truth.where()
     if name in FEWER:
@@ -337,10 +343,15 @@ def accuracy(items: list[dict[str, Any]], experiments: int) -> float:
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_every_cell_has_items_an_interval_and_a_difference(ran_of: Callable[[str], Ran], name: str) -> None:
+def test_every_cell_has_items_an_interval_and_a_difference(
+    ran_of: Callable[[str], Ran], name: str, record_property: Tell
+) -> None:
     """Of each model; what is compared are the two cells."""
     ran = ran_of(name)
     cells = [ran.score(model, name) for model in MODELS]
+    for cell in cells:
+        tell_cell(record_property, cell)
+    tell_difference(record_property, name, ran.rows[name])
     for model, cell in zip(MODELS, cells, strict=True):
         assert cell.n == ITEMS.get(name, BY_TYPE[cell.type])
         assert cell.ci_low is not None
