@@ -526,17 +526,17 @@ def test_bright_is_the_short_half_of_the_benchmark() -> None:
 
 
 def test_full_is_the_benchmark_and_general_ability():
-    """56 embedding tasks and all of ability, for six models, four of them trained; small, the same tasks."""
+    """56 embedding tasks and all of ability, for seven models of four trainings; small, the same and nats a token."""
     suite, small = load_suite("full").suite, load_suite("full-small").suite
     tasks = resolve_tasks(suite)
     ability = [task.name for task in resolve_tasks(load_suite("ability").suite)]
     assert [task.name for task in tasks if task.axis == "ability"] == ability
     assert {"gsm8k", "mmlu", "bbh", "fever", "humaneval"} <= set(ability)
     assert len(tasks) == 56 + len(ability)
-    names = ["base", "base+rationale", "infonce", "infonce+kl", "grace", "recommended"]
+    names = ["base", "base+rationale", "infonce", "infonce+kl", "infonce+pool+kl", "grace", "recommended"]
     assert [model.name for model in suite.models] == [model.name for model in small.models] == names
     assert suite.baseline == small.baseline == "base"
-    assert [task.name for task in resolve_tasks(small)] == [task.name for task in tasks]
+    assert [task.name for task in resolve_tasks(small)] == [*(task.name for task in tasks), "nll-solutions"]
 
 
 @pytest.mark.parametrize(
