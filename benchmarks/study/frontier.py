@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from judge import Found, Side
 from rows import BASE, SCALED, SCALES, Reading, entry_name
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 
 MARKS = {"text": "o", "own": "^", "base": "s"}
 NAMES = {"text": "reads text", "own": "text + own rationale", "base": "text + base's rationale"}
+FAMILIES = {"infonce": PALETTE[0], "grace": PALETTE[1], "distil": PALETTE[2], "soft": PALETTE[2], BASE: BASELINE}
+"""By the beginning of a row's name; the rows are named beside their points."""
+TICKS = (0, 0.01, 0.03, 0.1, 0.3, 1, 2)
+APART = 0.42
+"""Points between two names in one column."""
+COLUMNS = {"text": 0.06, "base": 0.54, "own": 0.54}
 
 
 def draw(found: Found) -> dict[str, bytes]:
@@ -27,57 +34,75 @@ def draw(found: Found) -> dict[str, bytes]:
 def _figure(found: Found) -> Figure:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10.0, 5.6), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True, width_ratios=[3, 1])
-    rows = list(dict.fromkeys(row for row, _ in found.sides if row != BASE))
-    colours = {row: PALETTE[place % len(PALETTE)] for place, row in enumerate(rows)} | {BASE: BASELINE}
-    for (row, reading), side in found.sides.items():
-        if reading != "base":
-            _point(left, found, side, colours[row])
-        if reading != "own" or row == BASE:
-            _switched(right, side, colours[row])
+    figure = Figure(figsize=(11.0, 6.0), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=[2, 1])
+    merged = [side for side in found.sides.values() if side.reading != "base"]
+    switched = [side for side in found.sides.values() if side.reading != "own" or side.row == BASE]
+    places = {id(side): _point(left, found, side) for side in merged}
+    for side in merged:
+        left.annotate(side.row, places[id(side)], xytext=(5, 4), textcoords="offset points", **_text(side))
+    for reading in COLUMNS:
+        _switched(right, [side for side in switched if side.reading == reading])
     for row, reading in SCALED:
-        _curve(left, found, row, reading, colours.get(row, SOFT))
+        _curve(left, found, row, reading, _colour(row))
     left.set_xlabel("nats a token above the base (less is better)")
     left.set_ylabel("mean of the embedding tasks, points")
     left.set_xscale("symlog", linthresh=0.05)
+    left.set_xlim(-0.004, 4)
+    left.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
+    left.set_xticks([], minor=True)
     left.set_title("merged: one set of weights", loc="left", fontsize=9)
     right.set_title("switched: 0 nats", loc="left", fontsize=9)
+    right.set_xlim(0, 1)
     right.set_xticks([])
     for axes in (left, right):
         axes.grid(visible=True, color=LINE, linewidth=0.6)
         axes.tick_params(labelsize=7, color=LINE)
-    _legend(figure, rows, colours)
+    _legend(figure)
     return figure
 
 
-def _legend(figure: Figure, rows: list[str], colours: dict[str, str]) -> None:
+def _colour(row: str) -> str:
+    return next((colour for name, colour in FAMILIES.items() if row.startswith(name)), PALETTE[3])
+
+
+def _text(side: Side) -> dict[str, Any]:
+    return {"fontsize": 7, "color": _colour(side.row)}
+
+
+def _legend(figure: Figure) -> None:
     from matplotlib.lines import Line2D
 
-    handles = [Line2D([], [], color=colours[row], marker="o", linestyle="", label=row) for row in (BASE, *rows)]
-    handles += [Line2D([], [], color=SOFT, marker=MARKS[of], linestyle="", label=NAMES[of]) for of in MARKS]
+    handles = [Line2D([], [], color=SOFT, marker=MARKS[of], linestyle="", label=NAMES[of]) for of in MARKS]
+    handles.append(Line2D([], [], color=SOFT, marker=".", markersize=3, linestyle="", label="a seed"))
     handles.append(Line2D([], [], color=SOFT, linewidth=0.8, label="adapter scaled"))
     figure.legend(handles=handles, frameon=False, loc="outside lower center", ncols=5, fontsize=7)
 
 
-def _point(axes: Axes, found: Found, side: Side, colour: str) -> None:
-    """Draw the mean with seeds as dots."""
+def _point(axes: Axes, found: Found, side: Side) -> tuple[float, float]:
+    """Draw the mean with seeds as dots; returns where it is."""
     base = found.sides[BASE, "text"].cells[0]
     nats = [sum(of[task].score - base[task].score for task in found.ability) / len(found.ability) for of in side.cells]
     points = side.means("embedding")
     if len(points) > 1:
-        axes.scatter(nats, points, s=7, color=colour, alpha=0.6, linewidths=0)
+        axes.scatter(nats, points, s=7, color=_colour(side.row), alpha=0.6, linewidths=0)
     x, y = sum(nats) / len(nats), sum(points) / len(points)
-    axes.scatter([x], [y], s=42, color=colour, marker=MARKS[side.reading], zorder=3)
+    axes.scatter([x], [y], s=42, color=_colour(side.row), marker=MARKS[side.reading], zorder=3)
+    return x, y
 
 
-def _switched(axes: Axes, side: Side, colour: str) -> None:
-    points = side.means("embedding")
-    place = {"text": 0.25, "base": 0.75, "own": 0.75}[side.reading]
-    if len(points) > 1:
-        axes.scatter([place] * len(points), points, s=7, color=colour, alpha=0.6, linewidths=0)
-    axes.scatter([place], [sum(points) / len(points)], s=42, color=colour, marker=MARKS[side.reading], zorder=3)
-    axes.set_xlim(0, 1)
+def _switched(axes: Axes, sides: Sequence[Side]) -> None:
+    """Draw a column of means with their names, which make room for each other."""
+    means = {id(side): sum(points) / len(points) for side in sides if (points := side.means("embedding"))}
+    free = -1e9
+    for side in sorted(sides, key=lambda one: means[id(one)]):
+        place, points = COLUMNS[side.reading], side.means("embedding")
+        if len(points) > 1:
+            axes.scatter([place] * len(points), points, s=7, color=_colour(side.row), alpha=0.6, linewidths=0)
+        mean = means[id(side)]
+        axes.scatter([place], [mean], s=42, color=_colour(side.row), marker=MARKS[side.reading], zorder=3)
+        free = max(free + APART, mean)
+        axes.text(place + 0.04, free, side.row, va="center", **_text(side))
 
 
 def _curve(axes: Axes, found: Found, row: str, reading: Reading, colour: str) -> None:
