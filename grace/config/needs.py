@@ -9,11 +9,13 @@ from typing import Any
 
 from grace.config.load import load_config
 from grace.config.schema import TrainConfig
+from harness.candidates.candidate_file import read_candidate_file
+from harness.digests import sha256_file
 from harness.errors import InputError
 from harness.suite.training import flat
 
-CONFIG = "config.yaml"
-"""What a training was told, in its directory."""
+CANDIDATE, CONFIG = "candidate.yaml", "config.yaml"
+"""What a training ended as, and what it was told, in its directory."""
 IDLE = ("name", "description", "device", "checkpoint_every", "track", "trackio", "candidate.selected_on")
 """Keys that move no weight of the candidate."""
 
@@ -45,7 +47,18 @@ def otherwise(config: TrainConfig, directory: Path) -> list[tuple[str, str, str]
         return []
     now = flat(config.model_dump(mode="json"))
     apart = [key for key in dict.fromkeys((*then, *now)) if then.get(key) != now.get(key)]
+    if "data.path" in apart and _is_same_data(now.get("data.path"), directory):
+        apart.remove("data.path")
     return [(key, json.dumps(then.get(key)), json.dumps(now.get(key))) for key in apart if key not in IDLE]
+
+
+def _is_same_data(path: str | None, directory: Path) -> bool:
+    """Whether a file, wherever it is, has the content that a candidate was trained on."""
+    try:
+        noted = read_candidate_file(directory / CANDIDATE).training["data_identity"]["sha256"]
+        return path is not None and sha256_file(Path(path)) == noted
+    except (InputError, OSError, KeyError, TypeError):
+        return False
 
 
 def _lacking(config: TrainConfig) -> list[str]:

@@ -246,7 +246,7 @@ def test_plan_json_is_one_document_with_the_contracts_keys(folder, command):
 def test_plan_of_full_has_the_benchmarks_cells(tmp_path, command):
     """56 embedding cells a model, 15/4/11/3/12/10/1 by type, without hub or network."""
     plan = json.loads(command("plan", "full", "--offline", "--json", cwd=tmp_path).stdout)
-    assert plan["totals"]["cells"] == len(plan["cells"]) == 6 * (56 + len(load_suite("ability").suite.tasks.ability))
+    assert plan["totals"]["cells"] == len(plan["cells"]) == 7 * (56 + len(load_suite("ability").suite.tasks.ability))
     of_base = [cell["type"] for cell in plan["cells"] if cell["model"] == "base" and cell["axis"] == "embedding"]
     types = ("Retrieval", "Reranking", "Clustering", "PairClassification", "Classification", "STS", "Summarization")
     assert [of_base.count(kind) for kind in types] == [15, 4, 11, 3, 12, 10, 1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,10 @@ def trained(name: str, *overrides: str) -> None:
     folder = Path("runs") / name
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(to_yaml(load_config("trial/infonce", [DATA, *overrides]).config))
-    (folder / "candidate.yaml").write_text("version: 1\n")
+    digest = hashlib.sha256(Path("t.jsonl").read_bytes()).hexdigest()
+    identity = f"{{data_identity: {{sha256: {digest}}}}}"
+    base = "base: {model: m}\nadapter: adapter\n"
+    (folder / "candidate.yaml").write_text(f"version: 1\nkind: mean-pool\n{base}training: {identity}\n")
 
 
 def suite(*entries: str):
@@ -56,6 +60,16 @@ def test_what_is_as_it_was_is_not_told():
     trained("c", "steps=9")
     Path("runs/c/config.yaml").unlink()
     assert trained_otherwise(suite(*map(entry, "abcd"))) == ()
+
+
+def test_data_are_told_by_content():
+    """The same rows elsewhere are the same; a file of that name with others is named."""
+    trained("a")
+    Path("copy.jsonl").write_text(Path("t.jsonl").read_text())
+    Path("other.jsonl").write_text('{"query": "a", "positive": "b", "negative": "d"}\n')
+    assert trained_otherwise(suite(entry("a", "data.path: copy.jsonl"))) == ()
+    (line,) = trained_otherwise(suite(entry("a", "data.path: other.jsonl")))
+    assert "data.path is" in line
 
 
 def test_nobody_is_asked_where_there_is_nothing_to_hold(monkeypatch: pytest.MonkeyPatch):
