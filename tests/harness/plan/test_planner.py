@@ -56,7 +56,7 @@ def test_full_has_every_cell_of_its_matrix():
     models = [cell.model for cell in plan.cells]
     names = ("base", "base+rationale", "infonce", "infonce+kl", "grace", "recommended")
     assert models == [name for name in names for _ in range(count)]
-    assert len({str(cell) for cell in plan.cells}) == len(plan.cells) == 6 * count
+    assert len({str(cell) for cell in plan.cells}) == len(plan.cells) == 7 * count
     for name in set(models):
         of_model = Counter(
             cell.task.type for cell in plan.cells if cell.model == name and cell.task.axis == "embedding"
