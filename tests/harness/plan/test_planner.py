@@ -50,11 +50,11 @@ def named(entry: str) -> str:
 
 
 def test_full_has_every_cell_of_its_matrix():
-    """Six models, 56 embedding tasks and those of ability for each, models outside and tasks inside."""
+    """Seven models, 56 embedding tasks and those of ability for each, models outside and tasks inside."""
     plan = make_plan(load_suite("full").suite, Sources(offline=True))
     count = 56 + len(load_suite("ability").suite.tasks.ability)
     models = [cell.model for cell in plan.cells]
-    names = ("base", "base+rationale", "infonce", "infonce+kl", "grace", "recommended")
+    names = ("base", "base+rationale", "infonce", "infonce+kl", "infonce+pool+kl", "grace", "recommended")
     assert models == [name for name in names for _ in range(count)]
     assert len({str(cell) for cell in plan.cells}) == len(plan.cells) == 7 * count
     for name in set(models):
