@@ -1,6 +1,6 @@
 """Invented rows in the form of real repositories, to try every shipped suite without a network.
 
-    python benchmarks/small_hub.py DIR [--v2]
+    python benchmarks/invented_hub.py DIR [--v2]
 
 writes a hub with the repositories of MTEB(eng, v1), BRIGHT and LongEmbed into DIR, small and at once; `--v2` those of
 MTEB(eng, v2), of which some have the same name and another content. Scores over it mean nothing.
