@@ -95,3 +95,11 @@ def test_the_smoke_run_on_a_tiny_model(tmp_path: Path) -> None:
     assert outcome.finished.steps == 4
     vectors = harness.load({"name": "smoke", "candidate": str(outcome.path)}).encode(["cat"], role=None, prompt=None)
     assert vectors.shape[0] == 1
+
+
+def test_what_is_recommended_is_infonce_on_text() -> None:
+    """The file says that its settings are those of gpu/infonce: they are, but for what it is called."""
+    told = [load_config(CONFIGS / name).config.plain() for name in ("recommended.yaml", "gpu/infonce.yaml")]
+    called = ("name", "description")
+    recommended, infonce = ({key: of[key] for key in of if key not in called} for of in told)
+    assert recommended == infonce
