@@ -20,8 +20,9 @@ TESTS = ("tests/harness/backends/mteb/test_all_tasks.py", "tests/harness/backend
 HEAD = """\
 # Every task against its engine
 
-Made by `python benchmarks/all_tasks.py docs/all-tasks.md` from tests that CI runs:
+Made by `python benchmarks/all_tasks.py docs/all-tasks.md` from the tests in
 {tests}.
+CI runs all of them but those of tasks that mteb v2 alone has, which are marked slow.
 The data are invented rows in the form of each task's repository at its pinned revision, so **the scores mean nothing**;
 what counts is that each agrees with its engine's, that each cell has items and an interval, and that two models have a
 paired difference. `hashed` is a vector of signs, `tf-idf` has {dimension} columns, `lm` is a random model.

@@ -146,7 +146,10 @@ def test_every_item_is_lm_evals(
     assert score.n == len(items)
     assert score.ci_low is not None
     told = [
-        sample[sample["metrics"][0]] for part in parts.values() for sample in part if f",{sample['filter']}" in column
+        sample[sample["metrics"][0]]
+        for part in parts.values()
+        for sample in part
+        if column.endswith(f",{sample['filter']}")
     ]
     tell_engine(record_property, name, "lm", 100 * sum(told) / len(told))
     tell_cell(record_property, score)
