@@ -3,9 +3,10 @@
     python benchmarks/study --hub HUB --triplets FILE --sentences FILE --out DIR [--report reports/study]
 
 One command, resumable: what is finished is not done again, a training that was begun goes on from its checkpoint, and
-finished cells are kept. Seed 0 of every row comes first, then the choice between settings (development data alone),
-then test splits, then further seeds. `--table` makes the report of what there is. `--seeds 0` and `--only ROW,...` do
-a part; a trial of the study itself: `--train-option steps=1`.
+finished cells are kept. Settings are those of chosen.json, which development data alone decided; `--choose` decides
+anew, first. Then test splits: the rows that the goals are about with all seeds, the others with seed 0, other readings
+and what stands beside the table, further seeds. `--table` makes the report of what there is. `--seeds 0` and `--only
+ROW,...` do a part; a trial of the study itself: `--train-option steps=1`.
 
 Start it from a checkout that stays as it is: cells are keyed by the code that makes scores. Budgets are processor
 time, so the number of steps is this machine's; two trainings at a time share its caches.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -33,6 +35,7 @@ from rows import (
     READER,
     ROWS,
     SEEDS,
+    Reading,
     Row,
     base_entries,
     entry,
@@ -58,6 +61,8 @@ class Study:
         self.out: Path = told.out.resolve()
         self.out.mkdir(parents=True, exist_ok=True)
         self._write_chat()
+        if not (told.choose or choose.kept(self.out)):
+            shutil.copy(HERE / choose.FILE, self.out / choose.FILE)
         for suite in ("dev", "test"):
             self.write_suite(suite)
 
@@ -86,19 +91,23 @@ class Study:
     # ---- jobs
 
     def first_jobs(self) -> list[Job]:
-        """Return what the choice between settings needs."""
+        """Return what the choice between settings needs; nothing where it was made."""
+        if choose.kept(self.out):
+            return []
         rows = [row for row in self._rows() if row.name in choose.contenders()]
         jobs = [self._run("dev", "dev-base", [BASE, BASE_THINKING], ())] * bool(rows)
         return jobs + [job for row in rows for job in (self._train(row, 0), self._judge("dev", row, 0))]
 
     def later_jobs(self, chosen: dict[str, str]) -> list[Job]:
-        """Return the trainings and their tests: seed 0, further seeds of the core, what stands beside, the rest."""
+        """Return the trainings and their tests: the core with all seeds, seed 0 of the rest, what stands beside."""
         rows = [row for row in self._rows() if row.name not in choose.losers(chosen)]
-        core = {row.name for row in ROWS if row.is_core} | {chosen.get(row.name, "") for row in ROWS if row.is_core}
-        jobs = [self._base(), *self._of_seeds(rows, (0,), chosen)]
-        jobs += self._of_seeds([row for row in rows if row.name in core], (1, 2), chosen)
-        jobs += [] if self.told.only else [self._beside(one) for one in further(chosen)]
-        return jobs + self._of_seeds([row for row in rows if row.name not in core], (1, 2), chosen)
+        names = {row.name for row in ROWS if row.is_core} | {chosen.get(row.name, "") for row in ROWS if row.is_core}
+        core, rest = ([row for row in rows if (row.name in names) is wanted] for wanted in (True, False))
+        jobs = [self._base(), *self._of_seeds(core, SEEDS, chosen), *self._of_seeds(rest, (0,), chosen)]
+        if not self.told.only:
+            jobs += [self._judge("test", row, 0, of) for row in rows for of in row.readings[1:]]
+            jobs += [self._beside(one) for one in further(chosen)]
+        return jobs + self._of_seeds(rest, SEEDS[1:], chosen)
 
     def _of_seeds(self, rows: Sequence[Row], seeds: Sequence[int], chosen: dict[str, str]) -> list[Job]:
         """Return training and test of each run, seed by seed."""
@@ -128,9 +137,11 @@ class Study:
         is_done = (folder / "candidate.yaml").exists
         return Job(name=f"train-{name}", needs=needs, is_done=is_done, command=command)
 
-    def _judge(self, suite: str, row: Row, seed: int) -> Job:
-        entries = [entry_name(row.name, seed, reading) for reading in readings_of(row, seed)]
-        return self._run(suite, f"{suite}-{run_name(row.name, seed)}", entries, (f"train-{run_name(row.name, seed)}",))
+    def _judge(self, suite: str, row: Row, seed: int, reading: Reading | None = None) -> Job:
+        """Return the test of a run by the row's own reading, or by another."""
+        run = run_name(row.name, seed)
+        entry = entry_name(row.name, seed, reading or row.readings[0])
+        return self._run(suite, f"{suite}-{entry if reading else run}", [entry], (f"train-{run}",))
 
     def _base(self) -> Job:
         return self._run("test", "test-base", [BASE, BASE_THINKING], ())
@@ -192,10 +203,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="folder of the study: runs/, results/, logs/")
     parser.add_argument("--report", type=Path, help="where table and pictures go; default OUT/study")
     parser.add_argument(
-        "--only", type=_names, default=(), metavar="ROW,...", help="only these rows, nothing beside them"
+        "--only",
+        type=_names,
+        default=(),
+        metavar="ROW,...",
+        help="these rows by their own readings, nothing beside them",
     )
     parser.add_argument("--seeds", type=_numbers, default=SEEDS, metavar="N,...")
     parser.add_argument("--workers", type=int, default=2, help="trainings or evaluations at a time, a thread each")
+    parser.add_argument("--choose", action="store_true", help="choose settings anew, on development data, in a new OUT")
     parser.add_argument("--table", action="store_true", help="train and run nothing")
     parser.add_argument("--train-option", action="append", default=[], metavar="KEY=VALUE", help="for every training")
     parser.add_argument("--offline", action="store_true", help="never ask the network")

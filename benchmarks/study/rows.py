@@ -55,9 +55,9 @@ ROWS = (
         variant_of="infonce-pool-retain",
         seeds=(0,),
     ),
-    Row(name="distil", is_core=True, config="study/distil", readings=("text",), is_taught=True),
+    Row(name="distil", config="study/distil", readings=("text",), is_taught=True),
     Row(name="distil-lora", is_core=True, config="study/distil-lora", readings=("text",), is_taught=True),
-    Row(name="soft-tokens", is_core=True, config="study/soft-tokens", readings=("text",)),
+    Row(name="soft-tokens", config="study/soft-tokens", readings=("text",)),
     Row(name="grace-corrected", config="trial/grace-corrected", readings=("own",)),
     Row(name="grace-hybrid-kl", config="study/grace-hybrid-kl", readings=("own",)),
     Row(

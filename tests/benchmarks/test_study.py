@@ -147,3 +147,13 @@ def test_the_choice_takes_the_best_that_forgets_little(study: Any, tmp_path: Pat
     assert kept["figures"]["infonce-pool-retain"]["infonce-pool-retain-1"] == {"development": 75, "nats": 0.2}
     monkeypatch.setattr(study.choose, "scores_of", lambda *_: {})
     assert study.choose.choice(tmp_path, tmp_path) == found
+
+
+def test_the_shipped_choice_names_a_setting_of_each_row_that_has_several_by_the_written_rule(study: Any) -> None:
+    """The study takes it unless it is told to choose anew; a setting that is gone, or another rule, would be found."""
+    shipped = json.loads((FOLDER / study.choose.FILE).read_text(encoding="utf-8"))
+    for name, settings in study.choose.groups().items():
+        figures = shipped["figures"][name]
+        assert set(figures) == {row.name for row in settings}
+        under = {row: of["development"] for row, of in figures.items() if of["nats"] <= study.choose.MOST_NATS}
+        assert shipped["chosen"][name] == max(under, key=lambda row: under[row])
