@@ -4,6 +4,10 @@ A part is a file of JSON lines: a head that says what the part was made from and
 name holds the sha256 of what it was made from and that of its content, so it is found by the one and held to the other:
 it is read as it was written, or not at all. A run that is killed goes on with the parts that are whole; which process
 of several makes a part changes nothing in it.
+
+Work in which nothing of the run is (rationales of the base, a teacher's vectors) is kept in the user's cache too, where
+another run of the same texts finds it. What a part took to make stands in its head and counts against the budgets of
+each run that reads it, so that runs are as dear as if each had made it.
 """
 
 from __future__ import annotations
@@ -13,12 +17,14 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from grace.run.directory import RunDir, room_on_disk
 from grace.run.session import Session
-from harness.digests import digest, write_atomically
+from harness.digests import digest, keep, user_cache, write_atomically
 from harness.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -28,6 +34,8 @@ PART_TEXTS = 64
 NAMED = 32
 """Digits of the first sha256 that stand in a name."""
 SAY_EVERY_SECONDS = 10.0
+SHARED = "parts"
+"""Folder of the user's cache."""
 
 
 class Cost(NamedTuple):
@@ -49,6 +57,8 @@ class Work:
     """All that can change a row beside its text, as JSON."""
     make: Callable[[Sequence[str]], list[dict[str, Any]]] | None
     """A row a text, as JSON; None: nothing can be made any more, only read."""
+    is_shared: bool = False
+    """Whether another run may read it: all that can change a row is in `made_from`, none of it this run's weights."""
 
 
 class Filled(NamedTuple):
@@ -82,7 +92,7 @@ def fill(session: Session, work: Work, texts: Sequence[str], *, stops: Callable[
     world, device = session.world, session.trained.device
     parts = [list(texts[start : start + PART_TEXTS]) for start in range(0, len(texts), PART_TEXTS)]
     names = [_name(work, part) for part in parts]
-    found = {number: read_part(session.run, work, name) for number, name in enumerate(names)} if world.is_main else {}
+    found = _read(session, work, names) if world.is_main else {}
     contents = dict(world.gathered_objects([item for item in found.items() if item[1] is not None], device))
     missing = [number for number in range(len(parts)) if number not in contents]
     if missing and work.make is None:
@@ -101,6 +111,7 @@ def fill(session: Session, work: Work, texts: Sequence[str], *, stops: Callable[
         for number, content in world.gathered_objects(own, device):
             contents[number] = content
             _write(session.run, work, names[number], content)
+            _share(session, work, names[number], content)
         if world.is_main and time.monotonic() - said > SAY_EVERY_SECONDS:
             said = time.monotonic()
             session.progress.say(f"{work.what}: {len(contents)} of {len(parts)} parts")
@@ -109,14 +120,40 @@ def fill(session: Session, work: Work, texts: Sequence[str], *, stops: Callable[
     return Filled(rows, cost, cost_made, made, is_whole=True)
 
 
-def read_part(run: RunDir, work: Work, name: str) -> bytes | None:
+def _read(session: Session, work: Work, names: Sequence[str]) -> dict[int, bytes | None]:
+    """Return the parts that are there, by number: of the run, or of another, which are then the run's as well."""
+    found = {number: read_part(session.run.path / work.folder, name) for number, name in enumerate(names)}
+    if not work.is_shared:
+        return found
+    taken = 0
+    for number, name in enumerate(names):
+        content = None
+        if found[number] is None:
+            with suppress(OSError):
+                content = read_part(_shared_folder(session, work), name)
+        if content is not None:
+            found[number] = content
+            _write(session.run, work, name, content)
+            taken += 1
+    if taken:
+        source = f"made by an earlier run ({_shared_folder(session, work).parent})"
+        session.progress.say(f"{work.what}: {taken} of {len(names)} parts {source}; they count as what they took then")
+    return found
+
+
+def read_part(folder: Path, name: str) -> bytes | None:
     """Return the content of a part as it was written; None where there is none, which is said where one is damaged."""
-    for path in sorted((run.path / work.folder).glob(f"{name}-*.jsonl")):
+    for path in sorted(folder.glob(f"{name}-*.jsonl")):
         content = path.read_bytes()
         if path.name == f"{name}-{_sha256(content)}.jsonl":
             return content
         logger.warning("%s is not as it was written", path)
     return None
+
+
+def _shared_folder(session: Session, work: Work) -> Path:
+    """Return where other runs find the work: a kind of device rounds, and so may write, in its own way."""
+    return user_cache() / SHARED / f"{work.folder}-{session.trained.device.partition(':')[0]}"
 
 
 def _name(work: Work, texts: Sequence[str]) -> str:
@@ -142,6 +179,16 @@ def _write(run: RunDir, work: Work, name: str, content: bytes) -> None:
         for damaged in folder.glob(f"{name}-*.jsonl"):
             damaged.unlink()
         write_atomically(folder / f"{name}-{_sha256(content)}.jsonl", content)
+
+
+def _share(session: Session, work: Work, name: str, content: bytes) -> None:
+    """Keep a part for other runs, where there is room: a cache is a convenience."""
+    if work.is_shared and session.run.is_main:
+        folder = _shared_folder(session, work)
+        with suppress(OSError):
+            for damaged in folder.glob(f"{name}-*.jsonl"):
+                damaged.unlink()
+        keep(folder / f"{name}-{_sha256(content)}.jsonl", content)
 
 
 def _rows(content: bytes) -> Iterator[dict[str, Any]]:

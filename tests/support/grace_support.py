@@ -133,7 +133,8 @@ def in_two_processes(runs: dict[Path, dict[str, Any]]) -> None:
         world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
     told = json.dumps([[str(out), plain] for out, plain in runs.items()])
     code = "import grace, json, sys; [grace.train(plain, out) for out, plain in json.loads(sys.argv[1])]"
-    own = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"} | world
+    cache = str(next(iter(runs)).parent / "cache")  # what these write, no other test reads
+    own = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1", "HARNESS_CACHE": cache} | world
     both = [
         subprocess.Popen(
             [sys.executable, "-c", code, told],

@@ -128,7 +128,10 @@ class PoolInputs:
             return [{"rationales": rows[at : at + len(numbers)]} for at in range(0, len(rows), len(numbers))]
 
         what = f"rationales by {_by(writer)}"
-        return Work(folder=RATIONALES, what=what, made_from=made_from, make=None if is_lost else make)
+        # What a model's own weights wrote in the middle of its training is nobody else's.
+        is_shared = writer == "base"
+        make_or_not = None if is_lost else make
+        return Work(folder=RATIONALES, what=what, made_from=made_from, make=make_or_not, is_shared=is_shared)
 
     def _model(self, writer: str) -> AbstractContextManager[Any]:
         trained = self._writing.trained

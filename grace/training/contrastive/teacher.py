@@ -101,7 +101,8 @@ class TaughtInputs:
 
         if not self._is_restored:
             session.progress.say(f"vectors of {len(texts)} texts by the teacher, {candidate.name}")
-        filled = fill(session, Work(folder=TEACHER, what="vectors", made_from=made_from, make=make), texts, stops=stops)
+        work = Work(folder=TEACHER, what="vectors", made_from=made_from, make=make, is_shared=True)
+        filled = fill(session, work, texts, stops=stops)
         if not filled.is_whole:
             return Prepared(filled.cost, is_whole=False)
         self._vectors = {text: _unpacked(row["vector"]) for text, row in filled.rows.items()}

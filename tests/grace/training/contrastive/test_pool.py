@@ -138,6 +138,76 @@ def test_a_damaged_part_of_the_base_is_written_again(folder, tmp_path, caplog):
     assert again == [json.loads(line) for line in content.splitlines()[1:]]
 
 
+class Listens(Quiet):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        super().__init__()
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        """Keep it."""
+        self.said.append(text)
+
+
+def test_another_run_reads_what_the_base_wrote_and_is_charged_for_it(folder, tmp_path, monkeypatch):
+    """Nothing is written again, budgets and counts are as if it were; and it stands in the run's own directory."""
+    first = train(plain_config(folder, **POOL), tmp_path / "first", progress=Quiet())
+    monkeypatch.setattr("grace.training.contrastive.writing.generate", None)
+    listens = Listens()
+    changes = POOL | {"retain_weight": 0.1, "optimiser": {"lr": 0.05}}
+    second = train(plain_config(folder, **changes), tmp_path / "second", progress=listens)
+    assert [one for one in listens.said if "1 of 1 parts made by an earlier run" in one]
+    assert written(tmp_path / "second") == written(tmp_path / "first")
+    ours, theirs = (RunDir(one.path).metrics()[0] for one in (second, first))
+    assert ours["generated_tokens"] == theirs["generated_tokens"] > 0
+    session = session_of(folder, tmp_path / "third", **POOL)
+    (file,) = (tmp_path / "first" / "rationales").glob("*.jsonl")
+    took = json.loads(file.read_text().splitlines()[0])["cpu_seconds"]
+    assert make_inputs(session.config, session.trained).prepare(session, 0, lambda _: False).cost.cpu_seconds == took
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"seed": 4}, {"max_new_tokens": 4}, {"rationale": {"pool": 2, "temperature": 0.5}}, {"max_text_tokens": 5}],
+    ids=["seed", "length", "temperature", "window"],
+)
+def test_a_run_that_would_write_otherwise_writes_its_own(other, folder, tmp_path):
+    """Whatever can change a rationale: none of another's is taken."""
+    train(plain_config(folder, **POOL), tmp_path / "first", progress=Quiet())
+    listens = Listens()
+    train(plain_config(folder, **POOL | other), tmp_path / "second", progress=listens)
+    assert not [one for one in listens.said if "earlier run" in one]
+    assert len(list((tmp_path / "cache" / "parts").rglob("*.jsonl"))) == 2
+
+
+def test_what_the_trained_model_wrote_is_nobody_elses(folder, tmp_path):
+    """Weights in the middle of a training are no run's but its own."""
+    train(plain_config(folder, **SELF), tmp_path / "out", progress=Quiet())
+    assert not list((tmp_path / "cache").rglob("*.jsonl"))
+
+
+def test_a_shared_part_that_was_changed_is_written_again(folder, tmp_path, caplog):
+    """And the log says which."""
+    train(plain_config(folder, **POOL), tmp_path / "first", progress=Quiet())
+    (file,) = (tmp_path / "cache" / "parts").rglob("*.jsonl")
+    file.write_text(file.read_text().replace("[", "[ ", 1))
+    train(plain_config(folder, **POOL), tmp_path / "second", progress=Quiet())
+    assert "is not as it was written" in caplog.text
+    assert written(tmp_path / "second") == written(tmp_path / "first")
+    (again,) = (tmp_path / "cache" / "parts").rglob("*.jsonl")
+    assert [json.loads(line) for line in again.read_text().splitlines()[1:]] == written(tmp_path / "first")
+
+
+def test_a_cache_that_cannot_be_written_is_gone_without(folder, tmp_path, caplog):
+    """A convenience; said once."""
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    out = train(plain_config(folder, **POOL), tmp_path / "out", progress=Quiet())
+    assert written(out.path)
+    assert "cannot be written" in caplog.text
+
+
 def test_the_model_itself_writes_anew_from_its_weights_of_then(folder, tmp_path):
     """Greedy: at step 2 of 3, what the forward pass of the weights after two steps says; not what the base says."""
     rationale = {"pool": 1, "writer": "self", "refresh_steps": 2, "temperature": 0.0}
