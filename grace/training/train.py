@@ -117,6 +117,8 @@ def train(
     _note_beginnings(run, data, progress)
 
     trained = load_trainable(config, weights, keep_base=config.needs_base)
+    if weights.identity is None:  # the hub has said only now which commit it is
+        _hold_to(run, _base_of(trained.weights), progress, resume=resume)
     trained = replace(trained, writing=probe.check(config, trained))
     if trained.writing == "plain":
         progress.say("rationales are written one text at a time, by the model's own forward pass: a slower way")
@@ -161,10 +163,19 @@ def origins(data: TrainingData, weights: Located) -> dict[str, dict[str, str]]:
     """Return what a run is made of beside its configuration: other data, base or packages make another run of it."""
     return {
         "data": dict(data.identity),
-        # A README that is edited beside the weights makes no other base.
-        "base": dict(weights.identity or {}) if (files := files_of(weights)) is None else {"sha256": files},
+        **_base_of(weights),
         "packages": {name: _version(name) for name in MOVES_TRAINING},
     }
+
+
+def _base_of(weights: Located) -> dict[str, dict[str, str]]:
+    """Return what the base is, the same before it was fetched and after; nothing while it cannot be known."""
+    if weights.identity is None:
+        return {}
+    if "files_sha256" not in weights.identity:
+        return {"base": dict(weights.identity)}
+    files = files_of(weights)  # a README that is edited beside the weights makes no other base
+    return {} if files is None else {"base": {"sha256": files}}
 
 
 def _version(name: str) -> str:

