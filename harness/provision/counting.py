@@ -21,6 +21,8 @@ class KnownCount(NamedTuple):
     subset: str
     split: str
     items: int
+    documents: int = 0
+    """That are ranked; 0: none are."""
     has_candidates: bool = False
     """True: each of these queries ranks candidates of its own."""
 
@@ -39,12 +41,27 @@ def without_candidates(folder: Path, known: tuple[KnownCount, ...]) -> str | Non
 
 
 def off_count(folder: Path, known: tuple[KnownCount, ...]) -> str | None:
-    """Return `n of N items` where a folder's data are of another size; None where they are not, or nobody can say."""
-    pairs = [(_items(folder, one), one.items) for one in known]
+    """Return what of a folder's data is of another size: `n of N items`, `n of N documents`, or both.
+
+    None where nothing is, or nobody can say.
+    """
+    items = [(_items(folder, one), one.items) for one in known]
+    documents = [(_documents(folder, one), one.documents) for one in known if one.documents]
+    said = [_off(items, "items"), _off(documents, "documents")]
+    return " and ".join(filter(None, said)) or None
+
+
+def _off(pairs: list[tuple[int | None, int]], what: str) -> str | None:
     counted = [(here, there) for here, there in pairs if here is not None]
     if all(here == there for here, there in counted):
         return None
-    return f"{sum(here for here, _ in counted):,} of {sum(there for _, there in counted):,} items"
+    return f"{sum(here for here, _ in counted):,} of {sum(there for _, there in counted):,} {what}"
+
+
+def _documents(folder: Path, known: KnownCount) -> int | None:
+    """Return how many documents a folder has to rank; None where it keeps them in no config of their own."""
+    name = _config_of(folder, "corpus" if known.subset == "default" else f"{known.subset}-corpus")
+    return None if name is None else _rows(folder, name, known.split)
 
 
 def _items(folder: Path, known: KnownCount) -> int | None:
@@ -95,10 +112,26 @@ def _texts_in_sets(tables: Iterator[Any]) -> int | None:
     return count
 
 
+def _rows(folder: Path, name: str, split: str) -> int:
+    """Return the rows of a split; of parquet files, which can have millions, what their footers say."""
+    from datasets import load_dataset_builder
+    from pyarrow import parquet
+
+    files = load_dataset_builder(str(folder), name).config.data_files or {}
+    own = files.get(_one_of(list(files), split), [])
+    if own and all(str(one).endswith(".parquet") and Path(one).is_file() for one in own):
+        return sum(int(parquet.read_metadata(one).num_rows) for one in own)
+    return sum(int(table.num_rows) for table in _tables(folder, name, split))
+
+
+def _one_of(splits: list[str], wanted: str) -> str:
+    """Return the split that is wanted, or the only one there is, whatever its name."""
+    return splits[0] if wanted not in splits and len(splits) == 1 else wanted
+
+
 def _tables(folder: Path, name: str, split: str) -> Iterator[Any]:
     """Yield a split's rows as pyarrow tables, read from its files."""
     from datasets import load_dataset
 
     splits = load_dataset(str(folder), name, streaming=True)
-    one = split if split in splits else next(iter(splits)) if len(splits) == 1 else split
-    yield from splits[one].with_format("arrow").iter(batch_size=ROWS_AT_ONCE)
+    yield from splits[_one_of(list(splits), split)].with_format("arrow").iter(batch_size=ROWS_AT_ONCE)

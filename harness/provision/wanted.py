@@ -221,6 +221,7 @@ def _known_counts(task: PlannedTask, info: TaskInfo) -> tuple[KnownCount, ...]:
             subset=subset,
             split=split,
             items=counts.items,
+            documents=counts.documents if ranks else 0,
             has_candidates=ranks == "candidates",
         )
         for split in task.splits

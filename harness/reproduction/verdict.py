@@ -100,10 +100,11 @@ def _other_items(row: PublishedRow, score: Score, rule: Rule) -> str | None:
         return None if row.items == score.n else f"other items: {score.n:,} here, {row.items:,} published"
     if rule.is_same_data:
         return None
-    both = facts_of(score).off_count.get(f"{row.task} {row.split}/{row.subset}")
-    if both is None:
-        return None
-    return (
-        f"other items: {both[0]:,} here, {both[1]:,} in MTEB's own data; where the published row is over the data "
-        "here, say --same-data"
-    )
+    facts, place = facts_of(score), f"{row.task} {row.split}/{row.subset}"
+    for what, off in (("items", facts.off_count), ("documents", facts.off_documents)):
+        if both := off.get(place):
+            return (
+                f"other {what}: {both[0]:,} here, {both[1]:,} in MTEB's own data; where the published row is over the "
+                "data here, say --same-data"
+            )
+    return None

@@ -165,6 +165,8 @@ class Facts:
     """What must be known of the data, whatever the model: texts in both halves, documents twice, rare labels, ..."""
     off_count: dict[str, list[int]] = field(default_factory=dict)
     """Part, split and subset -> items of the data that were read, and of the benchmark's own, where the two differ."""
+    off_documents: dict[str, list[int]] = field(default_factory=dict)
+    """The same of the documents that are ranked."""
     left_out: dict[str, LeftOut] = field(default_factory=dict)
     """Part, split and subset -> items that the engine left out of the score because of what the model gave for them."""
     resamples: int = 1000
@@ -207,6 +209,11 @@ class Facts:
     lost: str | None = None
     """What of the cell's files is lost; found when results are read, never stored."""
 
+    @property
+    def is_off_count(self) -> bool:
+        """Whether the data have other numbers of items or documents than the benchmark's own."""
+        return bool(self.off_count or self.off_documents)
+
 
 def machines(facts: Facts) -> list[HardwareFacts]:
     """Return what all of a cell ran on: the machine that scored it, then others that made shards of it."""
@@ -225,11 +232,13 @@ def facts_of(result: Result) -> Facts:
 
 
 def off_count_said(facts: Facts) -> list[str]:
-    """Return a line where a cell's data have another number of items than the benchmark's; one for all its parts."""
-    if not facts.off_count:
-        return []
-    here, known = (sum(both) for both in zip(*facts.off_count.values(), strict=True))
-    return [f"{here:,} of {known:,} items: not the data that published figures are over"]
+    """Return a line where a cell's data are of another size than the benchmark's; one for all its parts."""
+    counts = []
+    for what, off in (("items", facts.off_count), ("documents", facts.off_documents)):
+        if off:
+            here, known = (sum(both) for both in zip(*off.values(), strict=True))
+            counts.append(f"{here:,} of {known:,} {what}")
+    return [f"{' and '.join(counts)}: not the data that published figures are over"] if counts else []
 
 
 def left_out_said(facts: Facts) -> list[str]:

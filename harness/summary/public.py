@@ -27,7 +27,7 @@ def public_views(
     """
     embedding = [task for task in tasks if task.axis == "embedding"]
     common = next((axis.common for axis in axes if axis.axis == "embedding"), ())
-    off = {name for (_, name), view in views.items() if view.score and facts_of(view.score).off_count}
+    off = {name for (_, name), view in views.items() if view.score and facts_of(view.score).is_off_count}
     return tuple(_view(one, embedding, common, off) for one in published)
 
 

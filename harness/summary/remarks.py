@@ -34,8 +34,9 @@ def _is_local(place: PlaceFacts) -> bool:
 
 
 def off_count(views: Iterable[CellView]) -> tuple[str, ...]:
-    """Return the tasks whose data have another number of items than the benchmark's own."""
-    found = {view.cell.task.name: None for view in views if view.score is not None and facts_of(view.score).off_count}
+    """Return the tasks whose data have another number of items or documents than the benchmark's own."""
+    scored = [view for view in views if view.score is not None]
+    found = {view.cell.task.name: None for view in scored if view.score and facts_of(view.score).is_off_count}
     return tuple(found)
 
 

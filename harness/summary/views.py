@@ -178,7 +178,7 @@ class Summary:
     """Sources that nothing vouches for."""
     warnings: tuple[str, ...] = field(default=())
     off_count: tuple[str, ...] = ()
-    """Tasks whose data have another number of items than the benchmark's own."""
+    """Tasks whose data have another number of items or documents than the benchmark's own."""
     public: tuple[PublicView, ...] = ()
     """Published models beside the report's own."""
 
@@ -188,8 +188,8 @@ class Summary:
         if not self.off_count:
             return None
         return (
-            f"{len(self.off_count)} of {len(self.tasks)} task(s) are over other numbers of items than the benchmark's "
-            "own data (see the remarks): not comparable with published figures"
+            f"{len(self.off_count)} of {len(self.tasks)} task(s) are over other numbers of items or documents than "
+            "the benchmark's own data (see the remarks): not comparable with published figures"
         )
 
 

@@ -42,6 +42,11 @@ class Counts:
     """At most so many training texts are encoded besides (classification)."""
 
     @property
+    def documents(self) -> int:
+        """Documents that are ranked, of a task whose items are queries: the texts that are none of these."""
+        return self.texts - self.items
+
+    @property
     def encoded(self) -> int:
         """Texts to encode, training texts among them."""
         return self.texts + self.training_texts

@@ -7,7 +7,7 @@ retrieval metrics to five decimals.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from harness.backends.mteb.lexical import LexicalSearch
 from harness.backends.mteb.model import MtebModel
 from harness.backends.mteb.prepared import names_of, prepared
 from harness.backends.mteb.readable import with_texts
+from harness.backends.mteb.remarks import OffCount
 from harness.backends.mteb.texts import texts_of
 from harness.encoders.bm25 import Bm25Encoder
 from harness.encoders.checked import CheckedEncoder
@@ -49,8 +50,8 @@ class _Part:
     """What a limit left of the data."""
     examples: list[Example]
     """Items to be read."""
-    off_count: dict[str, list[int]]
-    """`split/subset` -> items here and in MTEB's own data, where they differ."""
+    off_count: OffCount
+    """In what the data are of another size than MTEB's own."""
     remarks: list[str]
     """What must be known of the data; of own files it was said when they were read."""
     search: dict[str, Any]
@@ -178,10 +179,16 @@ def _outcome(task: PlannedTask, parts: list[_Part], model: MtebModel) -> Outcome
             "left_out": {
                 f"{part.name} {one.split}/{one.subset}": dict(one.left_out) for part, one in subsets if one.left_out
             },
-            "off_count": {f"{part.name} {where}": both for part in parts for where, both in part.off_count.items()},
+            "off_count": _by_part(parts, lambda part: part.off_count.items),
+            "off_documents": _by_part(parts, lambda part: part.off_count.documents),
             "data_remarks": [*task.remarks, *(said for part in parts for said in part.remarks)],
         },
     )
+
+
+def _by_part(parts: list[_Part], counts: Callable[[_Part], dict[str, list[int]]]) -> dict[str, list[int]]:
+    """Return counts of all parts, each place with its part's name."""
+    return {f"{part.name} {where}": both for part in parts for where, both in counts(part).items()}
 
 
 def _interval(subsets: list[SubsetItems]) -> Interval | None:

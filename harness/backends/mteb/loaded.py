@@ -56,6 +56,10 @@ class Loaded:
             return len(next(iter(rows[0].values())))
         return len(rows)
 
+    def documents(self) -> int | None:
+        """Return how many documents there are to rank; None where nothing is ranked."""
+        return len(self.rows["corpus"]) if EMBEDDING_TYPES[self.task.metadata.type].ranks else None
+
     def texts(self, *columns: str) -> Iterator[str]:
         """Yield the texts of columns, one column after the other; a row may hold a text or a list of them."""
         for column in columns:

@@ -9,7 +9,7 @@ from harness.backends.interface import Job
 from harness.backends.mteb.custom import make_custom_task
 from harness.backends.mteb.limit import apply_limit
 from harness.backends.mteb.loaded import load
-from harness.backends.mteb.remarks import off_count, remarks_of
+from harness.backends.mteb.remarks import OffCount, off_count, remarks_of
 from harness.plan.cells import PlannedTask
 from harness.sources.places import Located
 from harness.sources.reading import read_as_keyed, unchanged
@@ -23,8 +23,8 @@ class Prepared:
     """Of mteb, loaded."""
     kept: dict[str, Any]
     """What a limit left of the data."""
-    off_count: dict[str, list[int]]
-    """`split/subset` -> items here and in MTEB's own data, where they differ."""
+    off_count: OffCount
+    """In what the data are of another size than MTEB's own."""
     remarks: list[str]
     """What must be known of the data; of own files it was said when they were read."""
 
@@ -39,7 +39,7 @@ def prepared(job: Job, name: str) -> Prepared:
     task = _loaded_task(planned, name, job.data[name])
     infos = {info.name: info for info in planned.parts}
     remarks = [] if planned.custom else remarks_of(task)
-    off = {} if planned.custom else off_count(task, infos[name])
+    off = OffCount({}, {}) if planned.custom else off_count(task, infos[name])
     kept = apply_limit(task, planned.limit, job.seed) if planned.limit else {}
     return Prepared(task=task, kept=kept, off_count=off, remarks=remarks)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.backends.mteb.loaded import Loaded
 from harness.tasks.catalogue import TaskInfo
@@ -42,18 +42,30 @@ def _excluded(task: Any) -> list[str]:
     return found
 
 
-def off_count(task: Any, info: TaskInfo) -> dict[str, list[int]]:
-    """Return `split/subset` -> items here and in MTEB's own data, where the two differ; nothing where none are known.
+class OffCount(NamedTuple):
+    """`split/subset` -> how many there are here and in MTEB's own data, where the two differ."""
+
+    items: dict[str, list[int]]
+    documents: dict[str, list[int]]
+    """Of tasks that rank documents: fewer of them are easier to rank, with the same queries."""
+
+
+def off_count(task: Any, info: TaskInfo) -> OffCount:
+    """Return in what the data are of another size than MTEB's own; nothing where that is not known.
 
     Args:
         task: of mteb, its data loaded and not limited yet.
         info: what the catalogue knows of it.
     """
-    found = {}
+    found = OffCount({}, {})
     for split in task.eval_splits:
         for subset in task.hf_subsets:
             known = info.counts.get(split, {}).get(subset)
-            here = Loaded(task=task, split=split, subset=subset).items()
-            if here is not None and known is not None and known.items and here != known.items:
-                found[f"{split}/{subset}"] = [here, known.items]
+            if known is None or not known.items:
+                continue
+            of = Loaded(task=task, split=split, subset=subset)
+            pairs = ((found.items, of.items(), known.items), (found.documents, of.documents(), known.documents))
+            for off, here, there in pairs:
+                if here is not None and here != there:
+                    off[f"{split}/{subset}"] = [here, there]
     return found

@@ -121,6 +121,14 @@ OFF = {
     "TwentyNewsgroupsClustering": (356, 59545),
 }
 """Task -> items of the invented hub, and those of MTEB's own data, by mteb's descriptive statistics."""
+OFF_DOCUMENTS = {"AskUbuntuDupQuestions": (96, 7220)}
+"""The same of documents; of tasks that rank none there is nothing to say."""
+
+
+def said_of(name: str) -> str:
+    """Return in what the invented data of a task are of another size."""
+    counts = [(*OFF[name], "items")] + [(*both, "documents") for both in [OFF_DOCUMENTS.get(name)] if both]
+    return " and ".join(f"{here:,} of {known:,} {what}" for here, known, what in counts)
 
 
 @pytest.mark.parametrize("name", OFF)
@@ -133,10 +141,32 @@ def test_a_copy_of_another_size_is_said_to_be_one(hub, name):
     plan = planned(hub.parent, SUITE.replace("NAMES", name).partition("name: s\n")[2], hub=hub)
     assert suite.name
     summary = summarise(plan, {f"m/{name}": score})
-    here, known = OFF[name]
-    assert f"{name}: {here:,} of {known:,} items: not the data that published figures are over" in summary.warnings
+    assert f"{name}: {said_of(name)}: not the data that published figures are over" in summary.warnings
     assert summary.off_count == (name,)
     assert summary.off_count_said.startswith("1 of 1 task(s) are over other numbers of items")
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".jsonl"])
+def test_a_corpus_that_was_cut_is_said_to_be_one(hub, ending):
+    """All 300 queries of SciFact are there with the documents that answer them, and 20 of 5,183 documents."""
+    documents = [{"_id": f"d{n}", "title": "", "text": f"about {n}"} for n in range(20)]
+    queries = [{"_id": f"q{n}", "text": f"which is about {n % 20}"} for n in range(300)]
+    judged = [{"query-id": f"q{n}", "corpus-id": f"d{n % 20}", "score": 1.0} for n in range(300)]
+    shutil.rmtree(hub / "datasets/mteb/scifact", ignore_errors=True)
+    configs = {"corpus/corpus": documents, "queries/queries": queries, "default/test": judged}
+    write_repository(hub, "mteb/scifact", {name: (ending, rows) for name, rows in configs.items()})
+    score = result(hub, "SciFact")
+    assert isinstance(score, Score), score.traceback
+    assert facts_of(score).off_count == {}
+    assert facts_of(score).off_documents == {"SciFact test/default": [20, 5183]}
+    plan = planned(hub.parent, SUITE.replace("NAMES", "SciFact").partition("name: s\n")[2], hub=hub)
+    summary = summarise(plan, {"m/SciFact": score})
+    assert "SciFact: 20 of 5,183 documents: not the data that published figures are over" in summary.warnings
+    assert summary.off_count == ("SciFact",)
+    (wanted,) = needs_of(
+        planned(hub.parent, SUITE.replace("NAMES", "SciFact").partition("name: s\n")[2], offline=False)
+    ).repositories
+    assert off_count(hub / "datasets/mteb/scifact", wanted.reads[0].known) == "20 of 5,183 documents"
 
 
 def test_a_copy_of_the_known_size_is_not_remarked(hub):
@@ -156,8 +186,7 @@ def test_doctor_counts_the_same_without_converting_anything(hub, name):
     body = SUITE.replace("NAMES", name).partition("name: s\n")[2]
     needs = needs_of(planned(hub.parent, body, offline=False))
     (wanted,) = needs.repositories
-    here, known = OFF[name]
-    assert off_count(hub / "datasets" / wanted.repo, wanted.reads[0].known) == f"{here:,} of {known:,} items"
+    assert off_count(hub / "datasets" / wanted.repo, wanted.reads[0].known) == said_of(name)
     assert not list((hub.parent / "rows-cache").rglob("*.arrow"))
 
 
