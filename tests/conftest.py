@@ -1,9 +1,13 @@
-"""What holds for every test: the order of files."""
+"""What holds for every test: the order of files, and that no property is held to a busy machine's clock."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
 from places import TESTS
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 FIRST = (
     "test_regress.py",

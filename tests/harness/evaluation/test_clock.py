@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from harness.evaluation.clock import Clock
+from harness.evaluation.events import Phase, Started
 from harness.plan import cells as plan_cells
 from harness.plan.scoring import scoring_seconds
 from harness.plan.tasks import resolve_tasks
@@ -215,3 +216,56 @@ def test_the_pace_names_what_is_counted(hand: Hand, axes: list[str], said: str) 
     clock.advance(cells[0], 10)
     hand.seconds = 2.0
     assert clock.rate() == f"5.0 {said}/s"
+
+
+def test_questions_and_characters_are_never_added(hand: Hand) -> None:
+    """Four questions in 20 s say nothing of ten million characters; a tenth of those does, and then of both."""
+    asked = [Cell("a", name, Task(4, 0, axis="ability")) for name in ("gsm8k", "humaneval")]
+    read = Cell("a", "scifact", Task(1000, 10_000_000))
+    clock = clock_of(hand, *asked, read)
+    clock.begin(asked[0])
+    hand.seconds = 20.0
+    clock.finish(asked[0], failed=False)
+    assert clock.eta() == "?"
+    clock.begin(read)
+    clock.advance(read, 100)
+    hand.seconds = 30.0
+    assert clock.eta() == duration(20.0 + 90.0)
+
+
+def test_a_cell_of_unknown_size_weighs_what_its_axis_does_on_the_mean(hand: Hand) -> None:
+    """And takes the weights of no other away: 100 of 300 characters took 10 s, what is left are 200 and the mean."""
+    cells = [Cell("a", "one", Task(10, 100)), Cell("a", "two", Task(10, 200)), Cell("a", "own", Task(None, None))]
+    clock = clock_of(hand, *cells)
+    clock.begin(cells[0])
+    hand.seconds = 10.0
+    clock.finish(cells[0], failed=False)
+    assert clock.eta() == duration(20.0 + 15.0)
+
+
+def test_loading_a_model_is_in_no_pace(hand: Hand) -> None:
+    """A minute for the weights, then ten of a hundred texts in a second."""
+    cell = Cell("a", "sts", Task(100, 1000))
+    clock = clock_of(hand, cell)
+    clock.note(Started(cell=cell))  # type: ignore[arg-type]
+    hand.seconds = 60.0
+    clock.note(Phase(cell=cell, name="evaluating"))  # type: ignore[arg-type]
+    clock.advance(cell, 10)
+    hand.seconds = 61.0
+    assert clock.eta() == "9.0 s"
+
+
+def test_a_copy_that_is_smaller_than_its_task_weighs_less_for_the_models_after_it(hand: Hand) -> None:
+    """A tenth of the texts were there, in 10 s: so it will be for `b`; of shards that others made nobody knows."""
+    task, other = Task(1000, 1000), Task(100, 100)
+    cells = [Cell(model, name, one) for model in "ab" for name, one in (("cut", task), ("sts", other))]
+    for in_shards, left in ((False, 30.0), (True, 12.0)):
+        hand.seconds = 0.0
+        clock = clock_of(hand, *cells)
+        clock.begin(cells[0])
+        clock.advance(cells[0], 100)
+        if in_shards:
+            clock.reach(cells[0], 0.5)
+        hand.seconds = 10.0
+        clock.finish(cells[0], failed=False)
+        assert clock.eta() == duration(left)
