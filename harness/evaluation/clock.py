@@ -24,7 +24,7 @@ class Clock:
     """Counts cells and texts.
 
     A cell of the embedding axis weighs its expected characters, since a long text costs more than a short one, one of
-    the ability axis its questions; the two are never added. A cell that does not know weighs as much as its axis's mean.
+    the ability axis its questions; the two are never added. A cell that does not know weighs its axis's mean.
     What a model has left on an axis is reckoned at its own pace there, or at that of all models before it has one;
     before there is any on one of the axes, nobody knows how long the rest will take. A task that turned out smaller
     than the catalogue has it (a copy of fewer texts) weighs less for the models after it. What classifiers and
