@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 from fastapi import Depends, FastAPI, Request, Response
@@ -17,6 +18,7 @@ from grace.serve.answer import body_of as answer_of
 from grace.serve.asked import Asked, parse
 from grace.serve.metrics import Metrics
 from grace.serve.refusal import Refusal, later
+from grace.serve.sending import Ending, Sending, left
 from grace.serve.settings import Settings
 from grace.serve.waiting import Job, Waiting
 from grace.serve.worker import Model, Worker
@@ -73,7 +75,7 @@ class Service:
         """Answer a request for vectors."""
         began = time.perf_counter()
         try:
-            response = await self._embeddings(request)
+            response = await self._embeddings(request, began)
         except Refusal as refusal:
             self.metrics.rejected.labels(refusal.code).inc()
             response = response_of(refusal)
@@ -82,15 +84,22 @@ class Service:
         except asyncio.CancelledError:  # by uvicorn, at the end of the time that it gives to what is under way
             self.unanswered += 1
             response = response_of(later(503, "the server is stopping", code="stopping"))
-        if response.status_code == CLIENT_LEFT:
-            self.metrics.left.inc()
-        self.metrics.requests.labels(str(response.status_code)).inc()
-        self.metrics.seconds.observe(time.perf_counter() - began)
+        if not isinstance(response, Sending):
+            self._note(response.status_code, began)
         return response
 
-    async def _embeddings(self, request: Request) -> Response:
+    def _note(self, status: int, began: float) -> None:
+        """Count a request that has ended."""
+        if status == CLIENT_LEFT:
+            self.metrics.left.inc()
+        self.metrics.requests.labels(str(status)).inc()
+        self.metrics.seconds.observe(time.perf_counter() - began)
+
+    async def _embeddings(self, request: Request, began: float) -> Response:
+        """Return the vectors, on their way: such a request is under way until they are sent."""
         check_token(self.settings.token, request.headers.get("authorization"))
-        with self._admission.admitted():
+        with ExitStack() as under_way:
+            under_way.enter_context(self._admission.admitted())
             asked = parse(await body_of(request, self.settings.limits), self.settings.limits)
             self._check(asked)
             embedded = await self._embedded(asked, request)
@@ -99,8 +108,15 @@ class Service:
             self._count(asked, embedded)
             name, is_normalised = self.settings.names[0], self.settings.is_normalised
             body = await asyncio.to_thread(answer_of, asked, embedded, model=name, is_normalised=is_normalised)
+            until_sent = under_way.pop_all()
+
+            def ended(how: Ending) -> None:
+                until_sent.close()
+                self.unanswered += how == "stopped"
+                self._note(200 if how == "sent" else CLIENT_LEFT if how == "left" else 503, began)
+
             headers = {"X-Texts-Cut": str(embedded.cut_count)}
-            return Response(body, media_type="application/json", headers=headers)
+            return Sending(body, headers=headers, seconds=self.settings.limits.answer_seconds, ended=ended)
 
     def _check(self, asked: Asked) -> None:
         """Raise a Refusal for what this model cannot do."""
@@ -122,7 +138,7 @@ class Service:
         job = Job(asked=asked, role=asked.role or self.settings.role)
         self._waiting.put(job)
         answer = asyncio.wrap_future(job.answer)
-        gone = asyncio.ensure_future(_left(request))
+        gone = asyncio.ensure_future(left(request.receive))
         either: list[asyncio.Future[Any]] = [answer, gone]
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -196,9 +212,3 @@ def response_of(refusal: Refusal) -> Response:
 
 def _json(value: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(as_json(value), status_code=status, media_type="application/json", headers=headers)
-
-
-async def _left(request: Request) -> None:
-    """Return when the client has left; its body is read already."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

@@ -59,7 +59,9 @@ def parse(body: bytes, limits: Limits) -> Asked:
     told = _object(body)
     problems: list[tuple[str, str]] = []
     unknown = [name for name in told if name not in FIELDS]
-    problems += [(name[:SHOWN], _unknown(name)) for name in unknown]
+    # A body can have half a million of them: what is only counted is not looked at.
+    problems += [(name[:SHOWN], _unknown(name)) for name in unknown[:MOST_PROBLEMS]]
+    problems += [(name[:SHOWN], "") for name in unknown[MOST_PROBLEMS:]]
     texts = _texts(told.get("input"), problems)
     model = told.get("model")
     if not isinstance(model, str) or not model:

@@ -13,7 +13,7 @@ class Limits:
     """How much is taken; what is beyond is refused, never cut in silence."""
 
     requests: int = 64
-    """Requests under way at a time, from the first byte of the body to the answer; one more is refused with 429."""
+    """Requests under way at a time, from the first byte of the body to the last of the answer; one more gets a 429."""
     body_bytes: int = 8 * 2**20
     """Of a request's body; a longer one is refused with 413 before it is read to its end."""
     texts: int = 2048
@@ -22,6 +22,8 @@ class Limits:
     """Of a text."""
     body_seconds: float = 30.0
     """How long a body may take to arrive."""
+    answer_seconds: float = 30.0
+    """How long a client may take for a piece of its answer; the connection is closed then."""
     batch_tokens: int = 16384
     """Tokens of texts that are embedded in one go; a request that has more is a batch of its own."""
     window_seconds: float = 0.002

@@ -6,6 +6,7 @@ import base64
 import json
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -326,6 +327,69 @@ def test_who_leaves_is_dropped_from_the_queue() -> None:
         assert first.result(30).status == 200
         assert server.embed(input="last").status == 200
     assert stopped.seen[1:] == [["first"], ["last"]]
+
+
+def unread(server: Served, texts: int) -> socket.socket:
+    """Ask for vectors and read nothing of the answer."""
+    body = json.dumps({"model": "m", "input": [f"text {n}" for n in range(texts)]}).encode()
+    head = f"POST /v1/embeddings HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect(("127.0.0.1", server.port))
+    connection.sendall(head.encode() + b"\r\n\r\n" + body)
+    return connection
+
+
+WIDE = {"dimension": 4096}
+"""So that an answer is larger than what lies in the sockets on the way."""
+
+
+def test_an_answer_that_nobody_reads_is_under_way_until_its_time_is_over() -> None:
+    """It takes a place among the requests, is counted as one whose client left, and holds nobody else up."""
+    with served(lambda: hashing(**WIDE), limits=Limits(requests=2, answer_seconds=1.5)) as server:
+        connections = [unread(server, 400) for _ in range(2)]
+        until(lambda: server.counted("grace_under_way") == 2)
+        assert server.embed(input="late").status == 429
+        until(lambda: server.counted("grace_clients_left_total") == 2)
+        assert server.counted("grace_under_way") == 0
+        assert server.counted('grace_requests_total{status="200"}') == 0
+        assert len(server.embed(input=["now"] * 400).told["data"]) == 400
+        assert server.counted('grace_requests_total{status="200"}') == 1
+        for one in connections:
+            one.close()
+
+
+def test_an_answer_that_is_being_read_slowly_is_sent_to_its_end() -> None:
+    """Each piece has the time for itself."""
+    with served(lambda: hashing(**WIDE), limits=Limits(answer_seconds=1.5)) as server:
+        connection, got = unread(server, 400), bytearray()
+        while not got.endswith(b"}"):
+            time.sleep(0.002)
+            got += connection.recv(2**16)
+        assert len(json.loads(got.partition(b"\r\n\r\n")[2])["data"]) == 400
+        until(lambda: server.counted('grace_requests_total{status="200"}') == 1)
+        connection.close()
+
+
+def test_a_server_that_stops_says_that_an_answer_was_not_taken() -> None:
+    """What was made and not sent is unanswered."""
+    with served(lambda: hashing(**WIDE), limits=Limits(drain_seconds=1)) as server:
+        connection = unread(server, 400)
+        until(lambda: server.counted("grace_under_way") == 1)
+        service = server.service
+    assert service.unanswered == 1
+    connection.close()
+
+
+def test_a_body_of_many_unknown_fields_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are only counted are compared with nothing."""
+    asked: list[str] = []
+    monkeypatch.setattr("grace.serve.asked.did_you_mean", lambda name, _: asked.append(name) or "")
+    with served(hashing) as server:
+        answer = server.embed(input="a", **{f"format_code{n}": 1 for n in range(20_000)})
+    assert answer.status == 400
+    assert "and 19995 more" in answer.told["error"]["message"]
+    assert len(asked) == 5
 
 
 def test_the_token_is_asked_for_before_the_body() -> None:
