@@ -107,6 +107,7 @@ def _custom_task(reference: CustomRef, limit: int | None) -> PlannedTask:
     """Plan a task over own files; they are read here, so that bad rows are named before any model is loaded."""
     counts: dict[str, dict[str, Counts]] = {}
     settings: dict[str, Any] = {"type": reference.type}
+    settings |= {"language": reference.language} if reference.language else {}
     remarks: tuple[str, ...] = ()
     if Path(reference.path).exists():  # otherwise it is a gap, named with the others
         data = read_custom_of(reference)

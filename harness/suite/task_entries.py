@@ -144,6 +144,8 @@ class CustomRef(Strict):
     ignore_identical_ids: bool | None = None
     """Retrieval: whether the document of a query's own id is left out of its ranking, as MTEB does for ArguAna and
     Quora; None: no."""
+    language: str | None = None
+    """As MTEB names them (`deu-Latn`); `encoder: bm25` goes by it. None: English."""
 
 
 OF_RETRIEVAL = ("unjudged_queries", "ignore_identical_ids")

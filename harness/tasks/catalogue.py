@@ -121,6 +121,12 @@ class Catalogue:
         """Return the tasks of one axis by name."""
         return {name: task for name, task in self.tasks.items() if task.axis == axis}
 
+    @property
+    def languages(self) -> list[str]:
+        """Return the languages of all embedding tasks, as MTEB names them: `deu-Latn`."""
+        embedding = self.of_axis("embedding").values()
+        return sorted({one for task in embedding for languages in task.subsets.values() for one in languages})
+
     def default_member(self, name: str) -> Member:
         """Return the splits and subsets task `name` gets when a suite says nothing.
 

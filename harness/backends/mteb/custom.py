@@ -7,6 +7,7 @@ from typing import Any
 from harness.backends.mteb.by_type import file_of
 from harness.plan.tasks import read_custom_of
 from harness.suite.task_entries import CustomRef
+from harness.tasks.catalogue import ENGLISH
 from harness.tasks.custom.assemble import CustomData
 from harness.tasks.types import EMBEDDING_TYPES
 
@@ -38,7 +39,7 @@ def _metadata(reference: CustomRef) -> Any:
         category="t2t",
         modalities=["text"],
         eval_splits=["test"],
-        eval_langs=["eng-Latn"],
+        eval_langs=[reference.language or ENGLISH],
         main_score=EMBEDDING_TYPES[reference.type].main_score,
         reference=None,
         date=None,

@@ -134,7 +134,7 @@ def _evaluate_part(name: str, job: Job, encoder: CheckedEncoder, model: MtebMode
         kept=found.kept,
         examples=examples,
         off_count=found.off_count,
-        remarks=found.remarks,
+        remarks=[*found.remarks, *_language_taken(job, searching)],
         search=searching.facts if searching else {},
     )
 
@@ -184,6 +184,14 @@ def _outcome(task: PlannedTask, parts: list[_Part], model: MtebModel) -> Outcome
             "data_remarks": [*task.remarks, *(said for part in parts for said in part.remarks)],
         },
     )
+
+
+def _language_taken(job: Job, searching: object) -> list[str]:
+    """Return that words were taken for English where nobody said what they are."""
+    custom = job.cell.task.custom
+    if not isinstance(searching, LexicalSearch) or custom is None or custom.language:
+        return []
+    return ["bm25 took the words for English; `language: deu-Latn`, or another, in the task's entry says what they are"]
 
 
 def _by_part(parts: list[_Part], counts: Callable[[_Part], dict[str, list[int]]]) -> dict[str, list[int]]:

@@ -23,6 +23,7 @@ def check_tasks(tree: Node) -> Iterator[Problem]:
     custom: dict[str, Node] = {}
     for entry in _items(tasks.get("custom")):
         yield from _check_options(entry)
+        yield from _check_language(entry.get("language"))
         name = entry.get("name")
         if not name or not isinstance(name.value, str):
             continue
@@ -39,6 +40,18 @@ def _check_options(entry: Node) -> Iterator[Problem]:
         option = entry.get(key)
         if option and option.value is not None and kind and not _ranks_a_corpus(kind.value):
             yield problem(option, f"{key!r} means nothing for a task of type {kind.value}; take it out", at_key=True)
+
+
+def _check_language(language: Node | None) -> Iterator[Problem]:
+    if language is None or not isinstance(language.value, str):
+        return
+    known = catalogue().languages
+    if language.value not in known:
+        # `deu` alone, or another script: those of the language are what was meant
+        like = [one for one in known if one.partition("-")[0] == language.value.partition("-")[0]]
+        near = f"; of this language there are {listing(like)}" if like else did_you_mean(language.value, known)
+        said = f"language {language.value!r} is none of MTEB's, which are an ISO 639-3 code and a script: deu-Latn"
+        yield problem(language, f"{said}{near}")
 
 
 def _ranks_a_corpus(kind: object) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,16 +13,21 @@ import pyarrow as pa
 import pytest
 from datasets import Dataset
 from small_hub.tasks import ALL, write_hub
+from suites_support import isolate, write
 
 import harness
 from harness.backends.mteb.lexical import LexicalSearch, best_of
 from harness.encoders.bm25 import Bm25Encoder
 from harness.encoders.checked import CheckedEncoder
 from harness.errors import EncoderOutputError, HarnessError
+from harness.evaluation.options import RunOptions
+from harness.evaluation.run import run
 from harness.plan.planner import make_plan
+from harness.results.facts import facts_of
 from harness.results.records import Score
 from harness.search.ranks import ranks_of
 from harness.sources.places import Sources
+from harness.suite.load import load_suite
 from harness.suite.model_entries import Bm25Spec
 
 pytest.importorskip("bm25s")
@@ -137,3 +143,29 @@ def test_it_is_n_a_where_nothing_is_ranked(tmp_path: Path) -> None:
     assert {cell.reason for cell in plan.cells if cell.task.name == "STS12"} == {
         "it gives no vectors: it ranks documents alone"
     }
+
+
+CHINESE = ["猫坐在垫子上", "狗在公园里跑", "今天下雨了", "他在厨房做饭", "火车晚点了", "孩子们在踢足球"]
+
+
+@pytest.mark.parametrize(("language", "score", "says"), [("zho-Hans", 100.0, False), (None, None, True)])
+def test_own_texts_are_taken_for_what_their_task_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: str | None, score: float | None, says: bool
+) -> None:
+    """A sentence of Chinese is one English word: each query holds half a sentence, and only `zho` finds it."""
+    isolate(monkeypatch, tmp_path / "caches")
+    folder = tmp_path / "zh"
+    rows = {
+        "corpus": [{"_id": str(n), "text": text} for n, text in enumerate(CHINESE)],
+        "queries": [{"_id": f"q{n}", "text": text[:3]} for n, text in enumerate(CHINESE)],
+        "qrels": [{"query-id": f"q{n}", "corpus-id": str(n), "score": 1} for n in range(len(CHINESE))],
+    }
+    for name, own in rows.items():
+        write(folder / f"{name}.jsonl", "".join(json.dumps(row) + "\n" for row in own))
+    said = f", language: {language}" if language else ""
+    body = f"models: [{{name: m, encoder: bm25}}]\ntasks: {{custom: [{{name: zh, type: Retrieval, path: zh{said}}}]}}\n"
+    suite = load_suite(write(tmp_path / "s.yaml", f"version: 1\nname: s\n{body}")).suite
+    found = run(suite, RunOptions(results=tmp_path / "results")).results["m/zh"]
+    assert isinstance(found, Score), found
+    assert (round(found.score, 2) == score) is not says
+    assert any("took the words for English" in one for one in facts_of(found).data_remarks) is says
