@@ -11,6 +11,7 @@ import subprocess
 import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,16 @@ def version_of(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "absent"
+
+
+def is_installed(module: str) -> bool:
+    """Return whether a package can be imported; imports nothing.
+
+    A folder of its name in the working directory, as wandb leaves one where it ran, is a package without a file, and
+    has nothing in it.
+    """
+    found = find_spec(module)
+    return found is not None and found.origin is not None
 
 
 @cache

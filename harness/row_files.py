@@ -134,10 +134,10 @@ def json_value(text: str) -> Any:
     """
     try:
         value = _DECODER.decode(text)
+        if "\\ud" in text or "\\uD" in text:  # UTF-8 itself has no halves: they come of escapes alone
+            _refuse_halves(value)
     except RecursionError:
         raise RefusedJsonError("not JSON that can be read: nested too deeply") from None
-    if "\\ud" in text or "\\uD" in text:  # UTF-8 itself has no halves: they come of escapes alone
-        _refuse_halves(value)
     return value
 
 

@@ -14,9 +14,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, Literal, Protocol
 
+from harness.environment import is_installed
 from harness.errors import EnvironmentGapError, InputError
 from harness.wording import did_you_mean, listing
 
@@ -128,7 +128,7 @@ def check_tracker(name: str | None) -> None:
         return
     if name not in TRACKERS:
         raise InputError([f"--track {name!r}: expected {listing(TRACKERS)}{did_you_mean(name, TRACKERS)}"])
-    if find_spec(name) is None:
+    if not is_installed(name):
         raise EnvironmentGapError([f"--track {name} needs a package that is not installed: pip install {name}"])
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,6 +23,7 @@ from grace.serve.waiting import Waiting
 from grace.serve.worker import Model, Worker
 from harness.candidates.candidate import Candidate
 from harness.cli.options import HubOption, OfflineOption
+from harness.environment import is_installed
 from harness.errors import EnvironmentGapError, InputError
 from harness.wording import listing
 
@@ -119,7 +119,7 @@ def _run(found: Candidate, settings: Settings, worker: Worker, waiting: Waiting,
 
 
 def _check_packages() -> None:
-    lacking = [package for package in PACKAGES if find_spec(package) is None]
+    lacking = [package for package in PACKAGES if not is_installed(package)]
     if lacking:
         gap = f"grace serve needs packages that are not installed ({listing(lacking)}): "
         raise EnvironmentGapError([f"{gap}pip install 'encoder-verdict[serve]'"])

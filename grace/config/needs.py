@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from grace.config.load import load_config
 from grace.config.schema import TrainConfig
 from harness.candidates.candidate_file import read_candidate_file
 from harness.digests import sha256_file
+from harness.environment import is_installed
 from harness.errors import InputError
 from harness.suite.training import flat
 
@@ -63,8 +63,8 @@ def _is_same_data(path: str | None, directory: Path) -> bool:
 
 def _lacking(config: TrainConfig) -> list[str]:
     found = []
-    if config.objective == "grace" and importlib.util.find_spec("trl") is None:
+    if config.objective == "grace" and not is_installed("trl"):
         found.append("objective grace needs trl: pip install 'encoder-verdict[train]'")
-    if config.objective == "grace" and config.grace.vllm is not None and importlib.util.find_spec("vllm") is None:
+    if config.objective == "grace" and config.grace.vllm is not None and not is_installed("vllm"):
         found.append(f"grace.vllm: {config.grace.vllm} needs vLLM: pip install vllm")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from harness.candidates.named import named_candidate
 from harness.cli.options import HubOption, JsonOption, OfflineOption, ResultsOption, print_json, sources_of
 from harness.cost import price as pricing
 from harness.cost.price import DOCUMENTS, QUERIES, Load
+from harness.errors import HarnessError, InputError, worst
 from harness.evaluation.chatter import quiet
 from harness.report.sections import prices
 from harness.results.prices import keep
@@ -35,13 +37,22 @@ def price(
     """Measure latency, throughput, memory and bytes of models' vectors here; reports then show score against price."""
     sources = sources_of(hub, offline)
     candidates = [named_candidate(one, sources, override or ()) for one in models]
+    if without := [one.name for one in candidates if not one.embeds]:
+        raise InputError([f"{one}: it ranks documents and gives no vectors that could have a price" for one in without])
     quiet(results)
-    store, found = Store(results), []
+    store, found, failed = Store(results), [], []
     for candidate in candidates:
-        measured = pricing.price(candidate, Load(queries=queries, documents=documents))
+        try:
+            measured = pricing.price(candidate, Load(queries=queries, documents=documents))
+        except HarnessError as error:  # the others are measured, and shown
+            failed.append(error.exit_code)
+            print(f"error: {candidate.name}: {error}", file=sys.stderr)
+            continue
         keep(measured, store)
         found.append(measured)
     if as_json:
         print_json([asdict(one) for one in found])
-        return
-    print(prices.as_text(found))
+    elif found:
+        print(prices.as_text(found))
+    if failed:
+        raise typer.Exit(worst(failed))

@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing import get_context
@@ -51,9 +52,14 @@ def price(candidate: Candidate, asked: Load) -> Price:
 
     Raises:
         HarnessError: as loading and encoding do.
+        EncoderOutputError: the process was ended from outside.
     """
     with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as alone:
-        return alone.submit(measure, candidate.whole(), asked).result()
+        try:
+            return alone.submit(measure, candidate.whole(), asked).result()
+        except BrokenProcessPool:
+            why = "the process that measured it was killed: out of memory, most often"
+            raise EncoderOutputError(f"{candidate.name}: {why}; try `-o dtype=bfloat16`, or a larger machine") from None
 
 
 def measure(candidate: Candidate, asked: Load) -> Price:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import entry_points
-from importlib.util import find_spec
 from typing import NamedTuple
 
+from harness.environment import is_installed
 from harness.suite.model_entries import (
     Bm25Spec,
     FittedModel,
@@ -42,7 +42,7 @@ class EncoderKind(NamedTuple):
 
     def lacking_packages(self) -> list[str]:
         """Return the distributions that it needs and that are not installed."""
-        return [name for name, module in self.packages.items() if find_spec(module) is None]
+        return [name for name, module in self.packages.items() if not is_installed(module)]
 
     @property
     def draws_random_numbers(self) -> bool:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from harness.row_files import csv_rows, json_rows, lines, parquet_rows
+from harness.row_files import RefusedJsonError, csv_rows, json_rows, json_value, lines, parquet_rows
 
 SEPARATORS = "a\u2028b\u2029c\u0085d\x0be\x0cf\x1cg"
 """What `str.splitlines` breaks at beside line ends."""
@@ -195,3 +195,15 @@ def test_a_column_of_parquet_that_is_there_twice_is_refused(tmp_path: Path) -> N
     problems: list[str] = []
     assert list(parquet_rows(file, problems)) == []
     assert "a.parquet: the column 'text' is there twice" in problems[0]
+
+
+def test_deep_rows_with_escaped_characters_are_read_or_refused_and_nothing_else() -> None:
+    """Whatever depth the interpreter ends at: decoding and looking for halves each have their own."""
+    refused = 0
+    for depth in range(600, 1100):
+        text = '{"a": ' + "[" * depth + '"\\ud83d\\ude00"' + "]" * depth + "}"
+        try:
+            json_value(text)
+        except RefusedJsonError:
+            refused += 1
+    assert 0 < refused < 500

@@ -129,11 +129,20 @@ def test_nothing_is_imported_or_sent_unless_asked_for(monkeypatch) -> None:
 
 def test_a_tracker_that_is_not_there_is_named(monkeypatch) -> None:
     """With the line that installs it (exit code 4), or with the names there are (2)."""
-    monkeypatch.setattr(trackers, "find_spec", lambda name: None)
+    monkeypatch.setattr(trackers, "is_installed", lambda name: False)
     with pytest.raises(EnvironmentGapError, match="pip install wandb"):
         check_tracker("wandb")
     with pytest.raises(InputError, match=r"expected trackio, wandb, mlflow; did you mean 'wandb'\?"):
         check_tracker("wandbb")
+
+
+def test_a_folder_of_a_trackers_name_is_no_package(monkeypatch, tmp_path: Path) -> None:
+    """W&B leaves `wandb/` where it ran, and `python -m` looks for packages there."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "wandb", raising=False)
+    (tmp_path / "wandb" / "offline-run").mkdir(parents=True)
+    with pytest.raises(EnvironmentGapError, match="pip install wandb"):
+        check_tracker("wandb")
 
 
 @pytest.mark.parametrize(
@@ -141,7 +150,7 @@ def test_a_tracker_that_is_not_there_is_named(monkeypatch) -> None:
 )
 def test_a_run_refuses_a_tracker_before_anything_else(monkeypatch, capsys, tmp_path, name, code, says) -> None:
     """Even before it reads the suite."""
-    monkeypatch.setattr(trackers, "find_spec", lambda name: None)
+    monkeypatch.setattr(trackers, "is_installed", lambda name: False)
     done = Command(monkeypatch, capsys)("run", "nowhere", "--track", name, cwd=tmp_path)
     assert done.returncode == code
     assert says in done.stderr

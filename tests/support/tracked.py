@@ -39,5 +39,5 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, name: str, **how: Any) -> Kept:
     """Put a stand-in in a package's place and return it."""
     kept = Kept(name, **how)
     monkeypatch.setitem(sys.modules, name, kept)
-    monkeypatch.setattr("harness.trackers.find_spec", lambda _: object())
+    monkeypatch.setattr("harness.trackers.is_installed", lambda _: object())
     return kept

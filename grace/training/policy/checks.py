@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 from grace.config.schema import TrainConfig
 from grace.data.rows import TrainingData
 from grace.objectives.policy_gradients import PolicyGradient, policy_gradient
 from grace.training.policy.rollouts import Roles, roles_of
+from harness.environment import is_installed
 from harness.errors import EnvironmentGapError, InputError
 
 
@@ -31,9 +30,9 @@ def check_policy(config: TrainConfig, data: TrainingData, *, processes: int) -> 
 
 
 def _check_packages(config: TrainConfig) -> None:
-    if importlib.util.find_spec("trl") is None:
+    if not is_installed("trl"):
         raise EnvironmentGapError(["objective grace needs trl: pip install 'encoder-verdict[train]'"])
-    if config.grace.vllm is not None and importlib.util.find_spec("vllm") is None:
+    if config.grace.vllm is not None and not is_installed("vllm"):
         raise EnvironmentGapError(
             [f"grace.vllm: {config.grace.vllm} needs vLLM, which is not installed (it needs a GPU): pip install vllm, "
              "or take the key out to write rationales with transformers"]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from importlib.util import find_spec
 from pkgutil import resolve_name
 
+from harness.environment import is_installed
 from harness.errors import EnvironmentGapError, InputError
 from harness.evaluation.events import Reporter
 from harness.evaluation.options import RunOptions
@@ -36,7 +36,7 @@ def executor_of(name: str) -> Executor:
         near = did_you_mean(name, EXECUTORS)
         raise InputError([f"--executor {name!r}: no such executor; there are: {listing(EXECUTORS)}{near}"])
     package = EXTRAS.get(name)
-    if package is not None and find_spec(package) is None:
+    if package is not None and not is_installed(package):
         gap = f"--executor {name}: the package {package} is not installed"
         raise EnvironmentGapError([f"{gap}: pip install 'encoder-verdict[{package}]'"])
     found: Executor = resolve_name(EXECUTORS[name])

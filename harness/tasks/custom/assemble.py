@@ -96,7 +96,14 @@ def _classification(tables: Tables, problems: list[str]) -> CustomData:
 
 def _clustering(tables: Tables, problems: list[str]) -> CustomData:
     sets: dict[str, dict[str, list[str]]] = {}
-    for row in tables.rows["test"]:
+    rows = tables.rows["test"]
+    without = [row for row in rows if row.values.get("set") in (None, "")]
+    if without and len(without) < len(rows):
+        problems.append(
+            f"{place_of(tables.paths['test'], without[0])}: no set; {len(without)} of {len(rows)} rows have none: give "
+            "each row one, or take the column out and all rows are one set"
+        )
+    for row in rows:
         name = str(row.values.get("set") or 0)
         one = sets.setdefault(name, {"sentences": [], "labels": []})
         one["sentences"].append(row.values["text"])

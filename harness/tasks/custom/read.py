@@ -25,7 +25,7 @@ from harness.tasks.custom.fields import (
     MOST_PROBLEMS,
     OPTIONAL,
     SUFFIXES,
-    Cell,
+    Columns,
     Options,
     Row,
     Tables,
@@ -60,7 +60,7 @@ def read_custom(name: str, kind: str, path: Path, options: Options = PLAIN) -> C
         if file is None:
             continue
         tables.paths[stem] = file
-        tables.rows[stem] = _read_table(file, stem, columns, problems)
+        tables.rows[stem] = _read_table(file, stem, columns, OPTIONAL.get((kind, stem), {}), problems)
     if not problems:
         data = assemble(tables, problems)
     if problems:
@@ -91,7 +91,7 @@ def _find(path: Path, stem: str, *, single: bool, problems: list[str]) -> Path |
     return None
 
 
-def _read_table(file: Path, stem: str, columns: dict[str, Cell], problems: list[str]) -> list[Row]:
+def _read_table(file: Path, stem: str, columns: Columns, optional: Columns, problems: list[str]) -> list[Row]:
     shown = display_path(file)
     try:
         rows = [Row(row.number, row.values, row.lines) for row in READERS[file.suffix](file, problems)]
@@ -111,7 +111,7 @@ def _read_table(file: Path, stem: str, columns: dict[str, Cell], problems: list[
     for row in rows:
         for name, cell in columns.items():
             check_cell(row, name, cell, shown, problems)
-        for name, cell in OPTIONAL.get(stem, {}).items():
+        for name, cell in optional.items():
             if row.values.get(name) not in (None, ""):  # a CSV cell left empty, a corpus without titles
                 check_cell(row, name, cell, shown, problems)
         check_row(stem, row, shown, problems)

@@ -77,7 +77,7 @@ def test_a_package_that_is_not_installed_ends_it_before_the_model_loads(
     folder: Path, tmp_path, monkeypatch, asked
 ) -> None:
     """With the line that installs it."""
-    monkeypatch.setattr("harness.trackers.find_spec", lambda name: None)
+    monkeypatch.setattr("harness.trackers.is_installed", lambda name: False)
     with pytest.raises(EnvironmentGapError, match="pip install trackio"):
         train(plain_config(folder, **asked), tmp_path / "out", progress=Quiet())
     assert not (tmp_path / "out").exists()

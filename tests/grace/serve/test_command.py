@@ -166,7 +166,7 @@ def test_packages_that_are_not_installed_are_named_with_the_line_that_installs_t
     grace: GraceCommand, monkeypatch
 ) -> None:
     """Exit code 4."""
-    monkeypatch.setattr(command, "find_spec", lambda name: None if name == "uvicorn" else object())
+    monkeypatch.setattr(command, "is_installed", lambda name: name != "uvicorn")
     said = grace("serve", "plain")
     assert said.code == 4
     assert "(uvicorn): pip install 'encoder-verdict[serve]'" in said.err

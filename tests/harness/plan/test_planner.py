@@ -402,9 +402,9 @@ def test_a_package_that_is_not_installed_is_lacking_before_anything_runs(
 ) -> None:
     """Each by its name, with the command that brings it; the cell's key is known all the same."""
     body = "models: [{name: b, encoder: bm25}]\ntasks: {embedding: {names: [SciFact]}}\n"
-    monkeypatch.setattr("harness.suite.encoder_kinds.find_spec", lambda _: None)
+    monkeypatch.setattr("harness.suite.encoder_kinds.is_installed", lambda _: False)
     plan = planned(tmp_path, body)
     lacking = [(gap.what, gap.command) for gap, wanted_by in plan.gaps if wanted_by == ("b",)]
     assert lacking == [(f"package {name}", "pip install 'encoder-verdict[bm25]'") for name in ("bm25s", "PyStemmer")]
-    monkeypatch.setattr("harness.suite.encoder_kinds.find_spec", lambda _: True)
+    monkeypatch.setattr("harness.suite.encoder_kinds.is_installed", lambda _: True)
     assert [gap for gap, wanted_by in planned(tmp_path, body).gaps if wanted_by == ("b",)] == []

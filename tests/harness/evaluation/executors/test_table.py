@@ -38,7 +38,7 @@ def test_a_package_that_is_not_installed_is_said_before_anything_is_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the extra that installs it, and the exit code of what the environment lacks."""
-    monkeypatch.setattr(table, "find_spec", lambda name: None)
+    monkeypatch.setattr(table, "is_installed", lambda name: False)
     with pytest.raises(EnvironmentGapError, match=r"pip install 'encoder-verdict\[ray\]'") as caught:
         run(tmp_path / "no-such-suite.yaml", RunOptions(results=tmp_path, executor="ray"))
     assert caught.value.exit_code == ExitCode.ENVIRONMENT

@@ -418,6 +418,19 @@ def test_columns_that_no_task_reads_may_hold_anything(tmp_path: Path) -> None:
     assert found.n == 3
 
 
+def test_a_set_is_asked_about_where_texts_are_clustered_and_nowhere_else(tmp_path: Path) -> None:
+    """A column of that name in pairs of sentences may hold anything; rows without one are in nobody else's set."""
+    pairs = [{"sentence1": "a", "sentence2": str(n), "score": n, "set": 1.5 * n} for n in range(3)]
+    write_rows(tmp_path / "sts" / "test.jsonl", pairs)
+    assert read_custom("x", "STS", tmp_path / "sts").splits["test"]
+    texts = [{"text": "a", "label": "1", "set": "0"}, {"text": "b", "label": "2", "set": "0"}]
+    for number, lacking in enumerate(({}, {"set": None}, {"set": ""})):
+        folder = tmp_path / f"clustering-{number}"
+        write_rows(folder / "test.jsonl", [*texts, {"text": "c", "label": "1"} | lacking])
+        with pytest.raises(InputError, match=r"test\.jsonl:3: no set; 1 of 3 rows have none"):
+            read_custom("x", "Clustering", folder)
+
+
 def test_a_csv_file_of_other_separators_is_told(tmp_path: Path) -> None:
     """As spreadsheets of many countries save them."""
     (tmp_path / "test.csv").write_text("sentence1;sentence2;score\na;b;1\n", encoding="utf-8")
