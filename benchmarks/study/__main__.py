@@ -6,7 +6,8 @@ One command, resumable: what is finished is not done again, a training that was 
 finished cells are kept. Settings are those of chosen.json, which development data alone decided; `--choose` decides
 anew, first. Then test splits: the rows that the goals are about with all seeds, the others with seed 0, other readings
 and what stands beside the table, further seeds. `--table` makes the report of what there is. `--seeds 0` and `--only
-ROW,...` do a part; a trial of the study itself: `--train-option steps=1`.
+ROW,...` do a part; a trial of the study itself: `--train-option steps=1`. `--earlier reports/study` puts the rows of a
+report beside those that are run now, so that the study can grow without its runs.
 
 Start it from a checkout that stays as it is: cells are keyed by the code that makes scores. Budgets are processor
 time, so the number of steps is this machine's; two trainings at a time share its caches.
@@ -25,6 +26,7 @@ from typing import Any, NoReturn
 
 import choose
 import judge
+import kept
 import write
 import yaml
 from jobs import ROOT, Job, Jobs, done_file
@@ -180,7 +182,8 @@ def main() -> int:
             study.write_suite("test")  # entries beside the table are those of the chosen settings
             jobs.run(study.later_jobs(chosen))
             failed = jobs.failed
-        found = judge.judged(study.out, told.hub.resolve(), choose.kept(study.out))
+        earlier = kept.read(told.earlier) if told.earlier else None
+        found = judge.Found(study.out, told.hub.resolve(), choose.kept(study.out), earlier)
         print(write.write(found, study.out, told.report or study.out / "study"))
     except KeyboardInterrupt:
         print("interrupted: the same command goes on from here; --table shows what there is", file=sys.stderr)
@@ -212,6 +215,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=_numbers, default=SEEDS, metavar="N,...")
     parser.add_argument("--workers", type=int, default=2, help="trainings or evaluations at a time, a thread each")
     parser.add_argument("--choose", action="store_true", help="choose settings anew, on development data, in a new OUT")
+    parser.add_argument("--earlier", type=Path, metavar="DIR", help="a report of the study whose rows stand here too")
     parser.add_argument("--table", action="store_true", help="train and run nothing")
     parser.add_argument("--train-option", action="append", default=[], metavar="KEY=VALUE", help="for every training")
     parser.add_argument("--offline", action="store_true", help="never ask the network")

@@ -17,9 +17,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import kept
 import numpy as np
 import yaml
-from rows import BASE, BASE_THINKING, QUESTIONS, ROWS, Question, Reading, Row, entry_name, readings_of, run_name
+from kept import DRAWS, Cell, Earlier, Scores
+from rows import BASE, BASE_THINKING, QUESTIONS, ROWS, SEEDS, Question, Reading, Row, entry_name, readings_of, run_name
 from scipy import stats
 
 from harness.plan.planner import make_plan
@@ -58,7 +60,7 @@ class Side:
     row: str
     reading: Reading
     seeds: tuple[int, ...]
-    cells: tuple[dict[str, Score], ...]
+    cells: tuple[dict[str, Cell], ...]
     """A seed: task -> score."""
 
     def means(self, axis: str) -> tuple[float, ...]:
@@ -69,13 +71,17 @@ class Side:
 class Found:
     """Everything that a report says."""
 
-    def __init__(self, out: Path, hub: Path, chosen: dict[str, str]) -> None:
-        """Read the cells of the test suite in `out`."""
+    def __init__(self, out: Path, hub: Path, chosen: dict[str, str], earlier: Earlier | None = None) -> None:
+        """Read the cells of the test suite in `out`, and take those of an earlier report that are not there."""
         self.out, self.chosen = out, chosen
-        self.scores = scores_of(out, "test", hub)
+        self._earlier = earlier or Earlier()
+        self._own = scores_of(out, "test", hub)
+        kept.refuse_others(self._earlier.scores, plain(self._own), BASE)
+        self.scores = {**self._earlier.scores, **plain(self._own)}
         self.tasks = tuple(self.scores[BASE]) if BASE in self.scores else ()
         self._opened = OpenItems(Store(out / "results"))
-        self._values: dict[str, Floats | None] = {}
+        self._values: dict[str, Floats | None] = dict(self._earlier.values)
+        self._records = {one.key: one for of in self._own.values() for one in of.values()}
         self.sides = {(side.row, side.reading): side for side in self._sides()}
 
     @property
@@ -108,13 +114,31 @@ class Found:
                     made.append(Side(row=row.name, reading=reading, seeds=seeds, cells=cells))
         return made
 
-    def values(self, score: Score) -> Floats | None:
+    @property
+    def from_earlier(self) -> int:
+        """How many entries are of an earlier report."""
+        return len(self._earlier.scores.keys() - self._own.keys())
+
+    def values(self, cell: Cell) -> Floats | None:
         """Return the (B,) bootstrap values of a cell in its unit; None where it has too few items."""
-        if score.key not in self._values:
-            (found,) = values_of([score], self._opened)
-            scale = 100.0 if score.unit == "points" else 1.0
-            self._values[score.key] = None if found is None else found.mean(axis=0) * scale
-        return self._values[score.key]
+        if cell.key not in self._values:
+            record = self._records.get(cell.key)
+            found = None if record is None else values_of([record], self._opened)[0]
+            scale = 100.0 if cell.unit == "points" else 1.0
+            self._values[cell.key] = None if found is None else found.mean(axis=0)[:DRAWS] * scale
+        return self._values[cell.key]
+
+    def files(self) -> dict[str, bytes]:
+        """Return what another run of the study can go on from, by name."""
+        cells = [one for of in self.scores.values() for one in of.values()]
+        drawn = {one.key: values for one in cells if (values := self.values(one)) is not None}
+        return kept.files(self.scores, drawn, self.trainings())
+
+    def trainings(self) -> dict[str, dict[str, float]]:
+        """Return steps, processor seconds and generated tokens of each run that ended, by name."""
+        names = [run_name(row.name, seed) for row in ROWS for seed in SEEDS]
+        here = {name: facts for name in names if (facts := training_of(self.out, name))}
+        return {**self._earlier.trainings, **here}
 
     def difference(self, one: Side, other: Side, tasks: Sequence[str]) -> Estimate:
         """Return `one` minus `other`, the mean over `tasks`."""
@@ -123,7 +147,7 @@ class Found:
         drawn = [self._drawn(mine, its, tasks) for mine, its in pairs]
         return estimated(each, np.mean(drawn, axis=0))
 
-    def _drawn(self, mine: dict[str, Score], its: dict[str, Score], tasks: Sequence[str]) -> Floats:
+    def _drawn(self, mine: dict[str, Cell], its: dict[str, Cell], tasks: Sequence[str]) -> Floats:
         """Return the (B,) values of the mean difference; a task without items counts as it is."""
         total: Any = 0.0
         for task in tasks:
@@ -195,14 +219,18 @@ def scores_of(out: Path, suite: str, hub: Path) -> dict[str, dict[str, Score]]:
     return found
 
 
-def judged(out: Path, hub: Path, chosen: dict[str, str]) -> Found:
-    """Return what the cells in `out` come to."""
-    return Found(out, hub, chosen)
+def plain(scores: dict[str, dict[str, Score]]) -> Scores:
+    """Return of records what the study asks."""
+    names = ("score", "axis", "metric", "unit", "n", "key")
+    return {
+        name: {task: Cell(**{key: getattr(one, key) for key in names}) for task, one in of.items()}
+        for name, of in scores.items()
+    }
 
 
-def training_of(out: Path, row: str, seed: int) -> dict[str, float] | None:
+def training_of(out: Path, name: str) -> dict[str, float] | None:
     """Return steps, processor seconds and generated tokens of a run; None where it did not end."""
-    folder = out / "runs" / run_name(row, seed)
+    folder = out / "runs" / name
     if not (folder / "candidate.yaml").exists():
         return None
     facts = yaml.safe_load((folder / "candidate.yaml").read_text(encoding="utf-8"))["training"]
@@ -211,7 +239,7 @@ def training_of(out: Path, row: str, seed: int) -> dict[str, float] | None:
     return {"steps": facts["steps"], "cpu_seconds": facts["cpu_seconds"], "generated_tokens": written}
 
 
-def _paired(one: Side, other: Side) -> list[tuple[dict[str, Score], dict[str, Score]]]:
+def _paired(one: Side, other: Side) -> list[tuple[dict[str, Cell], dict[str, Cell]]]:
     """Return the cells of the seeds that both have; what was not trained stands beside every seed."""
     if other.row == BASE:
         return [(mine, other.cells[0]) for mine in one.cells]

@@ -7,23 +7,22 @@ from pathlib import Path
 
 import choose
 import frontier
-from judge import Estimate, Found, Side, training_of
-from rows import BASE, READER, ROWS, SCALED, SCALES, SEEDS, entry_name
+from judge import Estimate, Found, Side
+from rows import BASE, READER, ROWS, SCALED, SCALES, entry_name, run_name
 
 from harness.digests import write_atomically
 from harness.report.numbers import NOT_THERE, probability
-from harness.report.tables import csv_text, table
+from harness.report.tables import table
 
 FINDINGS = Path(__file__).resolve().parent / "findings.md"
 READINGS = {"text": "text", "own": "text + own rationale", "base": "text + base's rationale"}
-CSV_HEADER = ("row", "reading", "seed", "task", "axis", "metric", "unit", "score", "n", "key")
 
 
 def write(found: Found, out: Path, folder: Path) -> str:
     """Write the report into `folder`; returns its Markdown."""
     drawn = frontier.draw(found)
     text = _markdown(found, out, has_picture=bool(drawn))
-    files = {"table.md": text.encode(), "table.csv": csv_text(CSV_HEADER, _csv(found)).encode(), **drawn}
+    files = {"table.md": text.encode(), **found.files(), **drawn}
     for name, content in files.items():
         write_atomically(folder / name, content)
     return f"{text}\nwritten: {', '.join(str(folder / name) for name in files)}"
@@ -40,7 +39,7 @@ def _markdown(found: Found, out: Path, *, has_picture: bool) -> str:
     parts += ["## Adapter scale", _scales(found)]
     parts += ["## Rationales alone differ, and ablations", _beside(found)]
     parts += ["## Each task", _by_task(found)]
-    parts += ["## Trainings", _trainings(found, out), _settings(out)]
+    parts += ["## Trainings", _trainings(found), _settings(out)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
@@ -65,6 +64,7 @@ def _judged(found: Found) -> str:
     nats = ", ".join(f"{task} (n={cells[task].n})" for task in found.ability)
     silent = [task for task in found.embedding if found.values(cells[task]) is None]
     note = f" Without an interval of its own (too few sets): {', '.join(silent)}." if silent else ""
+    note += f" {found.from_earlier} entries are of an earlier run of the command." if found.from_earlier else ""
     return (
         f"Made by `python benchmarks/study`. Test splits, each run once, limited: {said}. The mean is over these "
         f"{len(found.embedding)} tasks, in points.{note} Forgetting: nats a token above the base's, the mean of "
@@ -188,11 +188,11 @@ def _by_task(found: Found) -> str:
     return table(["row", *found.tasks], body)
 
 
-def _trainings(found: Found, out: Path) -> str:
-    body = []
+def _trainings(found: Found) -> str:
+    body, known = [], found.trainings()
     for row in ROWS:
         setting = row if row.variant_of else found.setting(row.name)
-        runs = [one for seed in row.seeds if (one := training_of(out, setting.name, seed))]
+        runs = [one for seed in row.seeds if (one := known.get(run_name(setting.name, seed)))]
         if not runs or (row.variant_of and row.name == found.setting(row.variant_of).name):
             continue
         spans = [[round(run[key]) for run in runs] for key in ("steps", "cpu_seconds", "generated_tokens")]
@@ -213,25 +213,6 @@ def _settings(out: Path) -> str:
         said = "; ".join(f"{row} {of['development']:.2f} points, {of['nats']:+.4f} nats" for row, of in each.items())
         lines.append(f"- {name}: {kept['chosen'][name]} ({said})")
     return "\n".join(lines)
-
-
-def _csv(found: Found) -> list[list[object]]:
-    lines: list[list[object]] = []
-    for name, cells in found.scores.items():
-        row, reading, seed = _parts(name)
-        for task, one in cells.items():
-            score = f"{one.score:.6g}"
-            lines.append([row, reading, seed, task, one.axis, one.metric, one.unit, score, one.n, one.key])
-    return lines
-
-
-def _parts(name: str) -> tuple[str, str, str]:
-    for row in ROWS:
-        for seed in SEEDS:
-            for reading in row.readings:
-                if entry_name(row.name, seed, reading) == name:
-                    return row.name, reading, str(seed)
-    return name, "", ""
 
 
 def _points(one: Estimate) -> str:

@@ -17,6 +17,7 @@ from places import REPOSITORY
 from scipy import stats
 
 from grace.config.load import load_config
+from harness.errors import InputError
 from harness.suite.load import load_suite
 
 FOLDER = REPOSITORY / "benchmarks" / "study"
@@ -27,7 +28,7 @@ def study() -> Iterator[Any]:
     """The study's modules by name; they are found as `python benchmarks/study` finds them."""
     sys.path.insert(0, str(FOLDER))
     try:
-        names = ("rows", "jobs", "judge", "choose")
+        names = ("rows", "jobs", "kept", "judge", "choose")
         yield SimpleNamespace(**{name: importlib.import_module(name) for name in names})
     finally:
         sys.path.remove(str(FOLDER))
@@ -157,3 +158,33 @@ def test_the_shipped_choice_names_a_setting_of_each_row_that_has_several_by_the_
         assert set(figures) == {row.name for row in settings}
         under = {row: of["development"] for row, of in figures.items() if of["nats"] <= study.choose.MOST_NATS}
         assert shipped["chosen"][name] == max(under, key=lambda row: under[row])
+
+
+def cell_of(study: Any, score: float, key: str, **changes: Any) -> Any:
+    """Return a cell of STS12."""
+    told = {"axis": "embedding", "metric": "cosine_spearman", "unit": "points", "n": 120}
+    return study.kept.Cell(score=score, key=key, **told | changes)
+
+
+def test_another_run_goes_on_from_what_a_report_keeps(study: Any, tmp_path: Path) -> None:
+    """Scores to the last bit, bootstrap values, trainings; rows, readings and seeds by name."""
+    names = [study.rows.BASE, study.rows.entry_name("infonce", 1, "text"), "infonce-seed-0-text-x0.8"]
+    scores = {name: {"STS12": cell_of(study, 60 + n / 3, f"k{n}")} for n, name in enumerate(names)}
+    values = {f"k{n}": np.random.default_rng(n).normal(size=study.kept.DRAWS) for n in range(3)}
+    trainings = {"infonce-seed-1": {"steps": 104.0, "cpu_seconds": 331.5, "generated_tokens": 0.0}}
+    for name, content in study.kept.files(scores, values, trainings).items():
+        (tmp_path / name).write_bytes(content)
+    found = study.kept.read(tmp_path)
+    assert (found.scores, found.trainings) == (scores, trainings)
+    for key, drawn in values.items():
+        np.testing.assert_allclose(found.values[key], drawn, rtol=1e-6)
+
+
+def test_rows_over_other_items_are_not_put_beside_each_other(study: Any) -> None:
+    """The base tells: more items, or another score."""
+    before = {study.rows.BASE: {"STS12": cell_of(study, 60.0, "a")}}
+    study.kept.refuse_others(before, {study.rows.BASE: {"STS12": cell_of(study, 60.005, "b")}}, study.rows.BASE)
+    for changed in ({"n": 40}, {"score": 60.5}):
+        other = {study.rows.BASE: {"STS12": cell_of(study, **{"score": 60.0, "key": "b"} | changed)}}
+        with pytest.raises(InputError, match="nothing there can be paired"):
+            study.kept.refuse_others(before, other, study.rows.BASE)

@@ -10,7 +10,8 @@ from suites_support import write
 from harness.errors import InputError
 from harness.suite.load import load_suite
 
-SUITE = "version: 1\nname: s\nmodels: [{{name: m, encoder: tf-idf}}]\ntasks: {{custom: [{{name: zh, type: STS, path: x, {}}}]}}\n"
+TASK = "{{name: zh, type: STS, path: x, {}}}"
+SUITE = f"version: 1\nname: s\nmodels: [{{{{name: m, encoder: tf-idf}}}}]\ntasks: {{{{custom: [{TASK}]}}}}\n"
 
 
 @pytest.mark.parametrize(
