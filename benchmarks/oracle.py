@@ -40,12 +40,16 @@ from harness.environment import without_bars
 from harness.errors import HarnessError, InputError
 from harness.row_files import json_rows, parquet_rows
 from harness.statistics.resampling import interval_of_values, resamples, spearman_statistic
+from harness.suite.overrides import apply_overrides
+from harness.yaml_source import Position, from_plain
 
 Floats = NDArray[np.float64]
 Counts = NDArray[Any]
 Statistic = Callable[[Counts], Floats]
 """(B, items) how often each item is drawn -> (B,) values."""
 SAMPLES = 1000
+TEMPERATURE = 1.0
+"""At which rationales are drawn where nobody says another."""
 PAIR, TRIPLET = ("sentence1", "sentence2", "score"), ("query", "positive", "negative")
 
 
@@ -116,10 +120,7 @@ def rows_of(path: Path, columns: Sequence[str], most: int) -> list[dict[str, Any
 
 def written(told: argparse.Namespace, texts: list[str]) -> tuple[Floats, int]:
     """Return the vector of each text with each of n rationales at length 1, (n, texts, d), and the tokens they took."""
-    heat = (
-        [] if any(one.startswith("generation.temperature") for one in told.override) else ["generation.temperature=1.0"]
-    )
-    candidate = named_candidate(told.candidate, sources_of(told.hub, told.offline), [*told.override, *heat])
+    candidate = named_candidate(told.candidate, sources_of(told.hub, told.offline), drawing(told.override))
     if not candidate.draws_random_numbers or candidate.kind != "rationale":
         raise InputError([f"{told.candidate}: it draws nothing at random: a temperature above 0, and kind rationale"])
     found, tokens = [], 0
@@ -129,6 +130,14 @@ def written(told: argparse.Namespace, texts: list[str]) -> tuple[Floats, int]:
         tokens += int(encoder.take_details().get("tokens_generated", 0))
         found.append(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
     return np.stack(found), tokens
+
+
+def drawing(overrides: Sequence[str]) -> list[str]:
+    """Return the overrides of the command line, with a temperature where they say none."""
+    said = apply_overrides(from_plain({}, Position("-o")), overrides).plain()
+    generation = said.get("generation") if isinstance(said, dict) else None
+    has_temperature = isinstance(generation, dict) and "temperature" in generation
+    return [*overrides] if has_temperature else [*overrides, f"generation.temperature={TEMPERATURE}"]
 
 
 def of_pairs(first: Floats, second: Floats, scores: Floats) -> dict[str, list[list[Statistic]]]:

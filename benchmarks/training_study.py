@@ -184,7 +184,7 @@ def _entry(run: Run, name: str) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": name, "candidate": f"runs/{run.name}"}
     if name == run.name:
         return entry | {"kind": "mean-pool"}
-    return entry | {"kind": "rationale", "generation": {"max_new_tokens": 16}}
+    return entry | {"kind": "rationale", "generation": {"max_new_tokens": 16, "temperature": 0}}
 
 
 def _leave(_number: int, _frame: object) -> NoReturn:

@@ -11,7 +11,8 @@ BASE_WEIGHTS = {
     "sha256": "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
     "max_text_tokens": 128,
 }
-SHORT, LONG = {"max_new_tokens": 16}, {"max_new_tokens": 48}
+SHORT = {"max_new_tokens": 16, "temperature": 0.0}
+LONG = SHORT | {"max_new_tokens": 48}
 BASE, BASE_THINKING = "base", "base+rationale"
 SEEDS = (0, 1, 2)
 READER = "infonce-pool"

@@ -6,7 +6,7 @@ A stock model is described by its entry in the suite; a trained one by the direc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ SOFT_TOKENS = "soft_tokens"
 """Of `encoder` in `candidate.yaml`: a file inside the directory, and its sha256."""
 OF_SOME_KINDS = ("writer", "serving", "adapter_scale")
 """What a suite may say of a candidate directory over the directory's own word, where its encoder kind has it."""
+NESTED = ("generation", "ability")
+"""The same of mappings: a key that the suite does not name keeps the directory's own value."""
 
 
 def identify_all(
@@ -178,13 +180,11 @@ def _identify_directory(spec: CandidateSpec, sources: Sources) -> Candidate | Mi
         "revision": None if about.weights else about.base.revision or _trained_commit(about),
         "sha256": None if about.weights else about.base.sha256,
     }
-    if spec.ability:
-        options["ability"] = spec.ability
-    if spec.generation:
-        options["generation"] = spec.generation
     if spec.forward:
         options["forward"] = spec.forward
     options |= said
+    nested = spec.model_dump(include=set(NESTED), exclude_unset=True)
+    options = _laid_over(options, {name: one for name, one in nested.items() if one is not None})
     if about.adapter:
         options["adapter"] = str(directory / about.adapter)
     if about.encoder.get(SOFT_TOKENS) is not None:
@@ -198,6 +198,18 @@ def _identify_directory(spec: CandidateSpec, sources: Sources) -> Candidate | Mi
     _refuse_writer_of_a_suite(directory, about, kind)
     assert isinstance(loaded, LoadedModel)  # noqa: S101 - CandidateFile lets no other kind through
     return _identify_loaded(loaded, sources, directory, about)
+
+
+def _laid_over(own: dict[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `own` with what is said in its place, mappings key by key; where `own` has no mapping, its fault stays."""
+    laid = dict(own)
+    for key, value in said.items():
+        below = own.get(key)
+        if not isinstance(value, dict) or below is None:
+            laid[key] = value
+        elif isinstance(below, dict):
+            laid[key] = _laid_over(below, value)
+    return laid
 
 
 def _refuse_writer_of_a_suite(directory: Path, about: CandidateFile, kind: str) -> None:

@@ -10,6 +10,7 @@ from pydantic import (
     Discriminator,
     Field,
     PrivateAttr,
+    SerializationInfo,
     SerializerFunctionWrapHandler,
     Tag,
     WithJsonSchema,
@@ -194,10 +195,15 @@ class Generation(Strict):
     """What writes; vllm (an extra) has random numbers of its own and pools by a second pass, so it is in the key."""
 
     @model_serializer(mode="wrap")
-    def _without_the_usual_engine(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave the default out: keys of before there was a choice stay what they were."""
+    def _without_the_usual_engine(
+        self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        """Leave the default out: keys of before there was a choice stay what they were.
+
+        What a suite says of a candidate stays: there it is no default, but the candidate's own value that it replaces.
+        """
         plain: dict[str, Any] = handler(self)
-        if plain.get("engine") == "transformers":
+        if plain.get("engine") == "transformers" and not info.exclude_unset:
             del plain["engine"]
         return plain
 
@@ -255,7 +261,7 @@ class CandidateSpec(EncoderOptions):
     kind: Literal["mean-pool", "rationale"] | None = None
     """Read the trained weights by another encoder than the one they were trained for: with or without a rationale."""
     generation: Generation | None = None
-    """How a rationale is written; None takes the candidate's own."""
+    """How a rationale is written; None takes the candidate's own, and so does each key that is not named."""
     forward: Forward | None = None
     """Of a rationale; None takes the candidate's own."""
     writer: str | None = None

@@ -16,6 +16,10 @@ from grace_support import chat_model, jsonl, triplets
 from places import REPOSITORY
 from scipy.stats import spearmanr
 
+from harness.candidates.named import named_candidate
+from harness.sources.places import Sources
+from harness.suite.model_entries import RationaleSpec
+
 SCRIPT = REPOSITORY / "benchmarks" / "oracle.py"
 
 
@@ -73,6 +77,27 @@ def test_where_all_rationales_are_one_there_is_no_room(oracle: Any) -> None:
         for statistics in found.values():
             for row in oracle.judged(statistics, 30):
                 assert (row["gain"], row["low"], row["high"]) == pytest.approx((0, 0, 0), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "temperature", "tokens"),
+    [
+        ([], 1.0, 6),
+        (["generation.max_new_tokens=9"], 1.0, 9),
+        (["generation={max_new_tokens: 9}"], 1.0, 9),
+        (["generation.temperature=0.7"], 0.7, 6),
+        (["generation={temperature: 0.7}"], 0.7, 6),
+    ],
+)
+def test_only_the_temperature_is_raised_and_only_where_nobody_says_another(
+    oracle: Any, tmp_path: Path, overrides: list[str], temperature: float, tokens: int
+) -> None:
+    """A candidate of six tokens is measured at six; a temperature of `-o` stands, however it is written."""
+    base = chat_model(tmp_path / "model")
+    run = candidate_directory(tmp_path / "run", base, kind="rationale", encoder="{generation: {max_new_tokens: 6}}")
+    spec = named_candidate(str(run), Sources(), oracle.drawing(overrides)).spec
+    assert isinstance(spec, RationaleSpec)
+    assert (spec.generation.temperature, spec.generation.max_new_tokens) == (temperature, tokens)
 
 
 def test_the_command(tmp_path: Path) -> None:

@@ -103,6 +103,39 @@ def test_a_suite_reads_trained_weights_with_or_without_a_rationale():
         identify(CandidateSpec(name="m", candidate=str(other), generation=short), Sources())
 
 
+def test_a_suite_says_one_thing_of_how_a_candidate_writes_and_the_rest_stays_the_candidates_own():
+    """A key that is not named is no wish for the default: a candidate of 6 tokens is not measured at 64."""
+    own = "encoder: {generation: {max_new_tokens: 6, temperature: 1.0, engine: vllm}}\n"
+    folder = directory("version: 1\nkind: rationale\nbase: {model: weights}\n" + own)
+    for said in ({"max_new_tokens": 32}, {"temperature": 0.5}, {"engine": "transformers"}, {}):
+        found = of_directory(folder, generation=said)
+        assert found.spec.generation == Generation(**{"max_new_tokens": 6, "temperature": 1.0, "engine": "vllm"} | said)
+
+
+def test_a_suite_says_one_thing_of_how_a_candidate_answers_and_the_rest_stays_the_candidates_own():
+    """Ability tasks, their settings and their generation arguments merge key by key; lists are replaced."""
+    own = "gsm8k: {num_fewshot: 2, until: [a, b], generation: {do_sample: true, temperature: 0.6}}"
+    folder = directory(MINIMAL + f"encoder: {{ability: {{{own}, mmlu: {{num_fewshot: 3}}}}}}\n")
+    said = {"gsm8k": {"chat_template": True, "until": ["c"], "generation": {"temperature": 1}}}
+    ability = of_directory(folder, ability=said).spec.ability
+    assert {name: one.model_dump(exclude_unset=True) for name, one in ability.items()} == {
+        "gsm8k": {
+            "num_fewshot": 2,
+            "until": ["c"],
+            "generation": {"do_sample": True, "temperature": 1},
+            "chat_template": True,
+        },
+        "mmlu": {"num_fewshot": 3},
+    }
+
+
+def test_what_is_malformed_in_a_directory_is_named_though_a_suite_says_more_of_it():
+    """The suite's keys do not stand in for a mapping that is none."""
+    folder = directory("version: 1\nkind: rationale\nbase: {model: weights}\nencoder: {generation: 6}\n")
+    with pytest.raises(InputError, match=r"candidate\.yaml:4:23: encoder\.generation"):
+        of_directory(folder, generation={"temperature": 1})
+
+
 def test_full_weights_in_the_directory_replace_the_base():
     """Then the base's revision no longer applies."""
     folder = directory("version: 1\nkind: mean-pool\nbase: {model: some/base, revision: abc}\nweights: merged\n")

@@ -45,6 +45,24 @@ def test_suites_values_are_kept_and_overrides_win() -> None:
     assert changed.spec.max_text_tokens == 9
 
 
+def test_an_override_of_one_nested_value_leaves_the_others_as_the_candidate_has_them(tmp_path: Path) -> None:
+    """By `-o`, and by a suite's entry: also where what it says is the default, which the candidate's own is not."""
+    own = "kind: rationale\nencoder: {generation: {max_new_tokens: 6, temperature: 1.0, engine: vllm}}\n"
+    base = "base: {model: weights}\n"
+    (tmp_path / "runs" / "My run" / "candidate.yaml").write_text(f"version: 1\n{base}{own}", encoding="utf-8")
+    entry = "{name: drawn, candidate: runs/My run, generation: {engine: transformers}}"
+    suite_file(tmp_path, f"models: [{entry}]\n")
+    for reference, overrides, expected in (
+        ("runs/My run", ["generation.max_new_tokens=32"], (32, 1.0, "vllm")),
+        ("runs/My run", ["generation={temperature: 0.5}"], (6, 0.5, "vllm")),
+        ("mine.yaml:drawn", [], (6, 1.0, "transformers")),
+        ("mine.yaml:drawn", ["generation.temperature=0"], (6, 0.0, "transformers")),
+    ):
+        spec = named_candidate(reference, Sources(), overrides).spec
+        assert isinstance(spec, RationaleSpec)
+        assert (spec.generation.max_new_tokens, spec.generation.temperature, spec.generation.engine) == expected
+
+
 @pytest.mark.parametrize(
     ("reference", "override", "words"),
     [
