@@ -10,6 +10,7 @@ from typing import Any
 from harness.candidates.rule import writer_said
 from harness.report.numbers import between, signed
 from harness.results.facts import facts_of
+from harness.results.records import Score
 from harness.statistics.difference import Difference, mean_difference
 from harness.summary.views import Comparer, Summary
 
@@ -21,6 +22,10 @@ ABLATIONS = {
     "mean-pool": "text alone, no prompt",
 }
 """What the vector of each variant is made of."""
+OF_A_VARIANT = ("kind", "options", "scoring_version", "writer", "seed_index")
+"""In an identity, what variants of one model differ in, or what is compared by itself; all else is another encoder."""
+PROMPTED = ("prompts", "instruction")
+"""Of an entry; they stand in no identity, since they go into the key of each cell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,18 +64,37 @@ def credits_of(summary: Summary, compare: Comparer) -> list[Credit]:
         if identity is None or identity["kind"] != "rationale" or identity["options"].get("ablation") != "none":
             continue
         candidate = summary.candidates.get(model)
-        family = {
-            ablation: other
-            for other, its in identities.items()
-            if its is not None and (ablation := _variant_of(identity, its)) is not None
-        }
-        order = [one for one in ABLATIONS if one in family]
-        variants = [_variant(summary, model, family[one], ablation=one, compare=compare) for one in order]
+        family = _family(model, identities)
+        chosen = {ablation: _most_compared(summary, model, others) for ablation, others in family.items()}
+        variants = [_variant(summary, model, one, ablation=kind, compare=compare) for kind, one in chosen.items()]
         credit = _credit(model, variants)
+        further = [_doubled(family[ablation], one) for ablation, one in chosen.items() if len(family[ablation]) > 1]
         if candidate is not None and candidate.writer is not None:
-            credit = replace(credit, sentence=f"{credit.sentence} They are written by {writer_said(candidate.writer)}.")
-        found.append(credit)
+            further.insert(0, f"They are written by {writer_said(candidate.writer)}.")
+        found.append(replace(credit, sentence=" ".join((credit.sentence, *further))))
     return found
+
+
+def _family(model: str, identities: Mapping[str, Mapping[str, Any] | None]) -> dict[str, list[str]]:
+    """Return ablation -> the models that are this one's, in the order of `ABLATIONS`; `none` is the model itself."""
+    own = identities[model]
+    assert own is not None  # noqa: S101 - asked before
+    found: dict[str, list[str]] = {one: [] for one in ABLATIONS}
+    for other, its in identities.items():
+        ablation = None if its is None else _variant_of(own, its)
+        if ablation in ABLATIONS:
+            found[str(ablation)].append(other)
+    return {ablation: others for ablation, others in (found | {"none": [model]}).items() if others}
+
+
+def _most_compared(summary: Summary, model: str, others: Sequence[str]) -> str:
+    """Return of models that are one variant the one with most tasks in common, of several the first of the suite."""
+    return max(others, key=lambda other: len(_pairs(summary, model, other)))
+
+
+def _doubled(others: Sequence[str], compared: str) -> str:
+    *most, last = others
+    return f"{', '.join(most)} and {last} are the same variant; {compared} is compared."
 
 
 def _credit(model: str, variants: Sequence[Variant]) -> Credit:
@@ -125,14 +149,7 @@ def _sign(one: Variant) -> int:
 
 
 def _variant(summary: Summary, model: str, other: str, *, ablation: str, compare: Comparer) -> Variant:
-    pairs = [
-        (own, its)
-        for task in summary.tasks
-        if task.axis == "embedding"
-        and (own := summary.cells[model, task.name].score) is not None
-        and (its := summary.cells[other, task.name].score) is not None
-        and own.unit == its.unit == "points"
-    ]
+    pairs = _pairs(summary, model, other)
     gain = None if ablation == "none" else mean_difference([compare(own, its) for own, its in pairs])
     return Variant(
         ablation=ablation,
@@ -145,29 +162,54 @@ def _variant(summary: Summary, model: str, other: str, *, ablation: str, compare
     )
 
 
+def _pairs(summary: Summary, model: str, other: str) -> list[tuple[Score, Score]]:
+    """Return the scores of both on every task that both have."""
+    return [
+        (own, its)
+        for task in summary.tasks
+        if task.axis == "embedding"
+        and (own := summary.cells[model, task.name].score) is not None
+        and (its := summary.cells[other, task.name].score) is not None
+        and own.unit == its.unit == "points"
+    ]
+
+
 def _identity(summary: Summary, model: str) -> dict[str, Any] | None:
+    """Return what changes a model's vectors, its prompts too where it has any; None where nobody knows."""
     candidate = summary.candidates.get(model)
     if candidate is not None and (identity := candidate.identity()) is not None:
-        return identity
+        prompts = {name: one for name in PROMPTED if (one := getattr(candidate.spec, name, None))}
+        return identity | prompts
     scores = [view.score for (name, _), view in summary.cells.items() if name == model and view.score]
     return next((one for score in scores if (one := facts_of(score).identity)), None)
 
 
 def _variant_of(own: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
-    """Return which ablation of `own` another model is; None where it is no variant of it."""
-    if any(own.get(name) != other.get(name) for name in ("weights", "adapter", "adapter_scale")):
+    """Return which ablation of `own` another model is; None where it is no variant of it.
+
+    A variant differs in what its vector is made of and in nothing else: weights, adapter, trained tokens, window, size
+    and whatever else an identity may hold are the same.
+    """
+    if other["kind"] not in ("mean-pool", "rationale") or _encoder(own) != _encoder(other):
         return None
     if other["kind"] == "mean-pool":
-        return "mean-pool"
-    if other["kind"] != "rationale" or _but_ablation(own) != _but_ablation(other):
-        return None
-    return str(other["options"].get("ablation"))
+        both = own["options"].keys() & other["options"].keys()  # what is said of rationales means nothing to it
+        is_like = all(own["options"][name] == other["options"][name] for name in both)
+        return "mean-pool" if is_like else None
+    is_like = own.get("writer") == other.get("writer") and _but_ablation(own) == _but_ablation(other)
+    return str(other["options"].get("ablation")) if is_like else None
+
+
+def _encoder(identity: Mapping[str, Any]) -> str:
+    return _plain({name: value for name, value in identity.items() if name not in OF_A_VARIANT and value is not None})
 
 
 def _but_ablation(identity: Mapping[str, Any]) -> str:
-    options = {name: value for name, value in identity["options"].items() if name != "ablation"}
-    options |= {"writer": identity.get("writer")}
-    return json.dumps(options, sort_keys=True, default=str)
+    return _plain({name: value for name, value in identity["options"].items() if name != "ablation"})
+
+
+def _plain(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, sort_keys=True, default=str)
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -14,7 +14,8 @@ from harness.report.sections.credits import ABLATIONS, credits_of
 from harness.report.sections.rationales import STATS_HEADER, section, stats_rows
 from harness.results.records import Result, Score
 from harness.statistics.difference import Difference
-from harness.suite.model_entries import MeanPoolSpec, RationaleSpec
+from harness.suite.model_entries import MeanPoolSpec, RationaleSpec, SoftTokens
+from harness.suite.size import Size
 from harness.summary.build import summarise
 from harness.summary.views import Summary
 
@@ -112,6 +113,67 @@ def test_only_the_same_model_is_a_variant() -> None:
     longer = RationaleSpec.model_validate({**other.spec.model_dump(), "generation": {"max_new_tokens": 7}})
     report.candidates["model-1"] = replace(other, spec=longer)
     assert credits_of(report, half)[0].is_earned is None
+
+
+SOFT = {"file": "soft_tokens.safetensors", "sha256": "0" * 64}
+
+
+@pytest.mark.parametrize("is_first", [False, True], ids=["control first", "control last"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"soft_tokens": SOFT},
+        {"store_dtype": "float16"},
+        {"max_text_tokens": 9},
+        {"similarity": "dot"},
+        {"prompts": {"query": "query: "}},
+        {"instruction": "{instruction}: "},
+        {"size": Size(of="other", dimension=8)},
+    ],
+    ids=lambda one: next(iter(one)),
+)
+def test_what_makes_another_encoder_is_no_control_and_takes_the_place_of_none(
+    changes: dict[str, Any], is_first: bool
+) -> None:
+    """Trained tokens, cut vectors, another window: none of them is the text alone without a prompt."""
+    report = report_of({"none": 50, "shuffled-rationale": 40, "text-only": 45, "mean-pool": 44})
+    other, control = ("model-2", "model-3") if is_first else ("model-3", "model-2")
+    report.candidates[control] = read_plainly(report, control)
+    report.candidates[other] = read_plainly(report, other, **changes)
+    assert [(one.ablation, one.model) for one in credits_of(report, half)[0].variants][2:] == [("mean-pool", control)]
+    report.candidates[control] = None
+    assert "mean-pool" not in [one.ablation for one in credits_of(report, half)[0].variants]
+
+
+def test_of_one_variant_under_two_names_the_first_is_compared_and_that_is_said() -> None:
+    """Whichever has scores on more tasks, else the first; the model itself stands for itself."""
+    report = report_of({"none": 50, "shuffled-rationale": 40, "text-only": 45, "mean-pool": 44})
+    report.candidates["model-2"] = read_plainly(report, "model-2")
+    (one,) = credits_of(report, half)
+    assert [variant.model for variant in one.variants] == ["model-0", "model-1", "model-2"]
+    assert one.sentence.endswith(" model-2 and model-3 are the same variant; model-2 is compared.")
+    task = next(task.name for task in report.tasks if task.axis == "embedding")
+    report.cells["model-2", task] = replace(report.cells["model-2", task], score=None)
+    (one,) = credits_of(report, half)
+    assert [variant.model for variant in one.variants] == ["model-0", "model-1", "model-3"]
+    assert one.sentence.endswith(" model-2 and model-3 are the same variant; model-3 is compared.")
+    itself = report.candidates["model-0"]
+    assert itself is not None
+    report.candidates["model-3"] = replace(itself, name="model-3")
+    assert [[variant.model for variant in one.variants] for one in credits_of(report, half)] == [
+        ["model-0", "model-1", "model-2"],
+        ["model-3", "model-1", "model-2"],
+    ]
+
+
+def read_plainly(report: Summary, name: str, *, size: Size | None = None, **changes: Any) -> Candidate:
+    """Return a model of a report as the mean-pool encoder of the same weights, with changes to its entry."""
+    found = report.candidates[name]
+    assert found is not None
+    spec = MeanPoolSpec(name=name, encoder="mean-pool", model="models/invented").model_copy(update=changes)
+    if "soft_tokens" in changes:
+        spec = spec.model_copy(update={"soft_tokens": SoftTokens(**changes["soft_tokens"])})
+    return replace(found, spec=spec, kind="mean-pool", size=size)
 
 
 def test_figures_are_weighted_by_rationales() -> None:
