@@ -86,7 +86,12 @@ def _of_directory(path: Path) -> dict[str, Any]:
 
 
 def _of_suite(suite: str, model: str) -> tuple[dict[str, Any], list[ModelSpec]]:
-    models = {spec.name: spec for spec in load_suite(suite).suite.models}
+    sized = load_suite(suite).suite.models
+    for size in (spec.size for spec in sized):
+        if size is not None and size.name == model != size.of:
+            why = f"is a size of {size.of!r}, cut from its vectors where tasks are scored"
+            raise InputError([f"{suite}: {model!r} {why}; name {suite}:{size.of}"])
+    models = {spec.name: spec for spec in sized if spec.size is None or spec.size.is_whole}  # an entry each
     if model not in models:
         near = did_you_mean(model, models)
         raise InputError([f"{suite}: no model {model!r}{near}; it has: {listing(models) or 'none'}"])

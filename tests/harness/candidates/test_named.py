@@ -11,6 +11,7 @@ from harness.candidates.named import named_candidate
 from harness.errors import EnvironmentGapError, InputError
 from harness.sources.places import Sources
 from harness.suite.model_entries import MeanPoolSpec, RationaleSpec
+from harness.suite.size import Size
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +62,31 @@ def test_an_override_of_one_nested_value_leaves_the_others_as_the_candidate_has_
         spec = named_candidate(reference, Sources(), overrides).spec
         assert isinstance(spec, RationaleSpec)
         assert (spec.generation.max_new_tokens, spec.generation.temperature, spec.generation.engine) == expected
+
+
+SIZES = (
+    "models: [{name: mini, encoder: mean-pool, model: weights, dimensions: [4, 8], precision: [float32, int8]},"
+    " {name: other, encoder: mean-pool, model: weights, prompts: {query: 'q: ', variants: ['x: ', {query: 'y: '}]}}]\n"
+)
+
+
+def test_models_of_a_suite_that_names_sizes_and_prompts_can_be_named(tmp_path: Path) -> None:
+    """The one with sizes is itself, whole; the one beside it too, and overrides reach both."""
+    suite_file(tmp_path, SIZES)
+    whole = named_candidate("mine.yaml:mini", Sources())
+    assert (whole.name, whole.size) == ("mini", Size(of="mini"))
+    assert whole.fingerprint() == named_candidate("{encoder: mean-pool, model: weights}", Sources()).fingerprint()
+    other = named_candidate("mine.yaml:other", Sources(), ["max_text_tokens=9"])
+    assert isinstance(other.spec, MeanPoolSpec)
+    assert (other.spec.prompts, other.spec.prompt_variants) == ({"query": "q: "}, ["x: ", {"query": "y: "}])
+    assert other.spec.max_text_tokens == 9
+
+
+def test_a_size_of_a_model_is_no_model_to_load(tmp_path: Path) -> None:
+    """Its vectors are cut by what scores them: the model itself is to be named."""
+    suite_file(tmp_path, SIZES)
+    with pytest.raises(InputError, match=r"'mini@4-int8' is a size of 'mini'.*; name mine\.yaml:mini"):
+        named_candidate("mine.yaml:mini@4-int8", Sources())
 
 
 @pytest.mark.parametrize(
