@@ -7,8 +7,8 @@ before the first step.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
@@ -21,26 +21,43 @@ from grace.training.contrastive.batch import TextBatch, visited_texts
 from grace.training.contrastive.plain import PlainInputs
 from grace.training.contrastive.writing import Prepared
 from harness.candidates.candidate import Candidate, MissingCandidate
+from harness.candidates.candidate_file import OF_WEIGHTS
 from harness.candidates.identify import identify
 from harness.candidates.named import named_candidate
+from harness.encoders.base import FittedEncoder
 from harness.encoders.checked import CheckedEncoder
 from harness.encoders.loading import load
 from harness.environment import versions
 from harness.errors import EnvironmentGapError, InputError
 from harness.sources.places import Sources
+from harness.suite.encoder_kinds import KINDS
 from harness.suite.load import model_of
+from harness.suite.model_entries import Ablation, FittedModel
+from harness.wording import listing
 
 if TYPE_CHECKING:
     import torch
 
 MADE_WITH = ("torch", "transformers", "tokenizers", "peft")
 """Packages whose version can change a vector."""
+SHUFFLED: Ablation = "shuffled-rationale"
+SIZED, PROMPTED = ("dimensions", "precision"), ("prompts", "prompt_variants", "instruction")
+"""Of an entry: what is cut from vectors where they are scored, and what stands before the texts of tasks."""
+OTHERS = f"name a candidate directory, or an entry of {', '.join(OF_WEIGHTS[:-1])} or {OF_WEIGHTS[-1]}"
 
 
 def teacher_of(config: TrainConfig, sources: Sources) -> Candidate:
-    """Return the candidate that teaches; raises InputError or EnvironmentGapError where there is none."""
+    """Return the candidate that teaches.
+
+    Raises:
+        InputError: there is none, or it cannot teach as its entry says; all problems at once.
+        EnvironmentGapError: its weights are not here.
+    """
     if config.distil.teacher is not None:
-        return named_candidate(config.distil.teacher, sources, [f"device={config.device}"])
+        named = named_candidate(config.distil.teacher, sources, [f"device={config.device}"])
+        if problems := [f"distil.teacher: {one}" for one in _why_not(named)]:
+            raise InputError(problems)
+        return named
     entry: dict[str, Any] = {
         "name": "base",
         "encoder": "rationale",
@@ -58,6 +75,25 @@ def teacher_of(config: TrainConfig, sources: Sources) -> Candidate:
     if isinstance(found, MissingCandidate):
         raise EnvironmentGapError([str(gap) for gap in found.gaps])
     return found
+
+
+def _why_not(candidate: Candidate) -> Iterator[str]:
+    """Yield why a candidate cannot teach as its entry says: each text is embedded once, by itself and whole."""
+    kind = KINDS.get(candidate.kind)
+    if kind is not None and issubclass(kind.entry, FittedModel):
+        fault = "is fitted on a task's own texts, and training has none" if kind.embeds else "gives no vectors"
+        yield f"{candidate.kind} {fault}; {OTHERS}"
+    ablation = getattr(candidate.spec, "ablation", "none")
+    if ablation == SHUFFLED:
+        valid = listing(one for one in get_args(Ablation) if one != SHUFFLED)
+        yield f"ablation: {ablation}: a text's vector would depend on its neighbours; valid: {valid}"
+    for name in SIZED:
+        if value := getattr(candidate.spec, name):
+            yield f"{name}: {value!r}: a teacher's vectors are whole; take it out, or name an entry without it"
+    for name in PROMPTED:
+        if value := getattr(candidate.spec, name, None):
+            why = "training texts are of no task and have no role, and the teacher reads them without a prompt"
+            yield f"{name}: {value!r}: {why}; take it out, or name an entry without it"
 
 
 def origins_of_teacher(config: TrainConfig, sources: Sources) -> Mapping[str, Mapping[str, str]]:
@@ -96,7 +132,7 @@ class TaughtInputs:
 
         def make(part: Sequence[str]) -> list[dict[str, Any]]:
             if not teacher:
-                teacher.append(load(candidate, seed=config.seed, use_cache=False))
+                teacher.append(_loaded(candidate, config.seed))
             return [{"vector": _packed(one)} for one in teacher[0].encode(part)]
 
         if not self._is_restored:
@@ -141,6 +177,14 @@ class TaughtInputs:
                     f"no cosine between them; say cosine_weight: 0, and similarity_weight alone"
                 ]
             )
+
+
+def _loaded(candidate: Candidate, seed: int) -> CheckedEncoder:
+    """Return the teacher's encoder; raises InputError where another package's says only now that it must be fitted."""
+    encoder = load(candidate, seed=seed, use_cache=False)
+    if isinstance(encoder.inner, FittedEncoder):
+        raise InputError([f"distil.teacher: {encoder.name} is fitted on a task's own texts; {OTHERS}"])
+    return encoder
 
 
 def _packed(vector: Any) -> str:

@@ -22,9 +22,12 @@ from grace.training.contrastive.inputs import make_inputs
 from grace.training.contrastive.loop import train_contrastive
 from grace.training.train import train
 from harness.candidates.named import named_candidate
+from harness.encoders.checked import CheckedEncoder
 from harness.encoders.loading import load
+from harness.encoders.tfidf import TfIdfEncoder
 from harness.errors import EnvironmentGapError, InputError
 from harness.sources.places import Sources
+from harness.suite.model_entries import TfIdfSpec
 
 DISTIL = {
     "objective": "distil",
@@ -188,6 +191,54 @@ def test_another_teacher_is_another_run(folder, tmp_path):
     with pytest.raises((InputError, EnvironmentGapError), match="no such directory"):
         train(config | {"distil": {"teacher": str(tmp_path / "none")}}, tmp_path / "new", progress=Quiet())
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("encoder: rationale, ablation: shuffled-rationale", "ablation: shuffled-rationale: a text's vector would"),
+        ("encoder: mean-pool, dimensions: 8", "dimensions: [8]: a teacher's vectors are whole"),
+        ("encoder: mean-pool, precision: [int8]", "precision: ['int8']: a teacher's vectors are whole"),
+        ("encoder: mean-pool, prompts: {query: 'query: '}", "prompts: {'query': 'query: '}: training texts"),
+        ("encoder: mean-pool, prompts: {variants: ['q: ']}", "prompt_variants: ['q: ']: training texts"),
+        ("encoder: mean-pool, instruction: 'Do {instruction}'", "instruction: 'Do {instruction}': training texts"),
+    ],
+    ids=lambda one: one.split(", ")[-1].partition(":")[0],
+)
+def test_what_a_teacher_cannot_be_told_is_refused_before_a_model_loads(folder, tmp_path, entry, said):
+    """In words, with what to do: nothing is ignored, and no vector hangs on which texts share a part."""
+    teacher = f"{{model: {folder / 'model'}, {entry}}}"
+    with pytest.raises(InputError) as caught:
+        train(plain_config(folder, **DISTIL | {"distil": {"teacher": teacher}}), tmp_path / "out", progress=Quiet())
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"distil.teacher: {said}")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("{encoder: tf-idf}", "tf-idf is fitted on a task's own texts"),
+        ("{encoder: bm25}", "bm25 gives no vectors"),
+        ("{encoder: tf-idf, precision: int8}", "precision: ['int8']"),
+    ],
+)
+def test_a_teacher_that_cannot_embed_a_single_text_is_refused(folder, tmp_path, entry, said):
+    """With the kinds that can; all that is wrong at once."""
+    with pytest.raises(InputError) as caught:
+        train(plain_config(folder, **DISTIL | {"distil": {"teacher": entry}}), tmp_path / "out", progress=Quiet())
+    assert said in str(caught.value)
+    assert "a candidate directory, or an entry of sentence-transformers, mean-pool or rationale" in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_teacher_of_another_package_that_must_be_fitted_is_refused(folder, tmp_path, monkeypatch):
+    """Nobody knows before it is there; then it is said in words too."""
+    theirs = CheckedEncoder(TfIdfEncoder(TfIdfSpec(name="theirs", encoder="tf-idf")), name="theirs")
+    monkeypatch.setattr("grace.training.contrastive.teacher.load", lambda *_, **__: theirs)
+    session = session_of(folder, tmp_path / "out", **DISTIL)
+    with pytest.raises(InputError, match=r"distil\.teacher: theirs is fitted on a task's own texts"):
+        prepared(session)
 
 
 def test_a_soft_token_candidate_is_its_base_on_the_ability_axis(folder, tmp_path):
