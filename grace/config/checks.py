@@ -207,6 +207,20 @@ def _check_rationale(tree: Node, objective: Any) -> Iterator[Problem]:
             "rationale.refresh_steps: there is no pool to write anew; give rationale.pool",
             at_key=True,
         )
+    if _value(tree, "rationale", "temperature") == 0:
+        yield from _check_greedy_pool(section)
+
+
+def _check_greedy_pool(section: Node) -> Iterator[Problem]:
+    """Greedy decoding has no second rationale about a text: it would be written, at full cost, to be the same."""
+    pool, writer, refresh = (section.get(key) for key in ("pool", "writer", "refresh_steps"))
+    if pool is not None and isinstance(pool.value, int) and pool.value > 1:
+        many = f"{pool.value} rationales a text at temperature 0 are {pool.value} times the same one"
+        yield problem(pool, f"rationale.pool: {many}; say pool: 1, or a temperature above 0")
+    is_of_base = writer is None or writer.value == "base"
+    if refresh is not None and refresh.value is not None and is_of_base:
+        same = "at temperature 0 the base writes the same rationales again; take it out, or say a temperature above 0"
+        yield problem(refresh, f"rationale.refresh_steps: {same}", at_key=True)
 
 
 def _check_distil(tree: Node, objective: Any) -> Iterator[Problem]:

@@ -140,6 +140,18 @@ def test_what_yaml_reads_as_something_else_is_said_beside_the_rest(tmp_path):
             {"objective": "infonce-rationale", "max_new_tokens": 4, "rationale": {"refresh_steps": 3}},
             "rationale.refresh_steps: there is no pool to write anew",
         ),
+        (
+            {"objective": "infonce-rationale", "max_new_tokens": 4, "rationale": {"pool": 4, "temperature": 0}},
+            "rationale.pool: 4 rationales a text at temperature 0 are 4 times the same one",
+        ),
+        (
+            {
+                "objective": "infonce-rationale",
+                "max_new_tokens": 4,
+                "rationale": {"pool": 1, "temperature": 0.0, "refresh_steps": 3},
+            },
+            "rationale.refresh_steps: at temperature 0 the base writes the same rationales again",
+        ),
         ({"candidate": {"kind": "rationale"}}, "needs candidate.max_new_tokens"),
         (
             {"objective": "grace", "max_new_tokens": 4, "grace": {"infonce_temperature": 0.1}},
@@ -189,6 +201,13 @@ def test_paths_are_relative_to_the_file_and_overrides_to_the_working_directory(t
         0.5,
         0.1,
     )
+
+
+def test_greedy_rationales_of_one_a_text_and_of_weights_that_move_on_are_a_pool():
+    """One a text is not the same one twice, and another model writes another."""
+    greedy = PLAIN | {"objective": "infonce-rationale", "max_new_tokens": 4}
+    for rationale in ({"pool": 1}, {"pool": 1, "writer": "self", "refresh_steps": 3}, {}):
+        assert config_of(greedy | {"rationale": rationale | {"temperature": 0}}).rationale.temperature == 0
 
 
 def test_a_teacher_in_braces_is_read_where_yaml_makes_a_mapping_of_it(tmp_path):
