@@ -71,6 +71,8 @@ def _run(told: argparse.Namespace) -> int:
     if told.n < 2:
         raise InputError([f"--n {told.n}: the best of 2 rationales at least is asked for"])
     rows = {name: rows_of(path, PAIR if name == "pairs" else TRIPLET, told.items) for name, path in given.items()}
+    if told.pairs is not None:
+        refuse_one_score([row["score"] for row in rows["pairs"]], f"{told.pairs}:", "pairs")
     texts = sorted({value for one in rows.values() for row in one for value in row.values() if isinstance(value, str)})
     vectors, tokens = written(told, texts)
     print(f"{told.n} rationales for each of {len(texts)} texts: {tokens} tokens generated\n")
@@ -116,6 +118,13 @@ def rows_of(path: Path, columns: Sequence[str], most: int) -> list[dict[str, Any
     if problems or len(rows) < 2:
         raise InputError(problems or [f"{path}: {len(rows)} row(s); two at least are needed"])
     return rows
+
+
+def refuse_one_score(scores: Sequence[float], where: str, what: str) -> None:
+    """Raise InputError where all scores are one: nothing can be more like them, or less."""
+    if len(set(scores)) == 1:
+        why = f"the score of all {len(scores)} {what} is {scores[0]!r}: there is no order to judge by"
+        raise InputError([f"{where} {why}; give pairs that are scored apart"])
 
 
 def written(told: argparse.Namespace, texts: list[str]) -> tuple[Floats, int]:

@@ -47,6 +47,7 @@ from harness.encoders.loading import load
 from harness.encoders.rationale.template import tokenise
 from harness.environment import without_bars
 from harness.errors import HarnessError, InputError
+from harness.evaluation.made_by import maker_of
 from harness.statistics.resampling import interval_of_values, resamples, spearman_statistic
 
 Floats = NDArray[np.float64]
@@ -254,9 +255,9 @@ def split(at: NDArray[np.int64], seed: int) -> Chosen:
 
 
 def read_texts(candidate: Candidate, texts: list[str], cache: Path | None) -> Read:
-    """Return both vectors of each text, from `cache` where they are in it."""
+    """Return both vectors of each text, from `cache` where they are in it, of this candidate and these packages."""
     named = candidate.fingerprint()
-    about = {"candidate": named, "texts": texts, "version": 1}
+    about = {"candidate": named, "made_by": maker_of(candidate, seed=0), "texts": texts, "version": 1}
     file = cache / f"{digest(about)}.npz" if cache is not None and named is not None else None
     if file is not None and file.is_file():
         with np.load(file) as kept:
@@ -317,11 +318,14 @@ def _run(told: argparse.Namespace) -> int:
         raise InputError(
             [f"{told.pairs}: too few pairs to split (those that share a text stay together); give --held-out"]
         )
+    scores = np.array([row["score"] for row in rows], dtype=np.float64)
+    for part, what in ((~is_held, "development pairs"), (is_held, "pairs held out")):
+        where = told.held_out if told.held_out and part is is_held else told.pairs
+        oracle.refuse_one_score(scores[part].tolist(), f"{where}:", what)
     candidate = named_candidate(told.candidate, sources_of(told.hub, told.offline), told.override)
     if candidate.kind != "rationale":
         raise InputError([f"{told.candidate}: it reads no rationales: -o kind=rationale, or another candidate"])
     read = read_texts(candidate, texts, told.cache)
-    scores = np.array([row["score"] for row in rows], dtype=np.float64)
     dev, held = (Pairs(read=read, at=at[part], scores=scores[part]) for part in (~is_held, is_held))
     table = judged(choose(dev), held)
     print(f"{len(texts)} texts; {len(dev.at)} development pairs, {len(held.at)} held out\n\n{shown(table)}")

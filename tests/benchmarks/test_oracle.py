@@ -116,10 +116,15 @@ def test_the_command(tmp_path: Path) -> None:
     assert found["generated_tokens"] > 0
     assert {name.partition(":")[0] for name in found["results"]} == {"pairs", "triplets"}
     assert "best of" in done.stdout
+    jsonl(tmp_path / "even.jsonl", [row | {"score": 3} for row in pairs])
+    (tmp_path / "o.json").unlink()
     for extra, said in (
         ([], "give --pairs FILE"),
         (["--pairs", str(tmp_path / "t.jsonl")], "sentence1: expected text"),
+        (["--pairs", str(tmp_path / "even.jsonl")], "even.jsonl: the score of all 6 pairs is 3"),
     ):
         done = subprocess.run([*command, *extra], capture_output=True, text=True, check=False, cwd=REPOSITORY)
         assert done.returncode == 2
         assert said in done.stderr
+        assert done.stdout == ""
+    assert not (tmp_path / "o.json").exists()

@@ -117,6 +117,22 @@ def test_a_split_keeps_texts_apart(script: Any) -> None:
     assert not np.array_equal(held, script.split(at, 1))
 
 
+@pytest.mark.parametrize("even", ["dev", "held"])
+def test_scores_without_an_order_are_refused_before_a_model_loads(
+    script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], even: str
+) -> None:
+    """Of either part: there would be nothing to choose by, or nothing to judge by."""
+    rows = [{"sentence1": row["query"], "sentence2": row["positive"], "score": n} for n, row in enumerate(triplets(12))]
+    files = {"dev": rows[:6], "held": rows[6:]}
+    files[even] = [row | {"score": 2.5} for row in files[even]]
+    dev, held = (jsonl(tmp_path / f"{name}.jsonl", each) for name, each in files.items())
+    command = ["think_or_not.py", "runs/none", "--pairs", str(dev), "--held-out", str(held), "--out", "o.json"]
+    monkeypatch.setattr(sys, "argv", command)
+    assert script.main() == 2
+    which = {"dev": "development pairs", "held": "pairs held out"}[even]
+    assert f"the score of all 6 {which} is 2.5" in capsys.readouterr().err
+
+
 def test_the_command(
     script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -145,6 +161,10 @@ def test_the_command(
     with np.load(kept) as found:
         assert np.array_equal(found["thinking"], whole.encode(texts).astype(float))
         assert not np.array_equal(found["thinking"], found["alone"])
+    with monkeypatch.context() as within:
+        within.setattr("harness.evaluation.made_by.versions", lambda: {"torch": "another"})
+        chosen(rows[6:])
+    assert len(list((tmp_path / "cache").iterdir())) == 2  # vectors of before an upgrade are not those of after it
     monkeypatch.setattr(sys, "argv", [*command, "-o", "kind=mean-pool"])
     assert script.main() == 2
     assert "reads no rationales" in capsys.readouterr().err
