@@ -44,6 +44,9 @@ def export(
     quiet()
     check(found, out, force=force)
     print(f"exporting {found.name} ({found.kind})", file=sys.stderr)
+    if found.serving == "switched":
+        why = "an export is one set of weights, and answers with the adapter merged into them"
+        print(f"serving: switched is not kept: {why}", file=sys.stderr)
     with saying(f"--out {out}"):
         done = write(found, out, seed=seed, results=results, force=force)
     if as_json:

