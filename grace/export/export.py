@@ -21,12 +21,13 @@ from grace.export.card import Card, base_of, card
 from grace.run.directory import put_in_place
 from harness.candidates.candidate import Candidate
 from harness.candidates.candidate_file import CandidateFile
+from harness.candidates.weight_files import broken_soft_tokens
 from harness.encoders.adapter import with_peft
 from harness.encoders.frame import frame_ids
 from harness.encoders.language_model import load_causal
 from harness.encoders.loading import load
 from harness.encoders.weights import weights_of
-from harness.errors import EncoderOutputError, InputError
+from harness.errors import EncoderOutputError, EnvironmentGapError, InputError
 from harness.yaml_scalars import dumped
 
 Modules = Literal["sentence-transformers", "this package"]
@@ -80,6 +81,7 @@ def export(candidate: Candidate, out: Path, *, seed: int, results: Path | None =
 
     Raises:
         InputError: the kind cannot be exported, or `out` is not empty.
+        EnvironmentGapError: the file of its soft tokens is gone.
         EncoderOutputError: the export's vectors are not the harness's; nothing is left in `out`.
     """
     check(candidate, out, force=force)
@@ -227,8 +229,12 @@ def _soft_tokens_of(candidate: Candidate) -> Any:
 
 
 def _copy_soft_tokens(candidate: Candidate, folder: Path) -> None:
-    if (soft := _soft_tokens_of(candidate)) is not None:
-        shutil.copyfile(soft.file, folder / SOFT_TOKENS_FILE)
+    """Copy them where there are some; raises EnvironmentGapError where their file is gone."""
+    if (soft := _soft_tokens_of(candidate)) is None:
+        return
+    if gap := broken_soft_tokens(Path(soft.file)):  # since the candidate was looked up
+        raise EnvironmentGapError([str(gap)])
+    shutil.copyfile(soft.file, folder / SOFT_TOKENS_FILE)
 
 
 def _verify(candidate: Candidate, folder: Path, modules: Modules, seed: int) -> float:

@@ -20,7 +20,7 @@ from harness.candidates.candidate import Candidate, MissingCandidate
 from harness.candidates.candidate_file import CandidateFile, complaints, read_candidate_file
 from harness.candidates.dimension import remark_of, sizes_problem
 from harness.candidates.untrained import failure_in, gap_of, is_trained
-from harness.candidates.weight_files import broken, on_disk
+from harness.candidates.weight_files import broken, broken_soft_tokens, on_disk
 from harness.candidates.writers import with_writer
 from harness.errors import InputError
 from harness.sources.locate import locate_model
@@ -118,7 +118,10 @@ def _identify_loaded(
         can_answer = has_language_model(spec.encoder)
         return MissingCandidate(name=spec.name, gaps=gaps, has_language_model=can_answer, note=spec.note)
     places = [place for place in found if isinstance(place, Located)]
-    if faults := tuple(gap for n, place in enumerate(places) if (gap := broken(place, sources, as_adapter=n > 0))):
+    found_broken = [broken(place, sources, as_adapter=n > 0) for n, place in enumerate(places)]
+    if (soft := getattr(spec, "soft_tokens", None)) is not None:
+        found_broken.append(broken_soft_tokens(Path(soft.file)))
+    if faults := tuple(gap for gap in found_broken if gap):
         return MissingCandidate(
             name=spec.name, gaps=faults, has_language_model=has_language_model(spec.encoder), note=spec.note
         )

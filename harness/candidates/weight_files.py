@@ -88,6 +88,15 @@ def broken(place: Located, sources: Sources, *, as_adapter: bool) -> Gap | None:
     return Gap(what=f"weights of {place.source}", why=lacking, command="get its files anew, all of them")
 
 
+def broken_soft_tokens(file: Path) -> Gap | None:
+    """Return the gap of soft tokens whose file is not there or lacks its end; None where nothing is to be seen."""
+    lacking = incomplete(file) if file.is_file() else "no such file"
+    if lacking is None:
+        return None
+    whole = "train the candidate again, or get its whole directory"
+    return Gap(what=f"soft tokens {file}", why=lacking, command=whole)
+
+
 def check_safetensors(file: Path) -> None:
     """Hold the header of a safetensors file against its size; raises ValueError where they do not agree."""
     header = _header(file)

@@ -307,6 +307,28 @@ def test_an_export_says_of_what_scale_it_is_and_what_became_of_the_rule(grace, m
     assert "merged" not in read_candidate_file(tmp_path / "whole" / "candidate.yaml").training
 
 
+@pytest.mark.parametrize("when", ["before", "while the model loads"])
+def test_soft_tokens_that_are_gone_are_no_fault_of_out(
+    grace, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Exit 4, the file named: when the candidate is looked up, and where it goes while the model loads."""
+    options = f"{{soft_tokens: {{file: s.safetensors, sha256: {'a' * 64}}}}}"
+    soft = candidate_directory(tmp_path / "run", model, kind="mean-pool", encoder=options) / "s.safetensors"
+    save = module._save_weights
+
+    def gone(candidate, folder):
+        soft.unlink()
+        return save(candidate, folder)
+
+    if when != "before":
+        soft.write_bytes(b"soft")
+        monkeypatch.setattr(module, "_save_weights", gone)
+    said = grace("export", "run", "--out", "out")
+    assert (said.code, "--out" in said.err) == (4, False), said.err
+    assert "soft tokens run/s.safetensors: no such file" in said.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_head_that_is_not_there_is_not_made_up(grace, tmp_path: Path) -> None:
     """A base without one: the export's vectors are the candidate's, and it has no answers either."""
     from harness.errors import WeightsDoNotFitError

@@ -284,6 +284,26 @@ def test_a_candidate_whose_revision_is_unknown_has_no_identity():
     assert (found.identity(), found.fingerprint()) == (None, None)
 
 
+SOFT = (
+    "version: 1\nkind: mean-pool\nbase: {model: weights}\nencoder: {soft_tokens: {file: s.safetensors, sha256: SHA}}\n"
+)
+
+
+@pytest.mark.parametrize("is_cut", [False, True], ids=["absent", "cut short"])
+def test_soft_tokens_that_are_not_there_whole_are_a_gap(is_cut: bool):
+    """As of weights and adapters, before anything loads: a plan does not call such a candidate ready."""
+    folder = directory(SOFT.replace("SHA", "a" * 64))
+    if is_cut:
+        header = b'{"soft_tokens": {"dtype": "F32", "shape": [9, 4], "data_offsets": [0, 144]}}'
+        (folder / "s.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + b"cut")
+    found = of_directory(folder)
+    assert isinstance(found, MissingCandidate)
+    (gap,) = found.gaps
+    assert gap.what == f"soft tokens {folder / 's.safetensors'}"
+    assert "its header says" in gap.why if is_cut else gap.why == "no such file"
+    assert "get its whole directory" in gap.command
+
+
 def test_the_scale_of_an_adapter_is_in_the_identity_where_it_is_not_one():
     weights(Path("lora"), "lora")
     whole, half = candidate(adapter="lora"), candidate(adapter="lora", adapter_scale=0.5)

@@ -127,7 +127,7 @@ def test_a_number_that_is_none_has_no_key():
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder with weights, an adapter and a local hub that holds the data of BIOSSES."""
+    """A folder with weights, an adapter, soft tokens and a local hub that holds the data of BIOSSES."""
     isolate(monkeypatch, tmp_path)
     monkeypatch.chdir(tmp_path)
     weights(tmp_path / "weights")
@@ -135,6 +135,7 @@ def folder(tmp_path, monkeypatch):
     weights(tmp_path / "adapter", "adapter")
     weights(tmp_path / "other-adapter", "other adapter")
     biosses(tmp_path / "hub")
+    (tmp_path / "soft_tokens.safetensors").write_bytes(b"soft")
     return tmp_path
 
 
