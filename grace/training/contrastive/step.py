@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from grace.data.table import Row
 from grace.objectives.losses import kl_to_base
 from grace.run.session import Session
-from grace.training.contrastive.batch import texts_of
+from grace.training.contrastive.batch import TextBatch, texts_of
 from grace.training.contrastive.best_of import BestOfInputs
 from grace.training.contrastive.criterion import Criterion, Distillation, InfoNCE
 from grace.training.contrastive.imitation import imitate
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     import torch
 
 
+SUMMED = {"generated_tokens"}
+OVER_QUERIES = {"margin", "margin_mean", "margin_best"}
+"""Of what inputs say of a process's texts: sums, and means over its queries; all else are means over its texts."""
 HEAD_TOKENS = 256
 """Tokens whose logits are in memory at a time, the base's and the trained model's: some six copies of them."""
 
@@ -118,10 +121,7 @@ class ContrastiveStep:
                     gradients.append(gradient)
                 _backward(outputs, gradients)
         world.sum_gradients(list(trained.parameters().values()))
-        facts = self._inputs.facts()
-        if "generated_tokens" in facts:
-            facts["generated_tokens"] = world.total([facts["generated_tokens"]], trained.device)[0]
-        metrics |= {"tokens": processed, **facts}
+        metrics |= {"tokens": processed, **self._facts_of_all(batch)}
         if config.retain_weight:
             metrics["kl"] = world.total([kl], trained.device)[0] / tokens
             metrics["loss"] += config.retain_weight * metrics["kl"]
@@ -129,6 +129,15 @@ class ContrastiveStep:
             metrics["cross_entropy"] = world.total([cross_entropy], trained.device)[0] / imitated
             metrics["loss"] += config.best_of_n.cross_entropy_weight * metrics["cross_entropy"]
         return metrics
+
+    def _facts_of_all(self, batch: TextBatch) -> dict[str, float]:
+        """Return what the inputs say of the batch of all processes, as `SUMMED` and `OVER_QUERIES` have it."""
+        world, device, facts = self._session.world, self._session.trained.device, self._inputs.facts()
+        over = [1 if name in SUMMED else _count(name, batch) for name in facts]
+        sums = world.total([value * count for value, count in zip(facts.values(), over, strict=True)], device)
+        counts = world.total(over, device)
+        found = zip(facts, sums, counts, strict=True)
+        return {name: total if name in SUMMED else total / count for name, total, count in found}
 
     def _parts(self, ids: list[list[int]], step: int) -> list[Part]:
         """Split the rows, longest first, into parts of like length and at most the budget's tokens."""
@@ -237,6 +246,11 @@ class ContrastiveStep:
                 yield
             finally:
                 model.eval()
+
+
+def _count(name: str, batch: TextBatch) -> int:
+    """Return over how many of a process's queries or texts a mean is."""
+    return batch.queries if name in OVER_QUERIES else len(batch.texts)
 
 
 def _in_order(parts: Sequence[Part], encoded: Sequence[Encoded]) -> torch.Tensor:
