@@ -124,12 +124,14 @@ def _names(entry: NamedEntry, known_as: str | None) -> list[str]:
 def _own(text: str, entry: NamedEntry) -> Trial:
     """Return a trial of the user's; raises InputError where it is no key=value, or means nothing for the entry."""
     try:
-        overrides = apply_overrides(from_plain({}, Position("--try")), [text]).plain()
-        assert isinstance(overrides, dict)  # noqa: S101 - made of a mapping
-        model_of({**entry.entry, **overrides}, entry.beside)
+        changed = apply_overrides(from_plain(entry.entry, Position("--try")), [text]).plain()
+        assert isinstance(changed, dict)  # noqa: S101 - made of a mapping
+        model_of(changed, entry.beside)
     except InputError as error:
         raise InputError([f"--try {text}: {one.removeprefix(f'-o {text}: ')}" for one in error.problems]) from error
-    return Trial(factor=text.partition("=")[0], says=f"{text}, as you say", overrides=overrides)
+    factor = text.partition("=")[0]
+    top = factor.partition(".")[0]
+    return Trial(factor=factor, says=f"{text}, as you say", overrides={top: changed[top]})
 
 
 def _lines(found: Reproduction) -> list[str]:
