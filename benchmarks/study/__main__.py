@@ -45,6 +45,7 @@ from rows import (
     further,
     readings_of,
     run_name,
+    trained,
 )
 
 from harness.digests import write_atomically
@@ -115,7 +116,11 @@ class Study:
         """Return training and test of each run, seed by seed."""
         runs = [(row, seed) for seed in seeds for row in rows if seed in choose.seeds_of(row, chosen)]
         wanted = [(row, seed) for row, seed in runs if seed in self.told.seeds]
-        return [job for row, seed in wanted for job in (self._train(row, seed), self._judge("test", row, seed))]
+        return [
+            job
+            for row, seed in wanted
+            for job in (*([] if row.of else [self._train(row, seed)]), self._judge("test", row, seed))
+        ]
 
     def _rows(self) -> list[Row]:
         return [row for row in ROWS if not self.told.only or row.name in self.told.only]
@@ -141,9 +146,9 @@ class Study:
 
     def _judge(self, suite: str, row: Row, seed: int, reading: Reading | None = None) -> Job:
         """Return the test of a run by the row's own reading, or by another."""
-        run = run_name(row.name, seed)
         entry = entry_name(row.name, seed, reading or row.readings[0])
-        return self._run(suite, f"{suite}-{entry if reading else run}", [entry], (f"train-{run}",))
+        name = entry if reading else run_name(row.name, seed)
+        return self._run(suite, f"{suite}-{name}", [entry], (f"train-{run_name(trained(row.name), seed)}",))
 
     def _base(self) -> Job:
         return self._run("test", "test-base", [BASE, BASE_THINKING], ())

@@ -192,7 +192,7 @@ def _trainings(found: Found) -> str:
     body, known = [], found.trainings()
     for row in ROWS:
         setting = row if row.variant_of else found.setting(row.name)
-        runs = [one for seed in row.seeds if (one := known.get(run_name(setting.name, seed)))]
+        runs = [one for seed in row.seeds * (row.of is None) if (one := known.get(run_name(setting.name, seed)))]
         if not runs or (row.variant_of and row.name == found.setting(row.variant_of).name):
             continue
         spans = [[round(run[key]) for run in runs] for key in ("steps", "cpu_seconds", "generated_tokens")]
