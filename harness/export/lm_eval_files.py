@@ -81,11 +81,19 @@ def _metrics(score: Score) -> dict[str, Any]:
             continue
         value = one.value / POINTS if one.unit == "points" else one.value
         found[f"{one.name},{one.filter or 'none'}"] = value
-    main = next((key for key in found if key.partition(",")[0] == score.metric), None)
-    if main is not None and score.stderr is not None:
-        name, _, chosen = main.partition(",")
-        found[f"{name}_stderr,{chosen}"] = score.stderr / POINTS if score.unit == "points" else score.stderr
+    chosen = _main_filter(score, found)
+    if chosen is not None and score.stderr is not None:
+        found[f"{score.metric}_stderr,{chosen}"] = score.stderr / POINTS if score.unit == "points" else score.stderr
     return found
+
+
+def _main_filter(score: Score, found: Mapping[str, Any]) -> str | None:
+    """Return the filter that a cell is scored by; a record that does not say has it where there is one alone."""
+    said = facts_of(score).ability.get("settings", {}).get("filter")
+    there = [chosen for name, _, chosen in (key.partition(",") for key in found) if name == score.metric]
+    if said is None:
+        return there[0] if len(there) == 1 else None
+    return said if said in there else None
 
 
 def _version(versions: Mapping[str, Any]) -> Any:

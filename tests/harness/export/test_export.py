@@ -17,6 +17,7 @@ from harness.evaluation.options import RunOptions
 from harness.evaluation.run import run
 from harness.published.read import read_published
 from harness.results.records import Metric, Score
+from harness.results.store import Store
 from harness.sources.places import Sources
 from harness.suite.load import load_suite
 
@@ -165,6 +166,41 @@ def test_lm_evals_own_table_and_readers_take_its_files(tmp_path: Path, command: 
     table = make_table(json.loads(Path(results).read_text(encoding="utf-8")))
     (row,) = (line for line in table.splitlines() if "sums" in line)
     assert [cell.strip() for cell in row.split("|")[1:9]] == ["sums", "", "none", "None", "acc", "↑", "0.5", "±"]
+
+
+def lm_eval_cell(folder: Path, key: str, cell: str, score: float, **changes: Any) -> Score:
+    """Store a cell of the ability axis under a name of `lm`."""
+    task = changes.pop("task")
+    common = {"key": key, "model": "lm", "axis": "ability", "type": "Knowledge", "task": task, "stderr": 4.0}
+    facts = {"cell": f"lm/{cell}", "began": "2026-01-02T03:04:05+00:00"} | changes.pop("facts", {})
+    rest = {"metric": "acc", "ci_low": 1.0, "ci_high": 99.0, "n": 9, "limit": None, "provenance": facts} | changes
+    return Store(folder / "results").put_score(Score(**common, score=score, **rest), None, "question")
+
+
+def lm_eval_results(folder: Path, command: Command, *arguments: str) -> tuple[dict[str, Any], str]:
+    """Export `lm` in lm-eval's form; return its results and what was said to be left."""
+    done = command("export", "lm-eval", "lm", "--out", "out", *arguments, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    (file,) = (folder / "out" / "harness__lm").glob("results_*.json")
+    return json.loads(file.read_text(encoding="utf-8")), done.stderr
+
+
+def test_lm_evals_standard_error_stands_on_the_filter_of_the_main_metric(tmp_path: Path, command: Command) -> None:
+    """Two filters have a metric of that name; the error is that of the one which the cell is scored by."""
+    both = [("strict-match", 0.0), ("flexible-extract", 16.0)]
+    metrics = tuple(
+        Metric(name="exact_match", value=value, split="test", subset="main", filter=one) for one, value in both
+    )
+    settings = {"filters": [one for one, _ in both], "filter": "flexible-extract"}
+    about = {"ability": {"settings": settings}}
+    lm_eval_cell(tmp_path, "a", "gsm8k", 16.0, task="gsm8k", metric="exact_match", metrics=metrics, facts=about)
+    found, _ = lm_eval_results(tmp_path, command)
+    assert found["results"]["gsm8k"] == {
+        "alias": "gsm8k",
+        "exact_match,strict-match": 0.0,
+        "exact_match,flexible-extract": 0.16,
+        "exact_match_stderr,flexible-extract": 0.04,
+    }
 
 
 @pytest.mark.parametrize(
