@@ -1,7 +1,8 @@
 """lm-eval's own files: `ORG__MODEL/results_DATE.json`, and `samples_TASK_DATE.jsonl` with a row a question and filter.
 
 What is kept of a question is its hash, not its text, so that `doc` and `arguments` are empty; hashes, targets, answers
-and metrics are as lm-eval gave them.
+and metrics are as lm-eval gave them. A task has one row there, and all tasks one limit: a part of a group, and a cell
+of another limit than the rest, have no place in them.
 """
 
 from __future__ import annotations
@@ -16,61 +17,112 @@ from harness.results.facts import facts_of
 from harness.results.records import Score
 from harness.results.store import Store
 from harness.statistics.conventions import POINTS
+from harness.tasks.catalogue import TaskInfo, catalogue
 
 FILTERED = "filtered,"
 
 
 def lm_eval_files(chosen: Chosen) -> Exported:
     """Return the files; a cell whose items are lost or missing has results and no samples, which is said."""
-    scores = chosen.of_axis("ability")
+    held = chosen.of_axis("ability")
+    limit = _limit(held)
     left = [f"{label}: lm-eval has no embedding tasks" for label in chosen.of_axis("embedding")]
+    left += [f"{label}: {why}" for label, one in held.items() if (why := _why_not(label, one, limit))]
+    scores = {one.task: one for label, one in held.items() if not _why_not(label, one, limit)}
     if not scores:
         return Exported({}, tuple(left))
     root = Path(chosen.name.replace("/", "__"))
     date = max(facts_of(one).began or "" for one in scores.values()).replace(":", "-").partition("+")[0] or "unknown"
     date = date if "." in date else f"{date}.000000"  # as lm-eval's own names have it, which its reader looks for
-    files = {root / f"results_{date}.json": _bytes(_results(chosen, scores))}
+    files = {root / f"results_{date}.json": _bytes(_results(chosen, scores, limit))}
     store = Store(chosen.results)
-    for label, score in scores.items():
+    for task, score in scores.items():
         table = None if store.lost(score) else store.items_of(score)
         if table is None:
-            left.append(f"{label}: no samples, {score.items_missing or 'its per-item results are lost'}")
+            left.append(f"{task}: no samples, {score.items_missing or 'its per-item results are lost'}")
             continue
-        for task, rows in _samples(table.to_pylist()).items():
+        for part, rows in _samples(table.to_pylist()).items():
             lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-            files[root / f"samples_{task}_{date}.jsonl"] = lines.encode("utf-8", "backslashreplace")
+            name = f"samples_{_prefix(score)}{part}_{date}.jsonl"
+            files[root / name] = lines.encode("utf-8", "backslashreplace")
     return Exported(files, tuple(left))
+
+
+def _limit(held: Mapping[str, Score]) -> int | None:
+    """Return the limit of the file: none where a cell has none, else the largest."""
+    limits = [one.limit for label, one in held.items() if label == one.task]
+    return None if None in limits else max((one for one in limits if one), default=None)
+
+
+def _why_not(label: str, score: Score, limit: int | None) -> str | None:
+    if label != score.task:
+        return f"a part of {score.task}, which lm-eval's tools would take for the whole"
+    if score.limit == limit:
+        return None
+    return f"limited to {score.limit} items, the others to {limit or 'none'}; export it alone with --tasks"
+
+
+def _info(score: Score) -> TaskInfo | None:
+    """Return what the catalogue knows of a task; None of a user's own."""
+    is_own = "kind" in facts_of(score).ability.get("settings", {})
+    return None if is_own else catalogue().tasks.get(score.task)
+
+
+def _prefix(score: Score) -> str:
+    """Return what stands before a part's name in lm-eval's name of its task: `mmlu_` of anatomy."""
+    info = _info(score)
+    return str((info.ability or {}).get("part_prefix") or "") if info else ""
 
 
 def _bytes(value: Any) -> bytes:
     return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode("utf-8")
 
 
-def _results(chosen: Chosen, scores: Mapping[str, Score]) -> dict[str, Any]:
-    facts = {one.task: facts_of(one) for one in scores.values()}
+def _results(chosen: Chosen, held: Mapping[str, Score], limit: int | None) -> dict[str, Any]:
+    """Return what lm-eval says of a run.
+
+    Args:
+        chosen: what the model is called.
+        held: task -> score.
+        limit: of all of them.
+    """
+    facts = {task: facts_of(one) for task, one in held.items()}
     some = next(iter(facts.values()))
-    held = {one.task: one for one in scores.values()}
     settings = {task: one.ability.get("settings", {}) for task, one in facts.items()}
     return {
         "results": {task: {"alias": task, **_metrics(one)} for task, one in held.items()},
-        "group_subtasks": {task: [] for task in held},
+        "group_subtasks": {task: _subtasks(one) for task, one in held.items()},
         "configs": {task: {"task": task, **settings[task]} for task in held},
         "versions": {task: _version(facts[task].ability.get("task_versions", {})) for task in held},
         "n-shot": {task: settings[task].get("num_fewshot") for task in held},
         "higher_is_better": {task: {one.metric: not one.lower_is_better} for task, one in held.items()},
-        "n-samples": {task: {"original": one.n, "effective": one.n} for task, one in held.items()},
+        "n-samples": {task: {"original": _original(one), "effective": one.n} for task, one in held.items()},
         "config": {
             "model": "hf",
             "model_args": {"pretrained": chosen.name, "revision": chosen.revision},
             "model_revision": chosen.revision,
             "model_dtype": some.encoder.get("dtype"),
             "model_num_parameters": some.encoder.get("parameters"),
-            "limit": next(iter(held.values())).limit,
+            "limit": limit,
         },
         "model_name": chosen.name,
         "model_name_sanitized": chosen.name.replace("/", "__"),
         "lm_eval_version": some.versions.get("lm-eval"),
     }
+
+
+def _subtasks(score: Score) -> list[str]:
+    info, prefix = _info(score), _prefix(score)
+    return [f"{prefix}{part}" for part in info.subsets] if info and prefix else []
+
+
+def _original(score: Score) -> int:
+    """Return how many items the task's own data have; where nobody knows, those that were scored."""
+    if read_and_known := facts_of(score).off_count.get(score.task):
+        return read_and_known[1]
+    info = _info(score)
+    counts = [of for split in info.splits for of in info.counts.get(split, {}).values()] if info else []
+    return sum(one.items for one in counts) if score.limit and counts else score.n
 
 
 def _metrics(score: Score) -> dict[str, Any]:

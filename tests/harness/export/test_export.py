@@ -203,6 +203,35 @@ def test_lm_evals_standard_error_stands_on_the_filter_of_the_main_metric(tmp_pat
     }
 
 
+def test_lm_evals_files_leave_out_a_part_of_a_group(tmp_path: Path, command: Command) -> None:
+    """Two parts of one group are no row of its name, and of a whole group its tasks are named as lm-eval has them."""
+    lm_eval_cell(tmp_path, "a", "mmlu[2/57]", 20.0, task="mmlu")
+    lm_eval_cell(tmp_path, "b", "mmlu[1/57]", 40.0, task="mmlu")
+    lm_eval_cell(tmp_path, "c", "bbh", 60.0, task="bbh")
+    found, said = lm_eval_results(tmp_path, command)
+    assert list(found["results"]) == ["bbh"]
+    assert len(found["group_subtasks"]["bbh"]) == 27
+    assert "bbh_cot_fewshot_navigate" in found["group_subtasks"]["bbh"]
+    for label in ("mmlu[1/57]", "mmlu[2/57]"):
+        assert f"left: {label}: a part of mmlu, which lm-eval's tools would take for the whole\n" in said
+
+
+def test_lm_evals_files_have_one_limit(tmp_path: Path, command: Command) -> None:
+    """lm-eval says one for all tasks: what has another one is left, and may be exported alone."""
+    whole = {"ability": {"settings": {"filter": "none"}}, "off_count": {"humaneval": [9, 164]}}
+    lm_eval_cell(tmp_path, "a", "gsm8k", 20.0, task="gsm8k", n=5, limit=5)
+    lm_eval_cell(tmp_path, "b", "humaneval", 40.0, task="humaneval", facts=whole)
+    found, said = lm_eval_results(tmp_path, command)
+    assert list(found["results"]) == ["humaneval"]
+    assert found["config"]["limit"] is None
+    assert found["n-samples"] == {"humaneval": {"original": 164, "effective": 9}}
+    assert "left: gsm8k: limited to 5 items, the others to none; export it alone with --tasks\n" in said
+    (tmp_path / "out").rename(tmp_path / "before")
+    found, said = lm_eval_results(tmp_path, command, "--tasks", "gsm8k")
+    assert (found["config"]["limit"], said.count("limited")) == (5, 0)
+    assert found["n-samples"] == {"gsm8k": {"original": 1319, "effective": 5}}
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
