@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,7 +10,16 @@ from typing import Any
 import yaml
 
 from harness.errors import InputError
-from harness.published.rows import MAIN, Published, PublishedRow, current_name, digits_of, in_points
+from harness.published.rows import (
+    MAIN,
+    Published,
+    PublishedRow,
+    as_number,
+    current_name,
+    digits_of,
+    in_points,
+    outside,
+)
 from harness.tasks.catalogue import TaskInfo, catalogue
 
 INDEX = "model-index"
@@ -83,14 +91,16 @@ def _row(one: Mapping[str, Any]) -> PublishedRow:
     dataset = one["dataset"]
     task, of_name = _task(dataset)
     metrics = {
-        current_name(str(metric["type"])): float(metric["value"])
+        current_name(str(metric["type"])): value
         for metric in one["metrics"]
-        if isinstance(metric.get("value"), int | float) and math.isfinite(metric["value"])
+        if (value := as_number(metric.get("value"))) is not None
     }
     if not metrics:
         raise ValueError(f"{dataset.get('name')!r} has no metric that is a number")
     info = catalogue().tasks.get(task)
     name = next((name for name in (info.main_score if info else MAIN, MAIN) if name in metrics), next(iter(metrics)))
+    if off := outside(name, metrics[name], most=100):  # points; a card in fractions stays far below
+        raise ValueError(f"{dataset.get('name')!r}: {name} {metrics[name]}: {off}")
     source = one.get("source")
     return PublishedRow(
         task=task,

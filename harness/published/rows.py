@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -15,6 +16,10 @@ MAIN = "main_score"
 """How mteb calls the figure that a task is ranked by, whichever metric it is."""
 MOST_DIGITS = 2
 """Decimals of points that tables and papers print; files hold more, which no other machine gives again."""
+BELOW_ZERO = ("spearman", "pearson", "kendall", "mcc", "kappa", "p-MRR", MAIN)
+"""In the names of metrics that go down to -1; what a `main_score` is of nobody may know."""
+_ROUNDED = 1e-6
+"""Beyond its range that a float may lie."""
 _OLD_NAMES = {"cos_sim": "cosine", "cosine_similarity": "cosine"}
 """How metrics of mteb 1 begin -> how the same are called now."""
 
@@ -80,6 +85,30 @@ def digits_of(values: Iterable[float], *, as_fraction: bool) -> int:
         exponent = Decimal(repr(float(value))).normalize().as_tuple().exponent
         most = max(most, -int(exponent) - shift)
     return min(most, MOST_DIGITS)
+
+
+def as_number(value: object) -> float | None:
+    """Return a value of a file as a number; None where it is none, or not finite. Yes and no are no numbers."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:  # JSON's integers have no end
+        return None
+    return found if math.isfinite(found) else None
+
+
+def outside(metric: str, value: float, most: int) -> str | None:
+    """Return `outside 0 to 1` where no score of a metric can be `value`; None where one can.
+
+    Args:
+        metric: as mteb 2 calls it.
+        value: as the file has it.
+        most: what a perfect score is there, 1 or 100.
+    """
+    least = -most if any(name in metric for name in BELOW_ZERO) else 0
+    is_inside = least - _ROUNDED * most <= value <= most + _ROUNDED * most
+    return None if is_inside else f"outside {least} to {most}"
 
 
 def current_name(metric: str) -> str:

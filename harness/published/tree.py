@@ -8,13 +8,12 @@ Any folder of it may be named: the whole clone, `results`, a model's folder, or 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.errors import InputError
-from harness.published.rows import MAIN, Published, PublishedRow, digits_of, in_points, main_metric
+from harness.published.rows import MAIN, Published, PublishedRow, as_number, digits_of, in_points, main_metric, outside
 from harness.wording import did_you_mean, listing
 
 META = "model_meta.json"
@@ -142,15 +141,19 @@ def _rows(file: Path, unread: list[str]) -> Iterator[PublishedRow]:
     for split, of_split in held["scores"].items():
         for scores in of_split:
             subset = str(scores.get("hf_subset", "default"))
-            value = scores.get(MAIN)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            value = as_number(scores.get(MAIN))
+            if value is None:
                 unread.append(f"{file.name}: {split}/{subset} has no {MAIN}")
+                continue
+            metric = main_metric(task, scores)
+            if off := outside(metric, value, most=1):
+                unread.append(f"{file.name}: {split}/{subset}: {MAIN} {scores[MAIN]}: {off}")
                 continue
             yield PublishedRow(
                 task=task,
                 split=split,
                 subset=subset,
-                metric=main_metric(task, scores),
+                metric=metric,
                 value=in_points(value),
                 mteb_version=held.get("mteb_version"),
                 data_revision=held.get("dataset_revision"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
@@ -65,16 +66,23 @@ def _score(one: Published, task: PlannedTask, *, is_off: bool) -> tuple[float | 
     if is_off:
         return None, "the data here have another number of items than MTEB's own"
     rows = {(row.split, row.subset): row for row in one.rows if row.task == task.name}
+    unread = _unread(one, task.name)
     if not rows:
-        return None, "not published"
+        return None, unread or "not published"
     places = [(split, subset) for split in task.splits for subset in task.subsets]
     absent = [f"{split}/{subset}" for split, subset in places if (split, subset) not in rows]
     if absent:
-        return None, f"not published on {', '.join(absent)}"
+        return None, unread or f"not published on {', '.join(absent)}"
     metrics = {rows[place].metric for place in places} - {MAIN, task.info.main_score}
     if metrics:
         return None, f"published as {', '.join(sorted(metrics))}, which is not {task.info.main_score}"
     return fmean(rows[place].value for place in places), ""
+
+
+def _unread(one: Published, task: str) -> str | None:
+    """Return why a published score of a task is none; None where all that names it was read."""
+    named = re.compile(rf"(?<!\w){re.escape(task)}(?!\w)")
+    return next((f"not read: {line}" for line in one.unread if named.search(line)), None)
 
 
 def _mean(values: Sequence[float | None]) -> Mean:

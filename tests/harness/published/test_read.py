@@ -69,13 +69,34 @@ def test_what_is_no_row_is_said_and_never_a_zero(tmp_path: Path) -> None:
     put(tmp_path, "STS13", {"mteb_version": "1.0.2", "test": {"cos_sim": {"spearman": 0.5}}})
     put(tmp_path, "STS14", result("STS14", float("nan")))
     put(tmp_path, "STS15", "{")
+    put(tmp_path, "STS16", result("STS16", 10**400))
     found = read_published(tmp_path)
     assert [row.task for row in found.rows] == ["STS12"]
     assert found.unread == (
         "STS13.json: no `scores`: a format from before mteb 1.11 (it was written by 1.0.2)",
         "STS14.json: test/default has no main_score",
         "STS15.json: not a file of mteb's results",
+        "STS16.json: test/default has no main_score",
     )
+
+
+@pytest.mark.parametrize("value", [87.59, 1.5, -0.2])
+def test_a_score_outside_of_its_metrics_range_is_no_row(tmp_path: Path, value: float) -> None:
+    """Points where mteb has fractions would be a hundred times too much; accuracy is never below 0."""
+    put(tmp_path, "STS12", result("STS12", -0.02, cosine_spearman=-0.02))
+    put(tmp_path, "Banking77Classification", result("Banking77Classification", value, accuracy=value))
+    found = read_published(tmp_path)
+    assert [(row.task, row.value) for row in found.rows] == [("STS12", -2.0)]
+    assert found.unread == (f"Banking77Classification.json: test/default: main_score {value}: outside 0 to 1",)
+
+
+def test_a_correlation_goes_from_minus_one_to_one(tmp_path: Path) -> None:
+    """And no further; a metric that is not known may be one."""
+    put(tmp_path, "STS12", result("STS12", -1.5, cosine_spearman=-1.5))
+    put(tmp_path, "Strange", result("Strange", -0.5))
+    found = read_published(tmp_path)
+    assert [row.value for row in found.rows] == [-50]
+    assert found.unread == ("STS12.json: test/default: main_score -1.5: outside -1 to 1",)
 
 
 CARD = """---
@@ -118,6 +139,18 @@ def test_a_card_whose_scores_all_lie_within_one_is_in_fractions(tmp_path: Path) 
     assert [row.value for row in read_published(write(tmp_path / "f.md", fractions)).rows] == pytest.approx([72.37] * 2)
     mixed = CARD.format(value=0.9).replace("cosine_pearson, value: 0.9", "cosine_pearson, value: 50")
     assert [row.value for row in read_published(write(tmp_path / "m.md", mixed)).rows] == [0.9, 50]
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [("true", "has no metric that is a number"), ("875.9", "cosine_pearson 875.9: outside -100 to 100")],
+)
+def test_a_cards_value_that_is_no_score_is_said(tmp_path: Path, value: str, why: str) -> None:
+    """Yes and no are no numbers, and nothing scores more than a hundred points."""
+    card = CARD.format(value=72.37).replace("cosine_pearson, value: 72.37", f"cosine_pearson, value: {value}")
+    found = read_published(write(tmp_path / "README.md", card))
+    assert [(row.task, row.value) for row in found.rows] == [("STS12", 72.37)]
+    assert any(why in line for line in found.unread), found.unread
 
 
 @pytest.mark.parametrize(

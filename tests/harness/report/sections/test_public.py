@@ -89,6 +89,15 @@ def test_another_split_or_metric_is_no_score_of_the_task(changes: dict[str, str]
     assert view.lacking[first.task].startswith(why)
 
 
+def test_a_task_whose_score_could_not_be_read_is_not_called_unpublished() -> None:
+    """The reason of the reader stands there; that of a task with a longer name is another's."""
+    first, second = next(axis for axis in summary().axes if axis.axis == "embedding").common[:2]
+    said = f"{first}.json: test/default: main_score 87.59: outside 0 to 1"
+    (view,) = summary(published((first, second), unread=(f"{second}2.json: broken", said))).public
+    assert view.lacking[first] == f"not read: {said}"
+    assert view.lacking[second] == "not published"
+
+
 def test_nothing_that_needs_items_knows_of_it() -> None:
     """Differences, q-values, ranks, retention, the baseline and the trade-off are what they are without it."""
     alone, beside = summary(), summary(published())
