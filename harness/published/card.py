@@ -15,12 +15,14 @@ from harness.published.rows import (
     Published,
     PublishedRow,
     as_number,
+    as_text,
     current_name,
     digits_of,
     in_points,
     outside,
 )
 from harness.tasks.catalogue import TaskInfo, catalogue
+from harness.wording import short
 
 INDEX = "model-index"
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -83,20 +85,18 @@ def _rows(entry: Mapping[str, Any], unread: list[str]) -> Iterator[PublishedRow]
     for number, one in enumerate(results if isinstance(results, list) else [], 1):
         try:
             yield _row(one)
-        except (ValueError, TypeError, LookupError, AttributeError) as error:
+        except ValueError as error:
             unread.append(f"result {number}: {error}")
 
 
-def _row(one: Mapping[str, Any]) -> PublishedRow:
-    dataset = one["dataset"]
+def _row(one: object) -> PublishedRow:
+    if not isinstance(one, dict):
+        raise ValueError(f"expected `dataset` and `metrics`, not {short(one)}")
+    dataset = one.get("dataset")
+    if not isinstance(dataset, dict) or "name" not in dataset:
+        raise ValueError("no `dataset` with a name")
     task, of_name = _task(dataset)
-    metrics = {
-        current_name(str(metric["type"])): value
-        for metric in one["metrics"]
-        if (value := as_number(metric.get("value"))) is not None
-    }
-    if not metrics:
-        raise ValueError(f"{dataset.get('name')!r} has no metric that is a number")
+    metrics = _metrics(one.get("metrics"), dataset)
     info = catalogue().tasks.get(task)
     name = next((name for name in (info.main_score if info else MAIN, MAIN) if name in metrics), next(iter(metrics)))
     if off := outside(name, metrics[name], most=100):  # points; a card in fractions stays far below
@@ -109,8 +109,22 @@ def _row(one: Mapping[str, Any]) -> PublishedRow:
         metric=name,
         value=metrics[name],
         mteb_version=_version(source if isinstance(source, dict) else {}),
-        data_revision=dataset.get("revision"),
+        data_revision=as_text(dataset.get("revision")),
     )
+
+
+def _metrics(held: object, dataset: Mapping[str, Any]) -> dict[str, float]:
+    """Return metric -> value of those that are numbers; raises ValueError where there is none."""
+    if not isinstance(held, list):
+        raise ValueError(f"{dataset['name']!r} has no list of `metrics`")
+    found = {
+        current_name(str(metric["type"])): value
+        for metric in held
+        if isinstance(metric, dict) and "type" in metric and (value := as_number(metric.get("value"))) is not None
+    }
+    if not found:
+        raise ValueError(f"{dataset['name']!r} has no metric that is a number")
+    return found
 
 
 def _task(dataset: Mapping[str, Any]) -> tuple[str, str | None]:

@@ -98,6 +98,11 @@ def as_number(value: object) -> float | None:
     return found if math.isfinite(found) else None
 
 
+def as_text(value: object) -> str | None:
+    """Return a value of a file that should be text; None where it is none."""
+    return value if isinstance(value, str) else None
+
+
 def outside(metric: str, value: float, most: int) -> str | None:
     """Return `outside 0 to 1` where no score of a metric can be `value`; None where one can.
 

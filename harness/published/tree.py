@@ -8,13 +8,23 @@ Any folder of it may be named: the whole clone, `results`, a model's folder, or 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.errors import InputError
-from harness.published.rows import MAIN, Published, PublishedRow, as_number, digits_of, in_points, main_metric, outside
-from harness.wording import did_you_mean, listing
+from harness.published.rows import (
+    MAIN,
+    Published,
+    PublishedRow,
+    as_number,
+    as_text,
+    digits_of,
+    in_points,
+    main_metric,
+    outside,
+)
+from harness.wording import did_you_mean, listing, short
 
 META = "model_meta.json"
 NOT_RESULTS = (META, "run_settings.json")
@@ -70,8 +80,8 @@ def _is_revision(folder: Path) -> bool:
         return False
     if (folder / META).is_file():
         return True
-    first = next((one for one in sorted(folder.glob("*.json")) if one.name not in NOT_RESULTS), None)
-    return first is not None and isinstance(_json(first), dict) and "task_name" in _json(first)
+    files = (one for one in sorted(folder.glob("*.json")) if one.name not in NOT_RESULTS)
+    return any(isinstance(held := _json(one), dict) and "task_name" in held for one in files)
 
 
 def _spelling(folder: Path) -> str:
@@ -114,7 +124,7 @@ def _read(folder: Path) -> Published:
             continue
         try:
             rows.extend(_rows(file, unread))
-        except (ValueError, TypeError, LookupError, AttributeError) as error:
+        except ValueError as error:
             unread.append(f"{file.name}: {error}")
     if not rows:
         raise InputError([f"{folder}: no result that can be read", *(f"  {line}" for line in unread)])
@@ -137,27 +147,44 @@ def _rows(file: Path, unread: list[str]) -> Iterator[PublishedRow]:
     if not isinstance(held.get("scores"), dict):
         version = held.get("mteb_version")
         raise ValueError(f"no `scores`: a format from before mteb 1.11 (it was written by {version or 'an unknown'})")
-    task = str(held.get("task_name") or file.stem)
     for split, of_split in held["scores"].items():
+        if not isinstance(of_split, list):
+            unread.append(f"{file.name}: {split}: expected a list of scores, one a subset, not {short(of_split)}")
+            continue
         for scores in of_split:
-            subset = str(scores.get("hf_subset", "default"))
-            value = as_number(scores.get(MAIN))
-            if value is None:
-                unread.append(f"{file.name}: {split}/{subset} has no {MAIN}")
-                continue
-            metric = main_metric(task, scores)
-            if off := outside(metric, value, most=1):
-                unread.append(f"{file.name}: {split}/{subset}: {MAIN} {scores[MAIN]}: {off}")
-                continue
-            yield PublishedRow(
-                task=task,
-                split=split,
-                subset=subset,
-                metric=metric,
-                value=in_points(value),
-                mteb_version=held.get("mteb_version"),
-                data_revision=held.get("dataset_revision"),
-            )
+            try:
+                yield _row(held, str(held.get("task_name") or file.stem), split, scores)
+            except ValueError as error:
+                unread.append(f"{file.name}: {error}")
+
+
+def _row(held: Mapping[str, Any], task: str, split: str, scores: object) -> PublishedRow:
+    """Return the row of a split and subset; raises ValueError where it has no score.
+
+    Args:
+        held: the file.
+        task: its name.
+        split: of the scores.
+        scores: of one subset.
+    """
+    if not isinstance(scores, dict):
+        raise ValueError(f"{split}: expected scores by name, not {short(scores)}")
+    subset = str(scores.get("hf_subset", "default"))
+    value = as_number(scores.get(MAIN))
+    if value is None:
+        raise ValueError(f"{split}/{subset} has no {MAIN}")
+    metric = main_metric(task, scores)
+    if off := outside(metric, value, most=1):
+        raise ValueError(f"{split}/{subset}: {MAIN} {scores[MAIN]}: {off}")
+    return PublishedRow(
+        task=task,
+        split=split,
+        subset=subset,
+        metric=metric,
+        value=in_points(value),
+        mteb_version=as_text(held.get("mteb_version")),
+        data_revision=as_text(held.get("dataset_revision")),
+    )
 
 
 def _json(file: Path) -> Any:

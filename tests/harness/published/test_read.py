@@ -80,6 +80,32 @@ def test_what_is_no_row_is_said_and_never_a_zero(tmp_path: Path) -> None:
     )
 
 
+def test_a_broken_file_hides_no_good_one(tmp_path: Path) -> None:
+    """Though it comes first, and nothing says what the folder is but its files."""
+    put(tmp_path, "AAA", '{"task_name": "AA')
+    put(tmp_path, "STS12", result("STS12", 0.5))
+    found = read_published(tmp_path)
+    assert [row.task for row in found.rows] == ["STS12"]
+    assert found.unread == ("AAA.json: not a file of mteb's results",)
+
+
+@pytest.mark.parametrize(
+    ("scores", "why"),
+    [
+        ({"test": None}, "expected a list of scores, one a subset, not None"),
+        ({"test": {"main_score": 0.5}}, "expected a list of scores, one a subset, not {'main_score': 0.5}"),
+        ({"test": ["x"]}, "expected scores by name, not 'x'"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_said_in_words(tmp_path: Path, scores: Any, why: str) -> None:
+    """With the split; what else is in the file is read."""
+    whole = result("STS13", 0.5)
+    put(tmp_path, "STS13", whole | {"scores": scores | {"dev": whole["scores"]["test"]}})
+    found = read_published(tmp_path)
+    assert [row.split for row in found.rows] == ["dev"]
+    assert found.unread == (f"STS13.json: test: {why}",)
+
+
 @pytest.mark.parametrize("value", [87.59, 1.5, -0.2])
 def test_a_score_outside_of_its_metrics_range_is_no_row(tmp_path: Path, value: float) -> None:
     """Points where mteb has fractions would be a hundred times too much; accuracy is never below 0."""
@@ -151,6 +177,26 @@ def test_a_cards_value_that_is_no_score_is_said(tmp_path: Path, value: str, why:
     found = read_published(write(tmp_path / "README.md", card))
     assert [(row.task, row.value) for row in found.rows] == [("STS12", 72.37)]
     assert any(why in line for line in found.unread), found.unread
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        ("nothing", "expected `dataset` and `metrics`, not 'nothing'"),
+        ("{metrics: []}", "no `dataset` with a name"),
+        ("{dataset: STS13, metrics: []}", "no `dataset` with a name"),
+        ("{dataset: {name: MTEB STS13}}", "'MTEB STS13' has no list of `metrics`"),
+        ("{dataset: {name: MTEB STS13}, metrics: [1, {value: 3}]}", "'MTEB STS13' has no metric that is a number"),
+    ],
+)
+def test_what_is_wrong_in_a_card_is_said_in_words(tmp_path: Path, entry: str, why: str) -> None:
+    """With the place of the result; the others are read."""
+    card = CARD.format(value=72.37).replace(
+        "  - task: {type: STS}\n    dataset: {name: My own", f"  - {entry}\n---\n{{"
+    )
+    found = read_published(write(tmp_path / "README.md", card))
+    assert [row.task for row in found.rows] == ["STS12", "STS17"]
+    assert found.unread == (f"result 3: {why}",)
 
 
 @pytest.mark.parametrize(
