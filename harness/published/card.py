@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from harness.published.rows import (
     outside,
 )
 from harness.tasks.catalogue import TaskInfo, catalogue
-from harness.wording import short
+from harness.wording import did_you_mean, listing, short
 
 INDEX = "model-index"
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -33,19 +33,20 @@ _NAME = re.compile(r"^MTEB\s+(?P<task>.+?)(?:\s+\((?P<subset>[^()]+)\))?$")
 """`MTEB STS17 (en-en)`, as mteb names a dataset in a card."""
 
 
-def read_card(path: Path) -> Published:
-    """Return the rows of a card.
+def read_card(path: Path, names: Sequence[str] = ()) -> Published:
+    """Return the rows of one model of a card.
 
     Args:
         path: of README.md.
+        names: what the model may be called; none is needed where the card has the scores of one alone.
 
     Raises:
-        InputError: it has no `model-index`, or nothing in it can be read.
+        InputError: it has no `model-index`, nothing in it can be read, or it has several models and none of the names.
     """
     head = _head(path)
     index = head.get(INDEX)
     unread: list[str] = []
-    entries = [one for one in index if isinstance(one, dict)] if isinstance(index, list) else []
+    model, entries = _chosen(path, index if isinstance(index, list) else [], names)
     found = [row for entry in entries for row in _rows(entry, unread)]
     if not found:
         why = "no `model-index` in its head" if INDEX not in head else f"no score in `{INDEX}` that can be read"
@@ -55,13 +56,40 @@ def read_card(path: Path) -> Published:
     rows = [_scaled(row) for row in found] if as_fraction else found
     return Published(
         kind="model card",
-        model=str(entries[0].get("name") or path.parent.name),
+        model=model,
         revision=None,
         where=str(path),
         rows=tuple(rows),
         digits=digits_of((row.value for row in found), as_fraction=as_fraction),
         unread=tuple(unread),
     )
+
+
+def _chosen(path: Path, index: Sequence[object], names: Sequence[str]) -> tuple[str, list[dict[str, Any]]]:
+    """Return a model's name and its entries; a name may be with or without its organization, as cards have both."""
+    models: dict[str, list[dict[str, Any]]] = {}
+    for one in index:
+        if isinstance(one, dict):
+            models.setdefault(str(one.get("name") or path.parent.name), []).append(one)
+    if len(models) < 2:
+        return next(iter(models.items()), ("", []))
+    wanted = [name.replace("__", "/", 1).lower() for name in names]
+    for is_same in (_is_named, _is_named_in_short):
+        for name in wanted:
+            near = [one for one in models if is_same(one.lower(), name)]
+            if len(near) == 1:
+                return near[0], models[near[0]]
+    meant = did_you_mean(names[0], models) if names else ""
+    raise InputError([f"{path}: scores of {len(models)} models; name one with --as: {listing(models)}{meant}"])
+
+
+def _is_named(model: str, name: str) -> bool:
+    return model == name
+
+
+def _is_named_in_short(model: str, name: str) -> bool:
+    """Whether one of the two is the other without its organization."""
+    return model.count("/") != name.count("/") and model.rpartition("/")[2] == name.rpartition("/")[2]
 
 
 def _head(path: Path) -> dict[str, Any]:

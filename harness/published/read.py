@@ -34,11 +34,11 @@ def read_published(path: Path, names: Sequence[str] = (), revision: str | None =
     if path.is_file():
         if path.suffix.lower() == ".json":
             raise InputError([f"{path}: one file of a results tree; name the folder it is in"])
-        return read_card(path)
+        return read_card(path, names)
     if is_own(path):
         return read_own(path, names)
     if is_tree(path):
         return read_tree(path, names, revision)
     if (path / CARD).is_file():
-        return read_card(path / CARD)
+        return read_card(path / CARD, names)
     raise InputError([f"{path}: no published scores in it; expected {KINDS}"])

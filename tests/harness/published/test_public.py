@@ -30,6 +30,15 @@ def test_models_are_read_from_beside_the_suite(tmp_path: Path) -> None:
     assert [(one.model, one.revision) for one in found] == [("org/one", "r1"), ("org/two", "r2")]
 
 
+def test_a_model_of_a_card_with_several_is_read_by_its_name(tmp_path: Path) -> None:
+    """Both may stand beside one's own, each with its own rows."""
+    entry = "- name: {}\n  results:\n  - {{dataset: {{name: MTEB STS12}}, metrics: [{{type: x, value: {}}}]}}\n"
+    head = entry.format("one", 10) + entry.format("org/two", 20)
+    write(tmp_path / "board" / "README.md", f"---\nmodel-index:\n{head}---\n")
+    found = read_public(loaded(tmp_path, "public: {results: board, models: [org/two, one]}\n" + TASKS).suite)
+    assert [(one.model, [row.value for row in one.rows]) for one in found] == [("org/two", [20]), ("one", [10])]
+
+
 def test_a_suite_without_it_has_none(tmp_path: Path) -> None:
     """As every suite of before."""
     assert read_public(loaded(tmp_path, TASKS).suite) == ()

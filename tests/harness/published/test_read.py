@@ -179,6 +179,39 @@ def test_a_cards_value_that_is_no_score_is_said(tmp_path: Path, value: str, why:
     assert any(why in line for line in found.unread), found.unread
 
 
+TWO = """---
+model-index:
+- name: one
+  results:
+  - {dataset: {name: MTEB STS12}, metrics: [{type: cosine_spearman, value: 10}]}
+- name: org/two
+  results:
+  - {dataset: {name: MTEB STS12}, metrics: [{type: cosine_spearman, value: 0.2}]}
+  - {dataset: {name: MTEB STS13}, metrics: [{type: x, value: yes}]}
+---
+"""
+
+
+def test_of_several_models_of_a_card_one_is_chosen_by_name(tmp_path: Path) -> None:
+    """With or without its organization; its rows and what could not be read of it are its own, and so is its scale."""
+    write(tmp_path / "README.md", TWO)
+    found = read_published(tmp_path, ["org/one"])
+    assert (found.model, [row.value for row in found.rows], found.unread) == ("one", [10], ())
+    for name in ("org/two", "ORG/Two", "two", "org__two"):
+        found = read_published(tmp_path, ["nobody", name])
+        assert (found.model, [row.value for row in found.rows]) == ("org/two", [20])
+        assert found.unread == ("result 2: 'MTEB STS13' has no metric that is a number",)
+
+
+def test_a_card_of_several_models_without_a_name_is_refused(tmp_path: Path) -> None:
+    """What there is is said; two entries of one name are one model's."""
+    for names in ([], ["three"], ["other/two"]):
+        with pytest.raises(InputError, match="scores of 2 models; name one with --as: one, org/two"):
+            read_published(write(tmp_path / "README.md", TWO), names)
+    same = read_published(write(tmp_path / "same.md", TWO.replace("org/two", "one").replace("0.2", "20")))
+    assert (same.model, [row.value for row in same.rows]) == ("one", [10, 20])
+
+
 @pytest.mark.parametrize(
     ("entry", "why"),
     [
