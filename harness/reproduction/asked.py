@@ -89,11 +89,13 @@ def select(published: Published, named: Sequence[Named]) -> Selection:
         by_task.setdefault(row.task, []).append(row)
     if problems := _not_published(named, by_task, published.where):
         raise InputError(problems)
-    wanted = named or tuple(Named(name, (), ()) for name in by_task if name in known)
+    wanted: dict[str, list[Named]] = {}
+    for one in named or [Named(name, (), ()) for name in by_task if name in known]:
+        wanted.setdefault(one.name, []).append(one)
     asked, others = [], Counter[str]()
-    for one in wanted:
-        found = _asked(one, by_task[one.name], known[one.name])
-        others[one.name] += len(by_task[one.name]) - (len(found.rows) if found else 0)
+    for name, meant in wanted.items():
+        found = _asked(meant, by_task[name], known[name])
+        others[name] = len(by_task[name]) - (len(found.rows) if found else 0)
         asked += [found] if found else []
     strange = sorted(name for name in by_task if name not in known)
     return Selection(tuple(asked), tuple(_left(others, strange, len(by_task) - len(wanted) - len(strange))))
@@ -135,21 +137,22 @@ def _not_published(named: Sequence[Named], by_task: dict[str, list[PublishedRow]
     return problems
 
 
-def _asked(one: Named, rows: Sequence[PublishedRow], info: TaskInfo) -> Asked | None:
-    """Return the rows that are meant of a task's; None where it has none of them."""
-    default = catalogue().default_member(one.name)
-    splits = one.splits or default.splits
-    subsets = one.subsets or default.subsets
+def _asked(named: Sequence[Named], rows: Sequence[PublishedRow], info: TaskInfo) -> Asked | None:
+    """Return the rows that are meant of a task's, each once, however often it is named; None where it has none."""
+    default = catalogue().default_member(info.name)
+    wanted = [(one.splits or default.splits, one.subsets or default.subsets) for one in named]
     known = {*info.splits, *OTHER_SPLITS}
     meant = [
         row
         for row in rows
-        if row.split in splits and row.subset in subsets and row.split in known and row.subset in info.subsets
+        if any(row.split in splits and row.subset in subsets for splits, subsets in wanted)
+        and row.split in known
+        and row.subset in info.subsets
     ]
     if not meant:
         return None
     return Asked(
-        name=one.name,
+        name=info.name,
         splits=in_order((row.split for row in meant), info.splits),
         subsets=in_order((row.subset for row in meant), info.subsets),
         rows=tuple(meant),

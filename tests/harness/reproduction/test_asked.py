@@ -68,6 +68,35 @@ def test_what_is_asked_for_is_taken():
     assert found.left[-1] == "1 task(s) that --tasks does not name"
 
 
+@pytest.mark.parametrize(
+    ("text", "splits", "subsets", "places"),
+    [
+        ("STS17[es-es],STS17[en-en]", ("test",), ("en-en", "es-es"), ["test/en-en", "test/es-es"]),
+        ("STS17,STS17", ("test",), ("en-en",), ["test/en-en"]),
+        ("STS17@test,STS17[en-en]", ("test",), ("en-en",), ["test/en-en"]),
+        ("STS17[en-en],STS17@validation[ko-ko]", ("validation", "test"), ("ko-ko", "en-en"),
+         ["test/en-en", "validation/ko-ko"]),
+    ],
+)  # fmt: skip
+def test_a_task_that_is_named_twice_is_one_task(text, splits, subsets, places):
+    """With all the rows that any of its names means, each once; what is left is counted once too."""
+    rows = published(*STS17, ("STS17", "validation", "en-en"), ("STS17", "validation", "ko-ko"))
+    found = select(rows, parse_tasks(text))
+    (one,) = found.asked
+    assert (one.name, set(one.splits), set(one.subsets)) == ("STS17", set(splits), set(subsets))
+    assert [f"{row.split}/{row.subset}" for row in one.rows] == places
+    left = 5 - len(places)
+    assert found.left == (
+        f"{left} row(s) of other splits or subsets: STS17 ({left}); name them as TASK@split[subset,...] in --tasks",
+    )
+
+
+def test_tasks_that_are_not_named_are_counted_beside_one_named_twice():
+    """Which is one of those that are there."""
+    found = select(published(*STS17, ("STS12", "test", "default")), parse_tasks("STS17[en-en],STS17[es-es]"))
+    assert found.left[-1] == "1 task(s) that --tasks does not name"
+
+
 def test_what_is_asked_for_and_not_published_is_refused():
     """Task, split and subset, all at once, with what there is."""
     with pytest.raises(InputError) as caught:
