@@ -154,8 +154,7 @@ def _differs(row: PublishedRow, published: Published, facts: Facts) -> Iterator[
 def _not_tried(about: About, row: PublishedRow, left: Sequence[Trial], tried: Sequence[Tried]) -> Iterator[str]:
     """Yield each factor that was not tried to the end, and why."""
     why = {
-        "version": f"mteb {row.mteb_version or 'of a version that the source does not say'} is not the one installed; "
-        "run the row in an environment of its own that has it",
+        "version": _of_version(row.mteb_version, about.facts.versions.get("mteb", "another")),
         "revision": f"of the data {row.data_revision or 'not said'}: what is read is what is here",
         **_why_none(about),
     }
@@ -168,6 +167,14 @@ def _not_tried(about: About, row: PublishedRow, left: Sequence[Trial], tried: Se
             yield f"{factor}: {len(waiting[factor])} more within --explain ({waiting[factor][0]}, ...)"
         elif factor in why and factor not in done:
             yield f"{factor}: {why[factor]}"
+
+
+def _of_version(there: str | None, here: str) -> str:
+    if there is None:
+        return f"the source does not say which mteb wrote the row; {here} scored it here"
+    if there == here:
+        return f"mteb {there} wrote the row and scored it here"
+    return f"mteb {there} is not the one installed; run the row in an environment of its own that has it"
 
 
 def _why_none(about: About) -> Mapping[str, str]:
