@@ -25,11 +25,11 @@ from harness.cli.options import (
     print_json,
     sources_of,
 )
-from harness.contamination.check import Training, overlaps
+from harness.contamination.check import Training, overlaps, without_data
 from harness.contamination.record import FOLDER, Overlap, to_json
 from harness.contamination.training import check_files
 from harness.digests import sha256_file, write_atomically
-from harness.errors import InputError
+from harness.errors import ExitCode, InputError
 from harness.plan.cells import Plan
 from harness.report.overlap_tables import as_text
 from harness.results.outcome import outcome_of
@@ -66,9 +66,11 @@ def contamination(
     write_atomically(store.folder(FOLDER) / f"{loaded.suite.name}.json", to_json(found).encode())
     if as_json:
         print_json(_plain(found))
-        return
-    units = {one.task: one.unit for one in scores.values()}
-    print(as_text(found, units), end="")
+    else:
+        units = {one.task: one.unit for one in scores.values()}
+        print(as_text(found, units), end="")
+    if without_data(outcome.plan):
+        raise typer.Exit(ExitCode.ENVIRONMENT)
 
 
 def _plain(found: tuple[Overlap, ...]) -> Any:

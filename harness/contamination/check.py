@@ -15,9 +15,10 @@ from harness.backends.interface import ItemText, Job, texts_of
 from harness.contamination.clean import Place, clean_score
 from harness.contamination.index import Index
 from harness.contamination.record import Matched, Overlap, TaskOverlap, TrainingFile
-from harness.contamination.training import training_texts
+from harness.contamination.training import check_texts, training_texts
 from harness.contamination.words import GRAM, Hasher, words_of
 from harness.digests import sha256_file
+from harness.errors import EnvironmentGapError
 from harness.plan.cells import Cell, Plan, PlannedTask, dataset_name
 from harness.results.records import Score
 from harness.results.store import Store
@@ -59,6 +60,14 @@ class _Task:
     why: str = ""
 
 
+NOT_HERE = "its data are not here; `harness fetch` gets them"
+
+
+def without_data(plan: Plan) -> list[str]:
+    """Return the tasks of a plan whose data are not on this machine."""
+    return [task.label for task in plan.tasks if job_of(plan, task) is None]
+
+
 def overlaps(plan: Plan, training: Sequence[Training], results: dict[str, Score], store: Store) -> tuple[Overlap, ...]:
     """Return what of a plan's tasks stands in training files, and the scores over the rest.
 
@@ -69,8 +78,14 @@ def overlaps(plan: Plan, training: Sequence[Training], results: dict[str, Score]
         store: where their per-item results are.
 
     Raises:
-        InputError: a training file cannot be read; with file and line.
+        InputError: a training file cannot be read, with file and line, or has no text.
+        EnvironmentGapError: no task has its data here.
     """
+    lacking = without_data(plan)
+    if lacking and len(lacking) == len(plan.tasks):
+        raise EnvironmentGapError([f"{name}: {NOT_HERE}" for name in lacking])
+    for one in training:
+        check_texts(one.files, one.columns)
     join = _Join(plan=plan, training=training)
     tasks = {task.name: join.compared(task) for task in plan.tasks}
     scored = _Scored(plan=plan, results=results, items=OpenItems(store))
@@ -102,7 +117,7 @@ class _Join:
         found = _Task(counted=[_Counted() for _ in self.training])
         job = job_of(self.plan, task)
         if job is None:
-            found.why = "its data are not here; `harness fetch` gets them"
+            found.why = NOT_HERE
             return found
         texts = texts_of(task.engine)(job)
         for first in texts:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.contamination.words import words_of
 from harness.errors import InputError
 from harness.row_files import FileRow, csv_rows, json_rows, lines, parquet_rows
 from harness.wording import did_you_mean, display_path, first_lines, listing
@@ -32,6 +33,18 @@ def check_files(files: Sequence[Path]) -> None:
         f"--training {one}: the name ends in none of {listing(SUFFIXES)}"
         for one in files
         if one.is_file() and not one.name.lower().endswith(SUFFIXES)
+    ]
+    if problems:
+        raise InputError(problems)
+
+
+def check_texts(files: Sequence[Path], columns: Sequence[str] = ()) -> None:
+    """Raise InputError with every file in which no text has a word; others are read as far as their first one."""
+    where = f"in its {listing(columns)}" if columns else "in it"
+    problems = [
+        f"{display_path(one)}: no text {where}, so that nothing can be compared with it"
+        for one in files
+        if not any(words_of(text) for text in training_texts(one, columns))
     ]
     if problems:
         raise InputError(problems)

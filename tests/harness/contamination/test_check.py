@@ -209,6 +209,37 @@ def test_mistakes_are_said(folder: Path, command: Command) -> None:
     assert (done.returncode, "bad.jsonl:1" in done.stderr) == (2, True)
 
 
+def test_a_training_file_without_texts_is_a_mistake(folder: Path, command: Command) -> None:
+    """All of them are named, before anything is compared; so is one whose named column holds none."""
+    write(folder / "empty.txt", "")
+    write(folder / "blank.jsonl", rows({"query": " ", "number": 3}))
+    named = ("--training", "empty.txt", "--training", "training.jsonl", "--training", "blank.jsonl")
+    done = command("contamination", "mine.yaml", "--offline", *named, "--results", "none", cwd=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "empty.txt: no text in it" in done.stderr
+    assert "blank.jsonl: no text in it" in done.stderr
+    assert not (folder / "none/contamination").exists()
+    more = ("--training", "blank.jsonl", "--columns", "number", "--results", "none")
+    done = command("contamination", "mine.yaml", "--offline", *more, cwd=folder)
+    assert (done.returncode, "blank.jsonl: no text in its number" in done.stderr) == (2, True)
+
+
+def test_tasks_without_their_data_are_an_end_of_a_machine_that_lacks_them(folder: Path, command: Command) -> None:
+    """Exit 4, as of a run; where no task has its data nothing is said of files that nobody read, and nothing kept."""
+    lacking = BODY.replace("path: sts}", "path: gone}").replace("path: pairs}", "path: gone}")
+    suite_file(folder, lacking, "some")
+    named = ("--training", "training.jsonl", "--offline", "--results", "apart")
+    done = command("contamination", "some.yaml", *named, cwd=folder)
+    assert done.returncode == 4, done.stderr
+    assert "similar: not compared: its data are not here" in done.stdout
+    assert "training.jsonl (13 texts)" in done.stdout
+    done = command("contamination", "some.yaml", *named, "--tasks", "similar,same", "--results", "bare", cwd=folder)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "similar: its data are not here" in done.stderr
+    assert "same: its data are not here" in done.stderr
+    assert not (folder / "bare/contamination").exists()
+
+
 def test_candidates_name_their_own_files(folder: Path) -> None:
     """Each is held against what it was trained on; a file that is gone, or another one now, is said."""
     plan = make_plan(load_suite(folder / "mine.yaml").suite, Sources(offline=True))
