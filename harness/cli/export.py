@@ -22,7 +22,7 @@ from harness.cli.options import (
 from harness.comparison.sides import Found, planned, side_of, stored
 from harness.digests import write_atomically
 from harness.errors import InputError
-from harness.export.card import README, card
+from harness.export.card import README, card, unreadable
 from harness.export.chosen import Chosen, Exported, chosen
 from harness.export.every_eval_ever import RELATIONSHIPS, every_eval_ever
 from harness.export.lm_eval_files import lm_eval_files
@@ -84,6 +84,8 @@ def export(
         raise InputError([f"{model}: nothing to export as {form}", *made.left])
     for line in first_lines(made.left, most=20):
         print(f"left: {line}", file=sys.stderr)
+    for line in made.said:
+        print(line, file=sys.stderr)
     with saying(f"--out {out}"):
         for file, content in made.files.items():
             write_atomically(out / file, content)
@@ -105,5 +107,8 @@ def _made(form: Form, own: Chosen, out: Path, *, organization: str, relationship
         return lm_eval_files(own)
     if form is Form.EVERY_EVAL_EVER:
         return every_eval_ever(own, organization=organization, relationship=relationship)
-    there = out / README
-    return card(own, there.read_text(encoding="utf-8") if there.is_file() else None)
+    try:
+        there = (out / README).read_text(encoding="utf-8") if (out / README).is_file() else None
+    except (OSError, UnicodeDecodeError) as error:
+        raise unreadable(error) from error
+    return card(own, there)

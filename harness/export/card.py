@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.errors import InputError
 from harness.export.chosen import LEVEL, TOOL, Chosen, Exported
+from harness.published.card import INDEX, place_of
 from harness.results.facts import Facts, facts_of
 from harness.results.records import Score
 from harness.tasks.catalogue import catalogue
@@ -21,29 +22,68 @@ def card(chosen: Chosen, existing: str | None = None) -> Exported:
 
     Args:
         chosen: the scores; points of both axes go in, limited ones and those in another unit do not.
-        existing: a card that is there already: its text and the rest of its head stay.
+        existing: a card that is there already: its text, the rest of its head and its results of other tasks stay.
 
     Raises:
         InputError: the existing card cannot be read.
     """
-    from huggingface_hub import ModelCard, ModelCardData
+    from huggingface_hub import ModelCardData
 
-    left = [f"{label}: {why}" for label, one in chosen.scores.items() if (why := _why_not(one))]
+    left = tuple(f"{label}: {why}" for label, one in chosen.scores.items() if (why := _why_not(one)))
     scores = {label: one for label, one in chosen.scores.items() if not _why_not(one)}
     results = [found for one in scores.values() for found in _results(one)]
     if not results:
-        return Exported({}, tuple(left))
-    if existing is None:
-        data = ModelCardData(model_name=chosen.name, eval_results=results, tags=["mteb"])
-        content = f"---\n{data.to_yaml()}\n---\n\n{_text(chosen, scores)}"
-    else:
-        try:
-            held = ModelCard(existing, ignore_metadata_errors=False)
-        except ValueError as error:
-            raise InputError([f"{README}: the card that is there cannot be read ({error}); mend or move it"]) from error
-        held.data.model_name, held.data.eval_results = chosen.name, results
-        content = str(held)
-    return Exported({README: content.encode("utf-8")}, tuple(left))
+        return Exported({}, left)
+    if existing is not None:
+        content, said = _into(existing, chosen.name, results)
+        return Exported({README: content.encode("utf-8")}, left, said)
+    data = ModelCardData(tags=["mteb"])
+    data[INDEX] = [{"name": chosen.name, "results": results}]
+    content = f"---\n{data.to_yaml()}\n---\n\n{_text(chosen, scores)}"
+    return Exported({README: content.encode("utf-8")}, left)
+
+
+def _into(existing: str, name: str, results: Sequence[Mapping[str, Any]]) -> tuple[str, tuple[str, ...]]:
+    """Return a card with results put into it, and what became of those it has."""
+    import yaml
+    from huggingface_hub import ModelCard
+
+    try:
+        held = ModelCard(existing, ignore_metadata_errors=False)
+        index = (yaml.safe_load(_head_of(existing)) or {}).get(INDEX) or []
+    except (
+        ValueError,
+        TypeError,
+        AttributeError,
+        yaml.YAMLError,
+    ) as error:  # of a head that the hub's client cannot take
+        raise unreadable(error) from error
+    mine = _own_entry(index, name)
+    there = list(mine["results"]) if mine else []
+    places = {place_of(one) for one in results}
+    kept = [one for one in there if place_of(one) not in places]
+    entry = {**(mine or {}), "name": name, "results": [*kept, *results]}
+    held.data.eval_results = held.data.model_name = None  # of which the client would make an index of its own
+    held.data[INDEX] = [entry if one is mine else one for one in index] + ([] if mine else [entry])
+    said = f"{README}: {len(kept)} result(s) of other tasks kept, {len(there) - len(kept)} replaced"
+    return str(held), (said,) if there else ()
+
+
+def unreadable(error: Exception) -> InputError:
+    """Return the error of a card that is there and cannot be read."""
+    return InputError([f"{README}: the card that is there cannot be read ({error}); mend or move it"])
+
+
+def _head_of(card: str) -> str:
+    from huggingface_hub.repocard import REGEX_YAML_BLOCK
+
+    found = REGEX_YAML_BLOCK.search(card)
+    return found[2] if found else ""
+
+
+def _own_entry(index: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any] | None:
+    """Return the entry of a model: the only one, whatever it is called, or of several the one of its name."""
+    return next((one for one in index if len(index) == 1 or one["name"] == name), None)
 
 
 def _why_not(score: Score) -> str | None:
@@ -52,9 +92,14 @@ def _why_not(score: Score) -> str | None:
     return None if score.unit == "points" else f"in {score.unit}, and a card has points"
 
 
-def _results(score: Score) -> list[Any]:
-    """Return one entry for the cell's score, and one for each subset where it has several."""
+def _results(score: Score) -> list[dict[str, Any]]:
+    """Return one entry for the cell's score, and one for each subset where it has several.
+
+    The hub's client makes each by itself: given several, it joins those of one repository, type and split, whichever
+    task they are of.
+    """
     from huggingface_hub import EvalResult
+    from huggingface_hub.repocard_data import eval_results_to_model_index
 
     facts = facts_of(score)
     info = catalogue().tasks.get(score.task)
@@ -73,7 +118,7 @@ def _results(score: Score) -> list[Any]:
         (one.split, one.subset): one.value for one in score.metrics if one.name == "main_score" and one.part is None
     } or {(facts.splits[0] if facts.splits else "test", "default"): score.score}
     title = f"MTEB {score.task}" if engine == "mteb" else score.task
-    return [
+    found = [
         EvalResult(
             **common,
             dataset_name=title if subset == "default" else f"{title} ({subset})",
@@ -84,6 +129,7 @@ def _results(score: Score) -> list[Any]:
         )
         for (split, subset), value in places.items()
     ]
+    return [eval_results_to_model_index(TOOL, [one])[0]["results"][0] for one in found]
 
 
 def _interval(score: Score, facts: Facts) -> Mapping[str, Any] | None:

@@ -44,6 +44,8 @@ class Exported(NamedTuple):
     """File, below the folder that is written to -> content."""
     left: tuple[str, ...]
     """`task: why it is not there`."""
+    said: tuple[str, ...] = ()
+    """What became of what was there before, a line each."""
 
 
 def chosen(model: str, found: Mapping[str, Found], results: Path, *, name: str | None, revision: str | None) -> Chosen:

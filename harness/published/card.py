@@ -155,6 +155,20 @@ def _metrics(held: object, dataset: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
+def place_of(one: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return task, split and subset of a result of a card; its title stands for the task where that is none of mteb's.
+
+    Args:
+        one: of `model-index`, with a `dataset`.
+    """
+    dataset = one["dataset"]
+    try:
+        task, of_name = _task(dataset)
+    except ValueError:
+        task, of_name = str(dataset.get("name")), None
+    return task, str(dataset.get("split", "test")), _subset(dataset.get("config"), of_name, catalogue().tasks.get(task))
+
+
 def _task(dataset: Mapping[str, Any]) -> tuple[str, str | None]:
     """Return the task's name and the subset that its title names; raises ValueError where the title is not mteb's."""
     title = str(dataset.get("name", ""))

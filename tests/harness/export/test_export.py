@@ -98,6 +98,86 @@ def test_a_card_that_is_there_keeps_its_text(place: Any, command: Command) -> No
     assert text.endswith("# Mine\n\nMy words.\n")
 
 
+INDEXED = """---
+license: mit
+model-index:
+- name: other
+  results:
+  - task: {type: STS}
+    dataset: {name: MTEB STS12, type: mteb/sts12-sts, config: default, split: test, revision: abc}
+    metrics: [{type: cosine_pearson, value: 80.1}, {type: cosine_spearman, value: 70.2}]
+  - task: {type: STS}
+    dataset: {name: MTEB BIOSSES, type: mteb/biosses-sts, split: test}
+    metrics: [{type: cos_sim_spearman, value: 12.3}]
+  - task: {type: STS}
+    dataset: {name: MTEB BIOSSES, type: mteb/biosses-sts, config: default, split: dev}
+    metrics: [{type: cosine_spearman, value: 45.6}]
+  - task: {type: text-generation}
+    dataset: {name: My own, type: x/y}
+    metrics: [{type: accuracy, value: 1}]
+---
+# Mine
+"""
+
+
+def test_results_of_other_tasks_that_a_card_has_stay(place: Any, command: Command) -> None:
+    """Those of the same task, split and subset are replaced, which is said; again, and nothing is there twice."""
+    import yaml
+
+    folder, scores = place
+    readme = folder / "indexed" / "README.md"
+    readme.parent.mkdir()
+    readme.write_text(INDEXED, encoding="utf-8")
+    before = yaml.safe_load(INDEXED.split("---")[1])["model-index"][0]["results"]
+    for said in ("3 result(s) of other tasks kept, 1 replaced", "3 result(s) of other tasks kept, 2 replaced"):
+        done = command("export", "card", "tiny", "--out", "indexed", "--as", NAME, cwd=folder)
+        assert (done.returncode, done.stderr) == (0, f"README.md: {said}\n")
+        ((entry,),) = [yaml.safe_load(readme.read_text(encoding="utf-8").split("---")[1])["model-index"]]
+        assert entry["name"] == NAME
+        assert entry["results"][:3] == [before[0], *before[2:]]
+        new = {one["dataset"]["name"]: one["metrics"][0]["value"] for one in entry["results"][3:]}
+        assert new == {f"MTEB {name}": pytest.approx(one.score, abs=1e-4) for name, one in scores.items()}
+    assert readme.read_text(encoding="utf-8").endswith("# Mine\n")
+
+
+def test_of_a_card_with_several_models_only_ones_own_entry_is_touched(place: Any, command: Command) -> None:
+    """It is added where there is none of the name."""
+    import yaml
+
+    folder, _ = place
+    readme = folder / "several" / "README.md"
+    readme.parent.mkdir()
+    second = INDEXED.replace("---\n# Mine", "- name: third\n  results: []\n---\n# Mine")
+    readme.write_text(second, encoding="utf-8")
+    assert command("export", "card", "tiny", "--out", "several", "--as", NAME, cwd=folder).returncode == 0
+    head = yaml.safe_load(readme.read_text(encoding="utf-8").split("---")[1])["model-index"]
+    assert [(one["name"], len(one["results"])) for one in head] == [("other", 4), ("third", 0), (NAME, 2)]
+
+
+@pytest.mark.parametrize("content", [b"---\nlicense: mit\n---\n# \xe9\n", b"---\nlicense: [mit\n---\n"])
+def test_a_card_that_cannot_be_read_is_left_alone(place: Any, command: Command, content: bytes) -> None:
+    """Not in UTF-8, or no YAML at its head: a mistake in words."""
+    folder, _ = place
+    readme = folder / "latin" / "README.md"
+    readme.parent.mkdir(exist_ok=True)
+    readme.write_bytes(content)
+    done = command("export", "card", "tiny", "--out", "latin", cwd=folder)
+    assert done.returncode == 2
+    assert "README.md: the card that is there cannot be read (" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert readme.read_bytes() == content
+
+
+def test_own_tasks_of_one_type_are_each_a_result_of_their_own(tmp_path: Path, command: Command) -> None:
+    """Their data have no name in the hub by which a card's reader could tell them apart."""
+    make_folder(tmp_path)
+    put(tmp_path, "base/pairs-a", 70.0)
+    put(tmp_path, "base/pairs-b", 60.0)
+    assert command("export", "card", "base", "--out", "out", cwd=tmp_path).returncode == 0
+    rows = {row.task: row.value for row in read_published(tmp_path / "out").rows}
+    assert rows == {"pairs-a": 70.0, "pairs-b": 60.0}
+
+
 def exported_log(folder: Path, command: Command) -> tuple[Path, dict[str, Any]]:
     """Export an Every Eval Ever log; return its file and what is in it."""
     done = command("export", "every-eval-ever", "tiny", "--out", "eee", "--as", NAME, cwd=folder)
