@@ -9,7 +9,7 @@ from typing import Any
 from harness.errors import InputError
 from harness.export.chosen import LEVEL, TOOL, Chosen, Exported
 from harness.published.card import INDEX, place_of
-from harness.results.facts import Facts, facts_of
+from harness.results.facts import Facts, facts_of, off_count_said
 from harness.results.records import Score
 from harness.tasks.catalogue import catalogue
 
@@ -21,7 +21,8 @@ def card(chosen: Chosen, existing: str | None = None) -> Exported:
     """Return the card.
 
     Args:
-        chosen: the scores; points of both axes go in, limited ones and those in another unit do not.
+        chosen: the scores; points of both axes go in; limited ones, those over other data than the benchmark's or a
+            part of a group, and those in another unit do not.
         existing: a card that is there already: its text, the rest of its head and its results of other tasks stay.
 
     Raises:
@@ -29,8 +30,8 @@ def card(chosen: Chosen, existing: str | None = None) -> Exported:
     """
     from huggingface_hub import ModelCardData
 
-    left = tuple(f"{label}: {why}" for label, one in chosen.scores.items() if (why := _why_not(one)))
-    scores = {label: one for label, one in chosen.scores.items() if not _why_not(one)}
+    left = tuple(f"{label}: {why}" for label, one in chosen.scores.items() if (why := _why_not(label, one)))
+    scores = {label: one for label, one in chosen.scores.items() if not _why_not(label, one)}
     results = [found for one in scores.values() for found in _results(one)]
     if not results:
         return Exported({}, left)
@@ -86,9 +87,13 @@ def _own_entry(index: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, An
     return next((one for one in index if len(index) == 1 or one["name"] == name), None)
 
 
-def _why_not(score: Score) -> str | None:
+def _why_not(label: str, score: Score) -> str | None:
     if score.limit:
         return f"limited to {score.limit} items"
+    if others := off_count_said(facts_of(score)):
+        return others[0]
+    if score.axis == "ability" and label != score.task:
+        return f"a part of {score.task}, which a reader would take for the whole"
     return None if score.unit == "points" else f"in {score.unit}, and a card has points"
 
 

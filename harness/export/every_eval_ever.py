@@ -17,7 +17,7 @@ from typing import Any
 from harness.digests import digest
 from harness.environment import versions
 from harness.export.chosen import LEVEL, TOOL, Chosen, Exported
-from harness.results.facts import Facts, facts_of
+from harness.results.facts import Facts, facts_of, off_count_said
 from harness.results.records import Score
 from harness.tasks.catalogue import catalogue
 
@@ -31,7 +31,7 @@ def every_eval_ever(chosen: Chosen, *, organization: str = "unknown", relationsh
     """Return the log.
 
     Args:
-        chosen: the scores; limited ones go in, and say so.
+        chosen: the scores; limited ones and those over other data than the benchmark's go in, and say so.
         organization: who provides the data.
         relationship: of the evaluator to the model, one of `RELATIONSHIPS`.
     """
@@ -86,7 +86,9 @@ def _result(label: str, score: Score) -> dict[str, Any]:
     low, high = RANGES.get(score.unit, (None, None))
     if score.unit == "points" and ("spearman" in score.metric or "pearson" in score.metric):
         low = -100.0
-    details = {"type": score.type, "axis": score.axis, "key": score.key, "limit": score.limit, **_versions(facts)}
+    others = next(iter(off_count_said(facts)), None)
+    details = {"type": score.type, "axis": score.axis, "key": score.key, "limit": score.limit, "data": others}
+    details |= _versions(facts)
     found: dict[str, Any] = {
         "evaluation_result_id": f"{label}/{score.metric}",
         "evaluation_name": label,
@@ -123,7 +125,7 @@ def _data(score: Score, facts: Facts) -> dict[str, Any]:
     splits = {"splits": ",".join(facts.splits), "subsets": ",".join(facts.subsets)}
     revision = next((place.get("revision") for place in facts.data.values()), None)
     details = {name: text for name, text in (splits | {"revision": revision or ""}).items() if text}
-    if info is None or info.dataset is None:
+    if info is None or info.dataset is None or facts.off_count:  # other data than that repository's
         return {"dataset_name": score.task, "source_type": "other", "additional_details": details}
     split = {"hf_split": facts.splits[0]} if facts.splits else {}
     return {

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.export.chosen import Chosen, Exported
-from harness.results.facts import facts_of
+from harness.results.facts import facts_of, off_count_said
 from harness.results.records import Score, SeededScore
 
 NATIVE = "mteb"
@@ -20,7 +20,7 @@ ROUNDED = 1e-4
 
 
 def mteb_tree(chosen: Chosen) -> Exported:
-    """Return the tree; a cell without mteb's own file, or one that is limited, is left with why."""
+    """Return the tree; a cell without mteb's own file, or one that is limited or over other data, is left with why."""
     root = Path("results") / chosen.name.replace("/", "__") / chosen.revision
     files: dict[Path, bytes] = {}
     left: list[str] = []
@@ -43,6 +43,8 @@ def _native(chosen: Chosen, score: Score) -> tuple[str, bytes | None]:
         return "a mean over seeds, which mteb's format does not have; export the seeds, MODEL@seed-0, ...", None
     if score.limit:
         return f"limited to {score.limit} items: mteb's tools would take it for the whole task", None
+    if others := off_count_said(facts):
+        return others[0], None
     precision = facts.search.get("precision", "float32")
     kept = "full" if precision == "float32" else f"full-{precision}"
     file = chosen.results / NATIVE / kept / f"harness__{score.model}" / (facts.fingerprint or "")[:16]

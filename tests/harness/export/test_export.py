@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from published_support import tiny_model, write_pairs
 from stored_support import make_folder, put
 from suites_support import Command, suite_file
 
+from harness.backends.mteb import prepared
 from harness.evaluation.options import RunOptions
 from harness.evaluation.run import run
 from harness.published.read import read_published
@@ -26,11 +29,12 @@ NAME = "org/tiny"
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, Score]]]:
-    """A folder with results of a tiny model on two tasks, and its scores."""
+    """A folder with results of a tiny model on two tasks, and its scores; invented data pass for the tasks' own."""
     import datasets
 
     folder = tmp_path_factory.mktemp("export")
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prepared, "off_count", lambda *_: {})
         patch.setattr(datasets.config, "HF_DATASETS_CACHE", folder / "datasets-cache")
         patch.setenv("HF_HUB_OFFLINE", "1")
         hub, model = write_pairs(folder / "hub"), tiny_model(folder / "model")
@@ -310,6 +314,58 @@ def test_lm_evals_files_have_one_limit(tmp_path: Path, command: Command) -> None
     found, said = lm_eval_results(tmp_path, command, "--tasks", "gsm8k")
     assert (found["config"]["limit"], said.count("limited")) == (5, 0)
     assert found["n-samples"] == {"gsm8k": {"original": 1319, "effective": 5}}
+
+
+OTHER_DATA = "40 of 100 items: not the data that published figures are over"
+
+
+@pytest.fixture
+def on_other_data(place: Any, tmp_path: Path) -> Path:
+    """The results again, as if BIOSSES had been scored over other data than the benchmark's."""
+    folder, scores = place
+    shutil.copytree(folder / "results", tmp_path / "results")
+    one = scores["BIOSSES"]
+    changed = replace(one, provenance=one.provenance | {"off_count": {"BIOSSES test/default": [40, 100]}})
+    store = Store(tmp_path / "results")
+    store.put_score(changed, store.items_of(one), "pair")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("form", "name"), [("mteb", "results/org__tiny/r/{}.json"), ("card", "README.md")])
+def test_a_cell_over_other_data_is_no_score_of_the_benchmark(
+    on_other_data: Path, command: Command, form: str, name: str
+) -> None:
+    """It is left with why, as a limited one is."""
+    named = ("--out", "out", "--as", NAME, "--revision", "r")
+    done = command("export", form, "tiny", *named, cwd=on_other_data)
+    assert (done.returncode, done.stderr) == (0, f"left: BIOSSES: {OTHER_DATA}\n")
+    assert (on_other_data / "out" / name.format("SICK-R")).is_file()
+    assert {row.task for row in read_published(on_other_data / "out").rows} == {"SICK-R"}
+
+
+def test_the_log_does_not_give_other_data_the_benchmarks_name(on_other_data: Path, command: Command) -> None:
+    """Of which repository they are is not said, and that they are other data is."""
+    done = command("export", "every-eval-ever", "tiny", "--out", "out", cwd=on_other_data)
+    assert done.returncode == 0, done.stderr
+    (file,) = (on_other_data / "out").rglob("*.json")
+    found = {one["evaluation_name"]: one for one in json.loads(file.read_text("utf-8"))["evaluation_results"]}
+    assert found["BIOSSES"]["source_data"]["source_type"] == "other"
+    assert "hf_repo" not in found["BIOSSES"]["source_data"]
+    assert found["BIOSSES"]["score_details"]["details"]["data"] == OTHER_DATA
+    assert found["SICK-R"]["source_data"]["hf_repo"] == "mteb/sickr-sts"
+    assert "data" not in found["SICK-R"]["score_details"]["details"]
+
+
+def test_a_card_leaves_out_a_part_of_a_group(tmp_path: Path, command: Command) -> None:
+    """Which would stand there under the name of the whole."""
+    lm_eval_cell(tmp_path, "a", "mmlu[2/57]", 20.0, task="mmlu")
+    lm_eval_cell(tmp_path, "b", "gsm8k", 40.0, task="gsm8k")
+    done = command("export", "card", "lm", "--out", "out", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (
+        0,
+        "left: mmlu[2/57]: a part of mmlu, which a reader would take for the whole\n",
+    )
+    assert "gsm8k" in (tmp_path / "out/README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
