@@ -39,7 +39,8 @@ class KeyParts:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Ability tasks: shots, filters, generation arguments, system instruction, chat template, subtasks.
 
-    Tasks that rank documents: `search_precision`, where it is not float32, and `rescore`, where there is one.
+    Tasks that rank documents: `search_precision`, where it is not float32, and `rescore`, where there is one; others on
+    bits: `bits_version`.
     Clustering: `least_sets`, where a limit is so small that it counts. Limited tasks of BRIGHT: `keeps`.
     """
 

@@ -20,6 +20,7 @@ from harness.sources.places import Gap, Located, Sources
 from harness.suite.fields import SearchPrecision
 from harness.suite.model_entries import LoadedModel
 from harness.suite.schema import Suite
+from harness.suite.size import BITS_VERSION, Size
 from harness.tasks.engines import ENGINES, installed_version
 from harness.tasks.limits import LEAST_SETS, draws_least_sets, keeps_excluded
 from harness.tasks.prompts import resolve, roles_of
@@ -132,7 +133,7 @@ def _cell(
     seed = seed if drawn else 0  # a seed that nothing draws from makes no other cell
     precision = _searched_as(candidate) if ranks_documents(task.type) else "float32"
     rescore = candidate.spec.rescore if precision == "binary" and ranks_a_corpus(task.type) else None
-    searched = _searched(precision, rescore)
+    searched = _searched(precision, rescore) if ranks_documents(task.type) else _compared(size)
     made = _key_parts(identity, task, prompts=prompts, dataset=dataset, seed=seed, searched=searched)
     key = key_of(made) if made else None
     unknown = None if key else "a revision or a wheel's sha256 is not known before the network was asked"
@@ -154,7 +155,8 @@ def _cell(
 
 def _whole_key(made: KeyParts, candidate: Candidate) -> str:
     """Return the key of the cell of a model's whole vectors."""
-    settings = {name: one for name, one in made.settings.items() if name not in ("search_precision", "rescore")}
+    of_size = ("search_precision", "rescore", "bits_version")
+    settings = {name: one for name, one in made.settings.items() if name not in of_size}
     return key_of(replace(made, candidate=candidate.whole().identity() or {}, settings=settings))
 
 
@@ -170,6 +172,11 @@ def _searched(precision: SearchPrecision, rescore: int | None) -> dict[str, Any]
     """Return what the key holds of how documents are compared; nothing of what is usual."""
     said: dict[str, Any] = {} if precision == "float32" else {"search_precision": precision}
     return said if rescore is None else said | {"rescore": rescore}
+
+
+def _compared(size: Size | None) -> dict[str, Any]:
+    """Return what the key holds of how vectors are compared that rank no documents."""
+    return {"bits_version": BITS_VERSION} if size is not None and size.precision == "binary" else {}
 
 
 def _as_asked(task: PlannedTask, candidate: Candidate) -> PlannedTask:

@@ -9,6 +9,8 @@ Precision = Literal["float32", "float16", "int8", "binary"]
 """As what a vector is stored, and compared, classified and clustered."""
 BITS: dict[Precision, int] = {"float32": 32, "float16": 16, "int8": 8, "binary": 1}
 """Of one dimension."""
+BITS_VERSION = 2
+"""Of how bits are compared where no documents are ranked, in the keys of these cells; 1: by a cosine of floats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,12 +8,13 @@ retrieval metrics to five decimals.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.backends.interface import Example, Job, Outcome
+from harness.backends.mteb.bits import exact_cosines
 from harness.backends.mteb.capture import Capture
 from harness.backends.mteb.examples import choose
 from harness.backends.mteb.items import SubsetItems
@@ -110,16 +111,17 @@ def _evaluate_part(name: str, job: Job, encoder: CheckedEncoder, model: MtebMode
     read_labels_at_once(task)
     capture = Capture(task, encoder.cut_so_far)
     searching = _searching(job, encoder, model)
-    result = mteb.evaluate(
-        searching or model,
-        task,
-        cache=None,
-        overwrite_strategy="always",
-        co2_tracker=False,
-        show_progress_bar=False,
-        encode_kwargs={"show_progress_bar": False},
-        prediction_folder=Path("captured"),  # truthy, so that predictions are handed over; nothing is written
-    )[0]
+    with exact_cosines() if model.is_of_bits else nullcontext():
+        result = mteb.evaluate(
+            searching or model,
+            task,
+            cache=None,
+            overwrite_strategy="always",
+            co2_tracker=False,
+            show_progress_bar=False,
+            encode_kwargs={"show_progress_bar": False},
+            prediction_folder=Path("captured"),  # truthy, so that predictions are handed over; nothing is written
+        )[0]
     items = [
         capture.items(split, scores["hf_subset"], scores) for split, rows in result.scores.items() for scores in rows
     ]

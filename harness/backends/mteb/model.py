@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.backends.interface import Job
+from harness.backends.mteb.bits import cosines, paired_cosines
 from harness.encoders.base import Vectors
 from harness.encoders.checked import CheckedEncoder
 from harness.encoders.sized import cut, quantised
@@ -70,6 +71,11 @@ class MtebModel:
         return whole if self._cell.size is None else cut(whole, self._cell.size, self._encoder.similarity)
 
     @property
+    def is_of_bits(self) -> bool:
+        """Whether mteb is given vectors of +1 and -1 alone."""
+        return self._cell.size is not None and self._cell.size.precision == "binary"
+
+    @property
     def similarity_name(self) -> Similarity:
         """How the encoder's vectors are compared."""
         return self._encoder.similarity
@@ -78,12 +84,16 @@ class MtebModel:
         """Return the (n, m) similarities by the encoder's own measure."""
         from mteb.similarity_functions import cos_sim, dot_score
 
+        if self.is_of_bits and self._encoder.similarity == "cosine":
+            return cosines(embeddings1, embeddings2)
         return (cos_sim if self._encoder.similarity == "cosine" else dot_score)(embeddings1, embeddings2)
 
     def similarity_pairwise(self, embeddings1: Any, embeddings2: Any) -> Any:
         """Return the (n,) similarities of rows with like index."""
         from mteb.similarity_functions import pairwise_cos_sim, pairwise_dot_score
 
+        if self.is_of_bits and self._encoder.similarity == "cosine":
+            return paired_cosines(embeddings1, embeddings2)
         pairwise = pairwise_cos_sim if self._encoder.similarity == "cosine" else pairwise_dot_score
         return pairwise(embeddings1, embeddings2)
 

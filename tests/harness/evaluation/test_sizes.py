@@ -14,12 +14,15 @@ from local_hub import write_hub
 from harness.encoders.sentence_transformer import SentenceTransformerEncoder
 from harness.evaluation.options import RunOptions
 from harness.evaluation.run import run
+from harness.plan import planner
 from harness.plan.parts import share_of
 from harness.plan.planner import make_plan
 from harness.results.outcome import RunOutcome
 from harness.results.records import Score
+from harness.results.store import Store
 from harness.sources.places import Sources
 from harness.suite.schema import Suite
+from harness.suite.size import BITS_VERSION
 
 TASKS = ("BIOSSES", "TwitterSemEval2015", "Banking77Classification", "TwentyNewsgroupsClustering")
 RANKED = "SciFact"
@@ -83,16 +86,18 @@ def scores_of(ran: RunOutcome) -> dict[str, Score]:
 class Plain:
     """sentence-transformers' output, spoken straight to mteb: the integers as floats, the bits unpacked.
 
-    Integers that stay int8 overflow where mteb takes distances of pairs, and packed bits are no numbers.
+    Integers that stay int8 overflow where mteb takes distances of pairs, and packed bits are no numbers. Bits of pairs
+    are written twice: the root of 16 is a whole number, so that mteb's own cosine of them is exact.
     """
 
-    def __init__(self, folder: Path, *, dimension: int | None, precision: str) -> None:
+    def __init__(self, folder: Path, *, dimension: int | None, precision: str, of_pairs: bool = False) -> None:
         from mteb.models import ModelMeta
         from sentence_transformers import SentenceTransformer
 
         self.model = SentenceTransformer(str(folder), device="cpu", truncate_dim=dimension)
         self.precision = "ubinary" if precision == "binary" else precision
         self.is_cut = dimension is not None
+        self.times = 2 if of_pairs and precision == "binary" else 1
         self.mteb_model_meta = ModelMeta.create_empty(overwrites={"name": "plain/st", "revision": "1"})
 
     def encode(self, inputs: Any, **_: Any) -> np.ndarray:
@@ -100,7 +105,8 @@ class Plain:
         how = {"precision": self.precision, "normalize_embeddings": self.is_cut}
         found = self.model.encode(list(inputs.dataset["text"]), **how)
         bits = self.precision == "ubinary"
-        return (np.unpackbits(found, axis=1) * 2.0 - 1.0 if bits else found).astype(np.float32)
+        numbers = np.unpackbits(found, axis=1) * 2.0 - 1.0 if bits else found
+        return np.tile(numbers, self.times).astype(np.float32)
 
     def similarity(self, left: Any, right: Any) -> Any:
         """Cosine."""
@@ -133,9 +139,46 @@ def test_scores_are_mtebs_with_the_librarys_own_output(ran, place, task, name, d
     data = found.metadata.dataset
     moved = data | {"path": str(place / "hub/datasets" / data["path"])}
     found.metadata = found.metadata.model_copy(update={"dataset": moved})
-    model = Plain(place / "model" / "whole", dimension=dimension, precision=precision)
+    of_pairs = found.metadata.type in ("STS", "PairClassification")
+    model = Plain(place / "model" / "whole", dimension=dimension, precision=precision, of_pairs=of_pairs)
     result = mteb.evaluate(model, found, cache=None, encode_kwargs={"show_progress_bar": False})
     assert scores_of(ran)[f"{name}/{task}"].score == pytest.approx(result[0].get_score() * 100, abs=1e-3)
+
+
+@pytest.mark.parametrize("task", ["BIOSSES", "TwitterSemEval2015"])
+def test_bits_with_equal_hamming_distances_are_equally_alike(place, tmp_path, task):
+    """At a size whose root is no power of two, where sums of rounded products differ in the last place."""
+    from scipy.spatial.distance import hamming
+    from scipy.stats import spearmanr
+    from sentence_transformers import SentenceTransformer
+
+    found = run_in(place, tmp_path, suite_of(place, task, dimensions=28, precision="binary"))
+    score = scores_of(found)[f"mini@28-binary/{task}"]
+    items = Store(tmp_path).items_of(score).to_pydict()
+    model = SentenceTransformer(str(place / "model" / "whole"), device="cpu", truncate_dim=28)
+    left, right = (
+        np.unpackbits(model.encode(items[one], precision="ubinary"), axis=1, count=28) for one in ("text_1", "text_2")
+    )
+    distances = np.array([round(28 * hamming(*both)) for both in zip(left, right, strict=True)])
+    assert len(np.unique(items["cosine"])) == len(np.unique(distances)) > 3
+    assert np.allclose(items["cosine"], 1 - distances / 14, rtol=0, atol=1e-12)
+    if task == "BIOSSES":
+        assert score.score == pytest.approx(100 * spearmanr(-distances, items["gold"]).statistic, abs=1e-9)
+    else:
+        assert len(np.unique(items["similarity"])) == len(np.unique(distances))
+
+
+def test_bits_that_are_compared_otherwise_now_have_another_key(place):
+    """Where bits are compared pair by pair; documents were ranked exactly before."""
+    plan = make_plan(suite_of(place, "BIOSSES", RANKED), Sources(hub=place / "hub", offline=True))
+    parts = {str(cell): cell for cell in plan.cells}
+    assert BITS_VERSION > 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planner, "BITS_VERSION", BITS_VERSION + 1)
+        again = make_plan(suite_of(place, "BIOSSES", RANKED), Sources(hub=place / "hub", offline=True))
+    moved = [str(cell) for cell in again.cells if cell.key != parts[str(cell)].key]
+    assert moved == ["mini@8-binary/BIOSSES"]
+    assert {cell.made_as for cell in again.cells} == {cell.made_as for cell in plan.cells}
 
 
 def test_all_sizes_are_cut_from_one_encode(place, tmp_path, calls):
