@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from harness.suite.checks.sizes import check_sizes, names_of
 from harness.suite.checks.wheels import check_wheel
@@ -23,6 +23,7 @@ OF_VECTORS = ("store_dtype", "search_precision", "dimensions", "precision", "res
 def check_models(tree: Node) -> Iterator[Problem]:
     """Yield the problems of `models` and `baseline`."""
     models = tree.get("models")
+    own = _own_tasks(tree)
     seen: dict[str, Node] = {}
     for model in models.items() if models else []:
         name = model.get("name")
@@ -35,7 +36,7 @@ def check_models(tree: Node) -> Iterator[Problem]:
         yield from check_wheel(model)
         yield from _check_no_vectors(model)
         yield from _check_seeds(model, writing(model, models))
-        yield from _check_prompts(model)
+        yield from _check_prompts(model, own)
     yield from check_sizes(models)
     names = names_of(models)
     baseline = tree.get("baseline")
@@ -97,7 +98,15 @@ def _check_seeds(model: Node, writer: Node) -> Iterator[Problem]:
         )
 
 
-def _check_prompts(model: Node) -> Iterator[Problem]:
+def _own_tasks(tree: Node) -> list[str]:
+    tasks = tree.get("tasks")
+    custom = tasks.get("custom") if tasks else None
+    names = [one.get("name") for one in custom.items()] if custom else []
+    return [name.value for name in names if name is not None and isinstance(name.value, str)]
+
+
+def _check_prompts(model: Node, own: Sequence[str]) -> Iterator[Problem]:
+    """Yield what is wrong with an entry's prompts; `own`: the suite's tasks over own files."""
     instruction = model.get("instruction")
     if instruction and isinstance(instruction.value, str) and "{instruction}" not in instruction.value:
         yield problem(instruction, f"instruction {instruction.value!r} has no place for {{instruction}}")
@@ -109,18 +118,19 @@ def _check_prompts(model: Node) -> Iterator[Problem]:
     if variants and seeds and seeds.value is not None:
         why = "every prompt would be run with every seed, and a range over both says neither; take one of them out"
         yield problem(variants, f"prompts.variants and seeds: {why}", at_key=True)
-    yield from _check_selectors({name: node for name, node in prompts.value.items() if name != VARIANTS})
-    for one in variants.items() if variants and isinstance(variants.value, list) else []:
+    main = {name: node for name, node in prompts.value.items() if name != VARIANTS}
+    yield from _check_selectors(main, own)
+    for one in variants.items() if variants else []:
         if isinstance(one.value, dict):
-            yield from _check_selectors(one.value)
+            yield from _check_selectors(one.value, own)
 
 
-def _check_selectors(prompts: Mapping[str, Node]) -> Iterator[Problem]:
-    known = {*catalogue().of_axis("embedding"), *EMBEDDING_TYPES}
+def _check_selectors(prompts: Mapping[str, Node], own: Sequence[str]) -> Iterator[Problem]:
+    known = {*catalogue().of_axis("embedding"), *EMBEDDING_TYPES, *own}
     for selector, node in prompts.items():
         stem = selector
         for role in ROLES:
             stem = stem.removesuffix(f"-{role}")
-        if selector not in ROLES and stem not in known:
+        if selector not in (*ROLES, *own) and stem not in known:
             near = did_you_mean(stem, known)
             yield problem(node, f"prompt for {selector!r}: no such task, type or role{near}", at_key=True)

@@ -21,3 +21,24 @@ def test_an_encoder_without_vectors_is_told_nothing_of_them(tmp_path: Path, said
     (problem,) = caught.value.problems
     key = said.partition(":")[0]
     assert problem.endswith(f"mine.yaml:3:35: {key}: encoder bm25 has no vectors; take it out")
+
+
+OWN = "tasks: {custom: [{name: my-sts, type: STS, path: a.jsonl}, {name: to-query, type: Retrieval, path: b}]}\n"
+
+
+def problems_of(folder: Path, prompts: str, more: str = "") -> list[str]:
+    """Return what is wrong with the prompts of a model of a suite with two tasks of its own."""
+    entry = f"models: [{{name: m, encoder: mean-pool, model: w, {more}prompts: {prompts}}}]\n"
+    try:
+        load_suite(suite_file(folder, f"{OWN}{entry}"))
+    except InputError as error:
+        return [one.partition(": ")[2] for one in error.problems]
+    return []
+
+
+def test_prompts_may_name_the_suites_own_tasks(tmp_path: Path) -> None:
+    """By name, and with a role; in variants too; one that is no task there is none."""
+    for task in ("my-sts", "to-query", "to-query-query", "to-query-document"):
+        assert problems_of(tmp_path, f"{{{task}: 'find: ', variants: [{{{task}: ''}}]}}") == []
+    (said,) = problems_of(tmp_path, "{my-st: x}")
+    assert said == "prompt for 'my-st': no such task, type or role; did you mean 'my-sts'?"
