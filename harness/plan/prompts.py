@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from harness.candidates.candidate import Candidate, MissingCandidate
 from harness.errors import InputError
-from harness.suite.model_entries import LoadedModel, PromptVariant
-from harness.tasks.types import EMBEDDING_TYPES
-
-PLACE = "{instruction}"
+from harness.suite.model_entries import LoadedModel
+from harness.suite.prompt_variants import setting_of
 
 
 def with_variants(candidate: Candidate | MissingCandidate, taken: Sequence[str]) -> list[Candidate | MissingCandidate]:
@@ -50,17 +47,3 @@ def with_variants(candidate: Candidate | MissingCandidate, taken: Sequence[str])
             [f"model {name!r}: prompts.variants: {one!r} is a model of its own; rename it" for one in twice]
         )
     return [own, *others]
-
-
-def setting_of(variant: PromptVariant) -> dict[str, Any]:
-    """Return what a variant makes of the fields `prompts` and `instruction`.
-
-    A mapping is all that is set. A text stands before queries and before texts that have no role, never before
-    documents, as an instruction does; with `{instruction}` in it, it is one.
-    """
-    if not isinstance(variant, str):
-        return {"prompts": variant, "instruction": None}
-    if PLACE in variant:
-        return {"prompts": {}, "instruction": variant}
-    alone = {name: variant for name, kind in EMBEDDING_TYPES.items() if kind.roles == (None,)}
-    return {"prompts": {"query": variant, "document": "", **alone}, "instruction": None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from harness.suite.checks.sizes import check_sizes, names_of
 from harness.suite.checks.wheels import check_wheel
@@ -10,9 +11,10 @@ from harness.suite.checks.writers import writing
 from harness.suite.encoder_kinds import KINDS, known_encoders
 from harness.suite.model_entries import VARIANTS
 from harness.suite.problems import Problem, problem
+from harness.suite.prompt_variants import setting_of
 from harness.tasks.catalogue import catalogue
 from harness.tasks.types import EMBEDDING_TYPES
-from harness.wording import did_you_mean, listing
+from harness.wording import did_you_mean, listing, short
 from harness.yaml_source import Node
 
 ROLES = ("query", "document")
@@ -123,6 +125,23 @@ def _check_prompts(model: Node, own: Sequence[str]) -> Iterator[Problem]:
     for one in variants.items() if variants else []:
         if isinstance(one.value, dict):
             yield from _check_selectors(one.value, own)
+    if variants:
+        usual = {"prompts": {name: node.plain() for name, node in main.items()}, "instruction": None}
+        yield from _check_twice(variants, usual | ({"instruction": instruction.value} if instruction else {}))
+
+
+def _check_twice(variants: Node, usual: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield each variant that sets what another one does, or the model's own prompts (`usual`)."""
+    seen: list[Any] = []
+    for one in variants.items():
+        if not isinstance(one.value, str | dict):
+            continue  # which the schema refuses
+        setting = setting_of(one.plain())
+        if setting in seen:
+            yield problem(one, f"prompts.variants: {short(one.plain())} is named twice; take one out")
+        elif setting == usual:
+            yield problem(one, f"prompts.variants: {short(one.plain())} is what the model has anyway; take it out")
+        seen.append(setting)
 
 
 def _check_selectors(prompts: Mapping[str, Node], own: Sequence[str]) -> Iterator[Problem]:

@@ -16,12 +16,12 @@ from harness.evaluation.options import RunOptions
 from harness.evaluation.run import run
 from harness.plan.cells import Cell, Plan
 from harness.plan.planner import make_plan
-from harness.plan.prompts import setting_of
 from harness.results.outcome import outcome_of
 from harness.results.records import PromptedScore, Score
 from harness.results.store import Store
 from harness.sources.places import Sources
 from harness.suite.load import load_suite
+from harness.suite.prompt_variants import setting_of
 
 NEW = "{name: new, encoder: mean-pool, model: weights/new}"
 VARIED = 'variants: ["", "other: ", {STS: "x "}]'

@@ -42,3 +42,35 @@ def test_prompts_may_name_the_suites_own_tasks(tmp_path: Path) -> None:
         assert problems_of(tmp_path, f"{{{task}: 'find: ', variants: [{{{task}: ''}}]}}") == []
     (said,) = problems_of(tmp_path, "{my-st: x}")
     assert said == "prompt for 'my-st': no such task, type or role; did you mean 'my-sts'?"
+
+
+@pytest.mark.parametrize(
+    ("prompts", "more", "said"),
+    [
+        ("{variants: ['a: ', 'b: ', 'a: ']}", "", "prompts.variants: 'a: ' is named twice; take one out"),
+        (
+            "{variants: [{query: a, document: b}, {document: b, query: a}]}",
+            "",
+            "prompts.variants: {'document': 'b', 'query': 'a'} is named twice; take one out",
+        ),
+        (
+            "{query: a, variants: [{query: a}]}",
+            "",
+            "prompts.variants: {'query': 'a'} is what the model has anyway; take it out",
+        ),
+        (
+            "{variants: ['Do {instruction}: ']}",
+            "instruction: 'Do {instruction}: ', ",
+            "prompts.variants: 'Do {instruction}: ' is what the model has anyway; take it out",
+        ),
+    ],
+)
+def test_a_variant_that_sets_what_another_does_is_refused(tmp_path: Path, prompts: str, more: str, said: str) -> None:
+    """The range over prompts would count one prompt twice."""
+    assert problems_of(tmp_path, prompts, more) == [said]
+
+
+def test_variants_that_differ_are_taken(tmp_path: Path) -> None:
+    """A text and the same text for queries alone, and one beside a model's instruction."""
+    assert problems_of(tmp_path, "{query: a, variants: ['', a, {query: a, document: b}]}") == []
+    assert problems_of(tmp_path, "{query: a, variants: [{query: a}]}", "instruction: 'x {instruction}', ") == []
