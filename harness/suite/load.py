@@ -19,7 +19,7 @@ from harness.suite.overrides import apply_overrides
 from harness.suite.problems import Problem, to_quote, with_faults
 from harness.suite.schema import Suite
 from harness.suite.shipped import find_suite, shipped_folder
-from harness.suite.training import absolute_training_paths, told_to_each, with_training
+from harness.suite.training import absolute_training_paths, nested_training, told_to_each, with_training
 from harness.suite.validation import from_validation_error
 from harness.wording import did_you_mean, display_path
 from harness.yaml_source import Fault, Node, Position
@@ -55,7 +55,7 @@ def load_suite(source: str | Path, overrides: Sequence[str] = ()) -> LoadedSuite
     files: list[Path] = []
     faults: list[Fault] = []
     tree = _load_merged(path, (), files, faults)
-    tree = apply_overrides(tree, overrides)
+    tree = apply_overrides(tree, overrides, after_each=lambda changed: nested_training(changed, faults))
     return LoadedSuite(suite=_validate(tree, faults), file=path, files=tuple(files))
 
 
@@ -68,7 +68,9 @@ def model_of(entry: Mapping[str, Any], beside: Sequence[ModelSpec] = ()) -> Any:
     """
     others = [one.model_dump(exclude_unset=True) for one in beside]
     document = {"version": 1, "name": "python", "models": [{"name": "model", **entry}, *others]}
-    return _validate(yaml_source.from_plain(document, Position("model entry"))).models[0]
+    faults: list[Fault] = []
+    tree = nested_training(yaml_source.from_plain(document, Position("model entry")), faults)
+    return _validate(tree, faults).models[0]
 
 
 def _load_merged(
@@ -83,7 +85,7 @@ def _load_merged(
     if not isinstance(tree.value, dict):
         raise InputError([f"{tree.position}: a suite is a mapping of keys to values, this file is not"])
     _check_version(tree)
-    own = _absolute_custom_paths(tree, resolved.parent)
+    own = nested_training(_absolute_custom_paths(tree, resolved.parent), faults)
     absolute_training_paths(own, resolved.parent)
     merged: Node | None = None
     for key in ("extends", "include"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from harness import yaml_source
 from harness.errors import InputError
@@ -11,8 +11,16 @@ from harness.wording import did_you_mean, listing
 from harness.yaml_source import Node, Position
 
 
-def apply_overrides(tree: Node, overrides: Iterable[str]) -> Node:
-    """Return `tree` with each `key=value` set; raises InputError naming every override that cannot be."""
+def apply_overrides(
+    tree: Node, overrides: Iterable[str], *, after_each: Callable[[Node], Node] = lambda tree: tree
+) -> Node:
+    """Return `tree` with each `key=value` set; raises InputError naming every override that cannot be.
+
+    Args:
+        tree: of a file, or of several.
+        overrides: in their order; a later one finds what an earlier one set.
+        after_each: brings the tree into the form in which paths are looked for in it.
+    """
     problems: list[str] = []
     for text in overrides:
         key, equals, value = text.partition("=")
@@ -22,7 +30,7 @@ def apply_overrides(tree: Node, overrides: Iterable[str]) -> Node:
             continue
         try:
             parsed = yaml_source.parse(value, str(where)) if value.strip() else yaml_source.from_plain(None, where)
-            tree = _set(tree, key, parsed.moved(where), where)
+            tree = after_each(_set(tree, key, parsed.moved(where), where))
         except InputError as error:
             problems.extend(one.replace(f"{where}:1:1: ", f"{where}: ") for one in error.problems)
     if problems:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from harness import yaml_source
 from harness.errors import InputError
-from harness.suite.merge import children_of
+from harness.suite.merge import children_of, merge
 from harness.suite.model_entries import CandidateSpec
 from harness.suite.schema import Suite
-from harness.yaml_source import Node
-
-DATA_PATH = "data.path"
+from harness.yaml_source import Fault, Node
 
 
 def flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
@@ -50,8 +49,60 @@ def with_training(suite: Suite) -> Suite:
     return suite.model_copy(update={"models": models})
 
 
+def nested_training(tree: Node, faults: list[Fault]) -> Node:
+    """Return a suite whose `train` are nested, so that files and `-o` lay key over key however each spells it.
+
+    Args:
+        tree: of a suite's file, or of several.
+        faults: gets every key that one mapping says in two spellings.
+    """
+    models = tree.get("models")
+    if models is not None and isinstance(models.value, list):
+        entries = [_with_nested(entry, faults) for entry in models.items()]
+        tree = replace(tree, value={**children_of(tree), "models": replace(models, value=entries)})
+    return _with_nested(tree, faults)
+
+
+def _with_nested(node: Node, faults: list[Fault]) -> Node:
+    train = node.get("train")
+    if train is None or not isinstance(train.value, dict):
+        return node
+    return replace(node, value={**children_of(node), "train": _nested(train, "train", faults)})
+
+
+def _nested(node: Node, place: str, faults: list[Fault]) -> Node:
+    """Return a mapping whose dotted keys, here and below, are mappings of their own."""
+    if not isinstance(node.value, dict):
+        return node
+    found: dict[str, Node] = {}
+    for key, child in node.value.items():
+        steps = key.split(".")
+        first, *further = steps if all(steps) else [key]
+        below = _nested(child, f"{place}.{key}", faults)
+        for step in reversed(further):
+            below = Node({step: below}, child.position, child.key_position)
+        found[first] = _both(found[first], below, f"{place}.{first}", faults) if first in found else below
+    return replace(node, value=found)
+
+
+def _both(one: Node, other: Node, place: str, faults: list[Fault]) -> Node:
+    """Return two mappings of one key as one; a fault where they say the same key."""
+    if not isinstance(one.value, dict) or not isinstance(other.value, dict):
+        first, second = (node.key_position or node.position for node in (one, other))
+        faults.append(Fault(second, f"{place} is said in two spellings; the first is at {first}; take one of them out"))
+        return other
+    joined = dict(one.value)
+    for key, child in other.value.items():
+        joined[key] = _both(joined[key], child, f"{place}.{key}", faults) if key in joined else child
+    return replace(one, value=joined)
+
+
 def told_to_each(tree: Node) -> Node:
-    """Return a suite whose candidates say what its `train` tells all of them: who takes them takes that along."""
+    """Return a suite whose candidates say what its `train` tells all of them: who takes them takes that along.
+
+    Args:
+        tree: of a suite, its `train` nested.
+    """
     models, shared = tree.get("models"), tree.get("train")
     if shared is None or models is None or not isinstance(models.value, list) or not isinstance(shared.value, dict):
         return tree
@@ -64,24 +115,15 @@ def _told(entry: Node, shared: Node) -> Node:
     own = entry.get("train")
     if own is not None and not isinstance(own.value, dict):
         return entry  # which the schema reports
-    train = Node(flat_nodes(shared) | (flat_nodes(own) if own else {}), shared.position, shared.key_position)
+    train = merge(shared, own, ("train",)) if own else shared
     return Node({**children_of(entry), "train": train}, entry.position, entry.key_position)
-
-
-def flat_nodes(node: Node, above: str = "") -> dict[str, Node]:
-    """Return the values below `node` with dotted keys, as `flat` does, each with its position."""
-    found: dict[str, Node] = {}
-    for key, child in children_of(node).items():
-        place = f"{above}{key}"
-        found |= flat_nodes(child, f"{place}.") if isinstance(child.value, dict) and child.value else {place: child}
-    return found
 
 
 def absolute_training_paths(tree: Node, folder: Path) -> None:
     """Make the files that `tree` trains from absolute, since a merged tree forgets whose folder it was.
 
     Args:
-        tree: of a suite's file, changed in place.
+        tree: of a suite's file, its `train` nested; changed in place.
         folder: that it lies in. A configuration that is not there is left as it is: it may be a shipped one.
     """
     models = tree.get("models")
@@ -96,21 +138,11 @@ def absolute_training_paths(tree: Node, folder: Path) -> None:
 
 
 def _absolute_data(train: Node | None, folder: Path) -> None:
-    for mapping, key in _places(train):
-        path = mapping[key]
-        if isinstance(path.value, str):
-            mapping[key] = Node(str(folder / Path(path.value).expanduser()), path.position, path.key_position)
-
-
-def _places(train: Node | None) -> Iterator[tuple[dict[str, Node], str]]:
-    """Yield the mappings that hold the file with the data, and under which key."""
-    if train is None or not isinstance(train.value, dict):
-        return
-    if DATA_PATH in train.value:
-        yield train.value, DATA_PATH
-    data = train.get("data")
-    if data is not None and isinstance(data.value, dict) and "path" in data.value:
-        yield data.value, "path"
+    data = train.get("data") if train else None
+    path = data.get("path") if data else None
+    if data is not None and isinstance(data.value, dict) and path is not None and isinstance(path.value, str):
+        full = str(folder / Path(path.value).expanduser())
+        data.value["path"] = Node(full, path.position, path.key_position)
 
 
 def _spelt(value: Any) -> str:

@@ -88,3 +88,62 @@ def test_two_ways_to_train_one_directory_are_refused(tmp_path):
     other, alone = caught.value.problems
     assert "mine.yaml:5:34: candidate 'runs/a' is trained once, and model 'a' says another" in other
     assert "mine.yaml:6:34: train: there is no 'config'" in alone
+
+
+MIXED = "train: {optimiser: {weight_decay: 0.0}, optimiser.lr: 0.02}\n"
+ONE = "models: [{name: a, candidate: runs/a, config: smoke}]\n"
+
+
+def told(folder, body, *overrides):
+    """Return what the first candidate of a suite is told."""
+    return loaded(folder, body + TASKS, overrides=overrides).suite.models[0].train
+
+
+@pytest.mark.parametrize("said", ["optimiser.lr=0.0007", "optimiser={lr: 0.0007, weight_decay: 0.0}"])
+@pytest.mark.parametrize("train", [MIXED, "train: {optimiser.lr: 0.02, optimiser: {weight_decay: 0.0}}\n"])
+def test_the_command_line_wins_however_the_suite_spells_a_key(tmp_path, train, said):
+    """Dotted and nested keys stand beside each other; of the suite, of an entry, and of a whole `train` before it."""
+    wanted = {"optimiser.weight_decay": 0.0, "optimiser.lr": 0.0007}
+    own = f"models: [{{name: a, candidate: runs/a, config: smoke, {train.strip()}}}]\n"
+    assert told(tmp_path, train + ONE, f"train.{said}") == wanted
+    assert told(tmp_path, own, f"models.a.train.{said}") == wanted
+    assert told(tmp_path, own, f"models.0.train.{said}") == wanted
+    whole = "train={optimiser: {weight_decay: 0.0}, optimiser.lr: 1}"
+    assert told(tmp_path, ONE, whole, f"train.{said}") == wanted
+    assert told(tmp_path, own, f"models.a.{whole}", f"models.a.train.{said}") == wanted
+
+
+SPELT = ("{data: {path: %s}}", "{data.path: %s}")
+
+
+@pytest.mark.parametrize("base", SPELT)
+@pytest.mark.parametrize("top", SPELT)
+def test_the_later_file_wins_however_each_spells_a_key(tmp_path, base, top):
+    """By `extends`, for the suite and for an entry, and by `include`, whose entry wins over what its suite tells."""
+    write(tmp_path / "base.yaml", f"version: 1\nname: base\ntrain: {base % 'x'}\n{ONE}")
+    mine, both = str(tmp_path / "mine"), f"extends: base.yaml\ntrain: {top % 'mine'}\n"
+    assert told(tmp_path, both) == {"data.path": mine}
+    assert told(tmp_path, both, "train.data.path=other") == {"data.path": "other"}
+    entry = "[{name: a, candidate: runs/a, config: smoke, train: %s}]\n"
+    write(tmp_path / "base.yaml", f"version: 1\nname: base\ntrain: {base % 'y'}\nmodels: {entry % (top % 'x')}")
+    assert told(tmp_path, "include: base.yaml\n") == {"data.path": str(tmp_path / "x")}
+    laid_over = f"models: {entry % (base % 'mine')}"
+    assert told(tmp_path, f"extends: base.yaml\n{laid_over}") == {"data.path": mine}
+    assert told(tmp_path, f"include: base.yaml\n{laid_over}", "models.a.train.data.path=o") == {"data.path": "o"}
+
+
+def test_one_key_in_two_spellings_of_one_mapping_is_refused(tmp_path):
+    """All of them with both positions; one beside what lies below it too, and on the command line."""
+    body = (
+        "train: {optimiser: {lr: 1}, optimiser.lr: 1}\n"
+        "models:\n"
+        "  - {name: a, candidate: runs/a, config: smoke, train: {adapter: null, adapter.r: 2}}\n"
+    )
+    of_override = "models.a.train.data={columns.text: a, columns: {text: b}}"
+    with pytest.raises(InputError) as caught:
+        loaded(tmp_path, body + TASKS, overrides=(of_override,))
+    of_line, of_suite, of_entry = (one.replace(f"{tmp_path}/", "") for one in caught.value.problems)
+    twice = "is said in two spellings; the first is at"
+    assert of_line.startswith(f"-o {of_override}: train.data.columns.text {twice}")
+    assert of_suite == f"mine.yaml:3:29: train.optimiser.lr {twice} mine.yaml:3:21; take one of them out"
+    assert of_entry == f"mine.yaml:5:72: train.adapter {twice} mine.yaml:5:57; take one of them out"
