@@ -21,6 +21,8 @@ Say = Callable[[str], None]
 KEPT_LINES = 40
 """Of a training's output, to say why it failed."""
 SAID_LINES = 3
+HANDED_ON = signal.SIGTERM
+"""For Ctrl-C too: what a script runs in the background ignores SIGINT, and so would a training that it starts."""
 STEP = "step "
 """What a line of progress begins with."""
 MEANINGS = {
@@ -78,7 +80,11 @@ def command_of(training: Training, sources: Sources) -> list[str]:
 
 
 def _train(training: Training, sources: Sources, say: Say) -> Failed | None:
-    """Run the command to its end; returns why there is no candidate."""
+    """Run the command to its end; returns why there is no candidate.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted, by us or by somebody else.
+    """
     process = subprocess.Popen(
         grace_command(*command_of(training, sources)),
         stdin=subprocess.DEVNULL,
@@ -91,32 +97,40 @@ def _train(training: Training, sources: Sources, say: Say) -> Failed | None:
         process_group=0,  # Ctrl-C comes to us, who hand it on: a second one would end it without a checkpoint
     )
     last = _followed(process, say)
-    code = process.returncode
-    if code == ExitCode.INTERRUPTED:
+    if process.returncode == ExitCode.INTERRUPTED:
         raise KeyboardInterrupt
-    if code == ExitCode.OK and is_trained(training.path):
-        return None
-    return _failed(code, last)
+    # The candidate is written last: what ends the process after that, say a kill while it leaves, takes nothing away.
+    return None if is_trained(training.path) else _failed(process.returncode, last)
 
 
 def _followed(process: subprocess.Popen[str], say: Say) -> list[str]:
-    """Hand on what a process says until it ends, and to it every interrupt; returns its last lines."""
+    """Hand on what a process says until it ends, and to it every interrupt; returns its last lines.
+
+    Raises:
+        KeyboardInterrupt: there was an interrupt, however the process ended: one that is still starting is killed, one
+            that is at its end leaves as if there had been none.
+    """
     last: deque[str] = deque(maxlen=KEPT_LINES)
+    is_interrupted = has_ended = False
     assert process.stdout is not None  # noqa: S101 - it was opened as a pipe
     try:
-        while True:
+        while not has_ended:
             try:
                 for line in process.stdout:
                     last.append(line.rstrip())
                     say(last[-1])
                 process.wait()
-                return list(last)
+                has_ended = True
             except KeyboardInterrupt:
-                process.send_signal(signal.SIGINT)  # it writes a checkpoint and ends; a second one ends it at once
+                is_interrupted = True
+                process.send_signal(HANDED_ON)  # it writes a checkpoint and ends; a second one ends it at once
     except BaseException:  # nobody can be told any more
         process.terminate()
         process.wait()
         raise
+    if is_interrupted:
+        raise KeyboardInterrupt
+    return list(last)
 
 
 def _failed(code: int, last: Sequence[str]) -> Failed:

@@ -37,9 +37,23 @@ def train():
         sys.exit(3)
     if config == "dies":
         os.kill(os.getpid(), signal.SIGKILL)
+    if config in ("whole", "leaving"):
+        (out / "candidate.yaml").write_text("version: 1\\nkind: mean-pool\\nbase: {model: MODEL}\\n")
+    if config == "whole":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if config in ("starting", "leaving"):
+        print("ready", flush=True)
+        time.sleep(30)
+    seen = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: seen.append(1))
+    if config in ("importing", "finishing"):
+        print("ready", flush=True)
+        while not seen:
+            time.sleep(0.02)
+    if config == "importing":
+        raise KeyboardInterrupt
     if config == "long":
-        seen = []
-        signal.signal(signal.SIGINT, lambda *_: seen.append(1))
         print("ready", flush=True)
         while not seen:
             time.sleep(0.02)
@@ -51,7 +65,9 @@ def train():
 
 {"needs": needs, "train": train}[sys.argv[1]]()
 """
-"""Configurations by what becomes of them: `diverges`, `dies`, `long`, `silent`, `refused`; any other is trained."""
+"""Configurations by what becomes of them: `diverges`, `dies`, `long`, `silent`, `refused`, by when an interrupt meets
+them: `starting` and `leaving` (which it kills), `importing` (a traceback), `finishing` (trained all the same), and
+`whole`, which is trained and killed; any other is trained."""
 
 
 def stand_in(folder: Path, model: Path) -> tuple[str, ...]:

@@ -65,15 +65,30 @@ def test_a_student_of_a_teacher_that_failed_is_not_begun():
     assert len(Path("begun.txt").read_text().splitlines()) == 1
 
 
-def test_an_interrupt_is_handed_on_once_and_nothing_more_is_begun(tmp_path):
-    """Ctrl-C of a terminal goes to all processes there: the training must not see it twice."""
+def test_a_candidate_that_is_whole_is_no_failure():
+    """Whatever ended its process after that, say a kill while it left."""
+    assert train_all(trainings("whole", "fine"), Sources(), lambda _: None) == {}
+    assert failure_in(Path("runs/whole")) is None
+    assert Path("runs/fine/candidate.yaml").is_file()
+
+
+def driver(folder: Path, *configs: str, ignores: bool = False) -> subprocess.Popen[str]:
+    """Return a process that trains these one after the other, where the first has said that it is ready.
+
+    Args:
+        folder: of the stand-in.
+        configs: as of `trainings`.
+        ignores: SIGINT is ignored, as shells have it for what a script starts in the background.
+    """
     code = (
-        "import sys\nfrom pathlib import Path\nimport harness.training.starting as starting\n"
+        "import signal, sys\nfrom pathlib import Path\nimport harness.training.starting as starting\n"
         "from harness.sources.places import Sources, Gap\nfrom harness.training.asked import Training\n"
-        f"starting.grace_command = lambda *told: [sys.executable, {str(tmp_path / 'stand_in.py')!r}, *told]\n"
+        f"starting.grace_command = lambda *told: [sys.executable, {str(folder / 'stand_in.py')!r}, *told]\n"
+        f"signal.signal(signal.SIGINT, signal.{'SIG_IGN' if ignores else 'default_int_handler'})\n"
+        "signal.signal(signal.SIGTERM, signal.default_int_handler)\n"
         "gap = Gap(what='', why='', command='')\n"
         "many = [Training(directory=f'runs/{n}', config=n, overrides=(), models=(n,), shown=(), gap=gap)"
-        " for n in ('long', 'fine')]\n"
+        f" for n in {configs!r}]\n"
         "try:\n    starting.train_all(many, Sources(), lambda line: print(line, flush=True))\n"
         "except KeyboardInterrupt:\n    sys.exit(130)\n"
     )
@@ -81,9 +96,37 @@ def test_an_interrupt_is_handed_on_once_and_nothing_more_is_begun(tmp_path):
     assert process.stdout is not None
     while "ready" not in process.stdout.readline():
         pass
+    return process
+
+
+def test_an_interrupt_is_handed_on_once_and_nothing_more_is_begun(tmp_path):
+    """Ctrl-C of a terminal goes to all processes there: the training must not see it twice."""
+    process = driver(tmp_path, "long", "fine")
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=20) == 130
     assert time.monotonic() - began < 10
     assert Path("runs/long/interrupts.txt").read_text() == "1"
     assert not Path("runs/fine").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("met", ["starting", "importing", "finishing", "leaving"])
+def test_an_interrupt_ends_all_whenever_it_meets_a_training(tmp_path, met, number):
+    """The child's exit code says nothing then: killed, a traceback, trained; and nothing false is noted."""
+    process = driver(tmp_path, met, "fine")
+    began = time.monotonic()
+    process.send_signal(number)
+    assert process.wait(timeout=20) == 130
+    assert time.monotonic() - began < 10
+    assert not Path("runs/fine").exists()
+    assert not Path(f"runs/.{met}.training.json").exists()
+
+
+def test_a_training_is_ended_where_ctrl_c_is_ignored(tmp_path):
+    """A script's background job ignores it, and so do its children until they say otherwise."""
+    process = driver(tmp_path, "starting", "fine", ignores=True)
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=20) == 130
+    assert time.monotonic() - began < 10
