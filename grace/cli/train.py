@@ -71,14 +71,14 @@ def train(
         raise InputError([f"{'--models' if models else '--dry'} goes with --suite"])
     if config is None or out is None:
         raise InputError(["give a configuration and --out DIR, or --suite SUITE"])
+    if with_parent:
+        leave_with_parent()
     flags = {"steps": steps, "budget_minutes": minutes, "track": track}
     overrides = [*(override or ()), *(f"{key}={value}" for key, value in flags.items() if value is not None)]
     loaded = load_config(config, overrides)
     refuse({"--out": out})
     sources = sources_of(hub, offline)
     _quiet()
-    if with_parent:
-        leave_with_parent()
     try:
         with _alone(out):
             if unless_trained and is_trained(out):

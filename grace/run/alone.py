@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from harness.candidates.untrained import lock_of
+from harness.training.starting import HANDED_ON, STARTED_BY
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EACCES, errno.EPERM, errno.EROFS)
 """What a file system answers that has no locks, or no room for one beside the run's own directory."""
@@ -45,12 +45,16 @@ def alone_in(directory: Path, say: Callable[[str], None]) -> Iterator[None]:
 
 
 def leave_with_parent() -> None:
-    """Ask this process to end, as Ctrl-C does, once the one that started it is gone: nobody would wait for it."""
-    parent = os.getppid()
+    """Ask this process to end, as Ctrl-C does, once the one that started it is gone: nobody would wait for it.
+
+    Whoever names itself in the environment is waited for by that number: it may be gone before this is called, and the
+    process have another parent by now. SIGTERM asks, since SIGINT may be ignored (`HANDED_ON`).
+    """
+    parent = int(os.environ.pop(STARTED_BY, os.getppid()))
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(WATCH_EVERY_SECONDS)
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), HANDED_ON)
 
     threading.Thread(target=watch, name="leaves with its parent", daemon=True).start()

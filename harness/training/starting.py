@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections import deque
@@ -23,6 +24,8 @@ KEPT_LINES = 40
 SAID_LINES = 3
 HANDED_ON = signal.SIGTERM
 """For Ctrl-C too: what a script runs in the background ignores SIGINT, and so would a training that it starts."""
+STARTED_BY = "GRACE_STARTED_BY"
+"""The variable by which a training knows our process, should that be gone before it can ask who its parent is."""
 STEP = "step "
 """What a line of progress begins with."""
 MEANINGS = {
@@ -93,7 +96,7 @@ def _train(training: Training, sources: Sources, say: Say) -> Failed | None:
         text=True,
         encoding="utf-8",
         errors="replace",
-        env=grace_environment(),
+        env={**grace_environment(), STARTED_BY: str(os.getpid())},
         process_group=0,  # Ctrl-C comes to us, who hand it on: a second one would end it without a checkpoint
     )
     last = _followed(process, say)

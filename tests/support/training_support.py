@@ -31,6 +31,7 @@ def train():
     out.mkdir(parents=True, exist_ok=True)
     with open("begun.txt", "a") as file:
         file.write(" ".join(sys.argv[2:]) + chr(10))
+    (out / "started_by.txt").write_text(os.environ.get("GRACE_STARTED_BY", ""))
     print("step 1/2", flush=True)
     if config == "diverges":
         print("error: loss nan", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -51,6 +52,7 @@ def test_a_failure_has_its_reason_and_the_others_go_on(tmp_path):
     assert "training 2 of 4: runs/fine (infonce, 2 steps)" in said
     assert "step 1/2" in said
     begun = Path("begun.txt").read_text().splitlines()
+    assert Path("runs/fine/started_by.txt").read_text() == str(os.getpid())
     assert begun[1] == f"fine --out runs/fine --resume --unless-trained --with-parent --hub {tmp_path} --offline"
 
 
