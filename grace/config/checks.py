@@ -6,6 +6,7 @@ Each looks at whatever is well-formed and leaves the rest to the schema: all pro
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, get_args
 
 from grace.config.contrastive import Distil
@@ -79,6 +80,9 @@ def _check_data(tree: Node, objective: Any) -> Iterator[Problem]:
         yield from _check_format(data, path)
     elif (node := data.get("format")) is not None:
         yield problem(node, "data.format: belongs to a 'path', and this is a dataset", at_key=True)
+    revision = _given(data.get("revision"))
+    if dataset is not None and revision is not None and Path(str(dataset.value)).is_absolute():
+        yield problem(revision, "data.revision: belongs to the hub, and this is a folder; take it out", at_key=True)
     yield from _check_columns(data, objective)
 
 

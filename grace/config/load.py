@@ -16,6 +16,7 @@ from harness import yaml_source
 from harness.errors import InputError
 from harness.suite.overrides import apply_overrides
 from harness.suite.problems import Problem, with_faults, worded
+from harness.suite.training import absolute_data
 from harness.yaml_scalars import dumped
 from harness.yaml_source import Fault, Loc, Node, Position
 
@@ -45,14 +46,17 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> LoadedConfig
     tree = yaml_source.load(file, faults)
     if not isinstance(tree.value, dict):
         raise InputError([f"{tree.position}: a configuration is a mapping of keys to values, this file is not"])
-    tree = apply_overrides(_absolute_data_path(tree, file.resolve().parent), overrides)
-    tree = _absolute_data_path(tree, Path.cwd())
+    absolute_data(tree, file.resolve().parent)
+    tree = apply_overrides(tree, overrides)
+    absolute_data(tree, Path.cwd())
     return LoadedConfig(config=validate(tree, faults), file=file, tree=tree)
 
 
 def config_of(plain: Mapping[str, Any]) -> TrainConfig:
     """Return the configuration that `plain` says, checked; raises InputError with every problem."""
-    return validate(_absolute_data_path(yaml_source.from_plain(dict(plain), Position("configuration")), Path.cwd()))
+    tree = yaml_source.from_plain(dict(plain), Position("configuration"))
+    absolute_data(tree, Path.cwd())
+    return validate(tree)
 
 
 def validate(tree: Node, faults: Sequence[Fault] = ()) -> TrainConfig:
@@ -72,17 +76,6 @@ def validate(tree: Node, faults: Sequence[Fault] = ()) -> TrainConfig:
 def to_yaml(config: TrainConfig) -> str:
     """Return the configuration as YAML that `load_config` reads back as an equal one."""
     return dumped(config.plain())
-
-
-def _absolute_data_path(tree: Node, folder: Path) -> Node:
-    """Return `tree` with `data.path` made absolute against `folder`, unless it is already."""
-    data = tree.get("data")
-    path = data.get("path") if data else None
-    if data is None or path is None or not isinstance(path.value, str) or not isinstance(data.value, dict):
-        return tree
-    full = Node(str((folder / Path(path.value).expanduser()).resolve()), path.position, path.key_position)
-    data.value["path"] = full
-    return tree
 
 
 def _problem(one: dict[str, Any], tree: Node) -> Problem:

@@ -83,7 +83,7 @@ class Data(Strict):
     format: DataFormat | None = None
     """None: by the suffix (.jsonl, .parquet, .txt, the first and last also with .gz)."""
     dataset: str | None = None
-    """A hub dataset `org/name`, or a folder laid out like one."""
+    """A hub dataset `org/name`, or a folder laid out like one, found as `path` is: `./name`, or a name that is one."""
     revision: str | None = None
     config: str | None = None
     """Configuration of `dataset`."""

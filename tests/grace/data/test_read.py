@@ -181,3 +181,25 @@ def test_every_row_is_drawn_as_often_as_any():
     every = [Row(str(n), None, (), "") for n in range(5)]
     drawn = Counter(row.query for seed in range(2000) for row in _drawn(every, 2, [], seed=seed))
     assert all(abs(drawn[str(n)] - 800) < 110 for n in range(5))
+
+
+def test_a_folder_laid_out_like_a_dataset_is_one(tmp_path, monkeypatch):
+    """With a card and without; known by its content, so that edited rows are others; what it lacks is said."""
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    folder = tmp_path / "rows"
+    write(folder / "data" / "train.jsonl", lines(0, 5).decode())
+    told = Data(dataset=str(folder), columns=Columns(query="query", positive="pos", negative=("neg",)))
+    bare = load_data(told, Sources(offline=True))
+    assert [row.query for row in bare.rows] == [f"q {n}" for n in range(5)]
+    assert bare.identity.keys() == {"files_sha256"}
+    write(folder / "data" / "train.jsonl", lines(5, 9).decode())
+    edited = load_data(told, Sources(offline=True))
+    assert [row.query for row in edited.rows] == [f"q {n}" for n in range(5, 9)]
+    assert edited.identity != bare.identity
+    write(folder / "README.md", dataset_head({"two": {"eli5": "data/train.jsonl"}}))
+    of_card = load_data(told.model_copy(update={"config": "two", "split": "all"}), Sources())
+    assert [row.query for row in of_card.rows] == [f"q {n}" for n in range(5, 9)]
+    with pytest.raises(InputError, match=r"""split 'test': Unknown split "test". Should be one of \['eli5'\]"""):
+        load_data(told.model_copy(update={"config": "two", "split": "test"}), Sources())
+    with pytest.raises(EnvironmentGapError, match="no such folder"):
+        load_data(told.model_copy(update={"dataset": str(tmp_path / "gone")}), Sources())

@@ -177,6 +177,20 @@ def test_a_run_goes_on_with_what_it_began_with(begun: Path, monkeypatch: pytest.
     assert resumed(begun).finished.steps == 3
 
 
+def test_a_run_on_a_folder_of_data_goes_on_with_its_rows_alone(begun: Path, tmp_path: Path) -> None:
+    """Its files are what it is, and a card for people is none of them."""
+    folder, run = tmp_path / "rows", tmp_path / "run"
+    jsonl(folder / "train.jsonl", triplets())
+    data = {"data": {"dataset": str(folder)}}
+    training.train(plain_config(begun, **data), run, progress=Quiet())
+    (folder / "README.md").write_text("It is only read by people.")
+    training.train(plain_config(begun, **data, steps=3), run, resume=True, progress=Quiet())
+    back = edited(folder / "train.jsonl", lambda text: text.replace("cat", "cow"))
+    with pytest.raises(InputError, match=r"began with other data: files_sha256 was [0-9a-f]{64}, is [0-9a-f]{64}"):
+        training.train(plain_config(begun, **data, steps=4), run, resume=True, progress=Quiet())
+    back()
+
+
 def test_a_run_goes_on_when_its_base_has_been_fetched_since(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wheel that lay on the index when the run began and lies unpacked in the cache when it goes on is one base."""
     index = only_index(monkeypatch, tmp_path)

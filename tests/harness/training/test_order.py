@@ -9,6 +9,8 @@ from suites_support import dataset_head, loaded, write
 from training_support import use_stand_in
 
 from harness.errors import EnvironmentGapError, InputError
+from harness.plan.planner import make_plan
+from harness.provision.wanted import needs_of
 from harness.sources.places import Sources
 from harness.training.asked import ask, shown_command, untrained
 from harness.training.lacking import lacking_of, refuse_faulty
@@ -116,6 +118,24 @@ def test_a_dataset_of_a_local_hub_is_looked_into(tmp_path):
     trainings = to_train(suite(*(entry.format(name=name, split=split) for name, split in splits.items())))
     (found,) = lacking_of(trainings, Sources(hub=tmp_path / "hub", offline=True)).values()
     assert "has no split 'train'" in found[0].why
+
+
+def test_a_dataset_of_a_folder_is_looked_into_and_never_fetched(tmp_path):
+    """From the suite's own folder; what it lacks is said, and what is there is examined as the user's own."""
+    write(tmp_path / "rows" / "train.jsonl", "{}\n")
+    entry = "name: {name}, candidate: runs/{name}, config: c, train: {{data.dataset: {folder}, data.split: {split}}}"
+    told = {"fine": ("rows", "train"), "split": ("./rows", "test"), "gone": ("./gone", "train")}
+    whole = suite(*(entry.format(name=name, folder=one, split=split) for name, (one, split) in told.items()))
+    trainings = to_train(whole)
+    found = lacking_of(trainings, Sources(offline=True))
+    assert {name: [gap.why for gap in gaps] for name, gaps in found.items()} == {
+        "runs/split": [f"{tmp_path / 'rows'} has no file of split 'test'; it has: train.jsonl"],
+        "runs/gone": ["no such folder"],
+    }
+    own = needs_of(make_plan(whole, Sources()), trainings).own_models
+    assert [one.repo for one in own if one.kind == "datasets"] == [str(tmp_path / "rows"), str(tmp_path / "gone")]
+    read = {one for each in own for reads in each.reads for one in reads.splits}
+    assert read == {"train", "test"}
 
 
 def test_refused_configurations_are_said_at_once():
