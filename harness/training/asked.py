@@ -57,6 +57,8 @@ class Training:
     """A candidate whose vectors are learnt, as the configuration names it; None where there is none."""
     teacher_path: Path | None = None
     """The teacher's directory; None where it is none, or unknown."""
+    teacher_writer: Path | None = None
+    """The directory of whoever writes the teacher's rationales; None where it writes its own, or none."""
     steps: int | None = None
     budget_minutes: float | None = None
     budget_cpu_seconds: float | None = None
@@ -67,6 +69,11 @@ class Training:
     def path(self) -> Path:
         """The directory, from the root."""
         return Path(self.directory).expanduser().resolve()
+
+    @property
+    def awaited(self) -> tuple[Path, ...]:
+        """The directories that must be candidates before it can begin."""
+        return tuple(one for one in (self.teacher_path, self.teacher_writer) if one is not None)
 
     @property
     def ends_after(self) -> str:

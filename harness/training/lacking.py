@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from harness.candidates.candidate import MissingCandidate
+from harness.candidates.identify import identify
+from harness.candidates.named import named_entry
+from harness.candidates.untrained import is_trained
 from harness.errors import InputError
 from harness.sources.hub_client import hub_problem
 from harness.sources.locate import locate_dataset, locate_model
 from harness.sources.places import Gap, Kind, Located, Sources, hub_gap
+from harness.suite.load import model_of
 from harness.training.asked import Training
 from harness.wording import display_path
 
@@ -88,12 +94,25 @@ def _gaps(training: Training, sources: Sources, hub: _Unreachable, coming: Colle
     gap = place if isinstance(place, Gap) else hub.gap(place, "models", model)
     if gap:
         yield gap
-    teacher = training.teacher
-    if teacher is not None and not teacher.lstrip().startswith("{") and ":" not in teacher:
-        path = Path(teacher).expanduser()
-        if not path.is_dir() and path.resolve() not in coming:
-            why = "no such directory, and no model of the suite is trained into it"
-            yield Gap(what=f"teacher {teacher!r}", why=why, command="train it first, or add it to the suite")
+    yield from _teacher_gaps(training, sources, coming)
+
+
+def _teacher_gaps(training: Training, sources: Sources, coming: Collection[Path]) -> Iterator[Gap]:
+    """Yield what the teacher lacks: candidates that nobody trains; where all are there, its weights."""
+    if training.teacher is None:
+        return
+    what = f"teacher {training.teacher!r}"
+    absent = [one for one in training.awaited if not is_trained(one)]
+    for one in absent:
+        if one not in coming:
+            why = f"{display_path(one)} is no candidate, and no model of the suite is trained into it"
+            yield Gap(what=what, why=why, command="train it first, or add it to the suite")
+    if absent:
+        return
+    entry, beside = named_entry(training.teacher)
+    found = identify(model_of(entry, beside), sources, beside=beside)
+    if isinstance(found, MissingCandidate):
+        yield from (replace(gap, what=f"{what}: {gap.what}") for gap in found.gaps)
 
 
 def named_splits(training: Training) -> tuple[str, ...]:

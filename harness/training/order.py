@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from harness.candidates.named import named_entry
 from harness.errors import InputError
 from harness.suite.model_entries import CandidateSpec, ModelSpec
 from harness.suite.schema import Suite
@@ -33,30 +34,45 @@ def to_train(suite: Suite, models: Sequence[str] = ()) -> list[Training]:
                 for name in unknown
             ]
         )
-    every = [replace(one, teacher_path=_teacher_of(one, suite)) for one in ask(untrained(suite))]
+    every = [_with_teacher(one) for one in ask(untrained(suite))]
     asked = {one.path: one for one in every}
-    wanted = [path for name in models or by_name if (path := _directory(by_name[name])) is not None]
-    wanted += [
-        path
-        for name in models
-        if (writer := by_name.get(str(getattr(by_name[name], "writer", None)))) is not None
-        and (path := _directory(writer)) is not None
-    ]
     order: list[Training] = []
-    for path in wanted:
-        _put(path, asked, order, chain=())
+    for name in models or by_name:
+        for path in _wanted_for(by_name[name], by_name):
+            _put(path, asked, order, chain=())
     return order
 
 
-def _teacher_of(training: Training, suite: Suite) -> Path | None:
-    """Return the directory of the teacher, where it is a candidate by its directory or by its name in this suite."""
-    if training.teacher is None or training.teacher.lstrip().startswith("{"):
-        return None
-    named, colon, model = training.teacher.rpartition(":")
-    spec = next((one for one in suite.models if one.name == model), None)
-    if colon and spec is not None and Path(named).stem == suite.name:
-        return _directory(spec)
-    return None if colon else Path(training.teacher).expanduser().resolve()
+def _wanted_for(spec: ModelSpec, by_name: Mapping[str, ModelSpec]) -> list[Path]:
+    """Return the directories of a model and of whoever writes for it; a writer writes for itself."""
+    writer = by_name.get(str(getattr(spec, "writer", None)))
+    found = [_directory(one) for one in (spec, writer) if one is not None]
+    return [one for one in found if one is not None]
+
+
+def _with_teacher(training: Training) -> Training:
+    """Return a training with the directories of its teacher and of the teacher's writer, as far as they have some.
+
+    A suite that it names is read as grace will read it: two models are one where they name one directory. What names no
+    teacher is a problem of its configuration.
+    """
+    teacher = training.teacher
+    if teacher is None:
+        return training
+    path = Path(teacher).expanduser()
+    if path.is_dir() or not (":" in teacher or teacher.lstrip().startswith("{")):
+        return replace(training, teacher_path=path.resolve())
+    try:
+        entry, beside = named_entry(teacher)
+    except InputError as error:
+        return replace(training, problems=(*training.problems, *(f"distil.teacher: {one}" for one in error.problems)))
+    directory = entry.get("candidate")
+    writer = next((one for one in beside if one.name == entry.get("writer")), None)
+    return replace(
+        training,
+        teacher_path=Path(directory).expanduser().resolve() if isinstance(directory, str) else None,
+        teacher_writer=_directory(writer) if writer is not None else None,
+    )
 
 
 def _directory(spec: ModelSpec) -> Path | None:
@@ -64,13 +80,13 @@ def _directory(spec: ModelSpec) -> Path | None:
 
 
 def _put(path: Path, asked: Mapping[Path, Training], order: list[Training], *, chain: tuple[Path, ...]) -> None:
-    """Add the training into `path` to `order`, its teacher's first."""
+    """Add the training into `path` to `order`, those of its teacher and of the teacher's writer first."""
     training = asked.get(path)
     if training is None or training in order:
         return
     if path in chain:
         circle = " -> ".join(asked[one].directory for one in (*chain[chain.index(path) :], path))
         raise InputError([f"trainings wait for each other: {circle}; give one of them another distil.teacher"])
-    if training.teacher_path is not None:
-        _put(training.teacher_path, asked, order, chain=(*chain, path))
+    for one in training.awaited:
+        _put(one, asked, order, chain=(*chain, path))
     order.append(training)

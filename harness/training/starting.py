@@ -53,17 +53,18 @@ def train_all(trainings: Sequence[Training], sources: Sources, say: Say) -> dict
         sources: handed on to `grace train`.
         say: is told what is begun, and every line that a training says.
 
-    A student whose teacher failed is not begun.
+    A student whose teacher failed, or whoever writes for it, is not begun.
 
     Raises:
         KeyboardInterrupt: it was interrupted; the training that ran has a checkpoint, and the same call goes on.
     """
     failed: dict[str, Failed] = {}
-    broken: dict[Path | None, str] = {}
+    broken: dict[Path, str] = {}
     for number, one in enumerate(trainings, start=1):
         say(f"training {number} of {len(trainings)}: {one.directory} ({one.objective}, {one.ends_after})")
-        if one.teacher_path in broken:
-            why = f"its teacher {broken[one.teacher_path]} was not trained"
+        if lost := next((path for path in one.awaited if path in broken), None):
+            whose = "its teacher" if lost == one.teacher_path else "its teacher's writer"
+            why = f"{whose} {broken[lost]} was not trained"
             found: Failed | None = Failed(reason=why, exit_code=ExitCode.CELLS_FAILED)
         else:
             found = _train(one, sources, say)

@@ -15,6 +15,7 @@ def needs():
     answers = []
     for asked in json.load(sys.stdin):
         told = dict(one.split("=", 1) for one in asked["overrides"])
+        told = {key: json.loads(value) if value.startswith('"') else value for key, value in told.items()}
         if asked["config"] == "refused":
             answers.append({"config": "refused", "problems": ["refused:1:1: no texts"]})
             continue

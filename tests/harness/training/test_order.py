@@ -12,6 +12,7 @@ from harness.errors import EnvironmentGapError, InputError
 from harness.plan.planner import make_plan
 from harness.provision.wanted import needs_of
 from harness.sources.places import Sources
+from harness.suite.load import load_suite
 from harness.training.asked import ask, shown_command, untrained
 from harness.training.lacking import lacking_of, refuse_faulty
 from harness.training.order import to_train
@@ -37,13 +38,76 @@ def test_a_teacher_comes_before_whoever_learns_from_it():
     found = to_train(
         suite(
             "name: s, candidate: runs/s, config: c, train: {teacher: runs/t}",
-            "name: u, candidate: runs/u, config: c, train: {teacher: 'mine:s'}",
+            "name: u, candidate: runs/u, config: c, train: {teacher: 'mine.yaml:s'}",
             "name: t, candidate: runs/t, config: c",
             "name: v, candidate: runs/v, config: c, train: {teacher: '{encoder: mean-pool, model: x/y}'}",
         )
     )
     assert [one.directory for one in found] == ["runs/t", "runs/s", "runs/u", "runs/v"]
     assert [one.teacher_path for one in found] == [None, Path("runs/t").resolve(), Path("runs/s").resolve(), None]
+
+
+def test_a_teacher_is_known_by_its_suites_file_and_by_its_directory(tmp_path):
+    """Whatever the suite calls itself; of another suite that makes the same directory; in braces; not of a namesake."""
+    entries = [
+        "name: s, candidate: runs/s, config: c, train: {teacher: 'file.yaml:t'}",
+        "name: u, candidate: runs/u, config: c, train: {teacher: 'other.yaml:theirs'}",
+        "name: v, candidate: runs/v, config: c, train: {teacher: '{candidate: runs/t}'}",
+        "name: t, candidate: runs/t, config: c",
+    ]
+    write(tmp_path / "other.yaml", "version: 1\nname: file\nmodels: [{name: theirs, candidate: ./runs/t}]\n")
+    body = f"version: 1\nname: called-otherwise\nmodels: [{', '.join('{' + one + '}' for one in entries)}]\n{TASKS}"
+    found = to_train(load_suite(write(tmp_path / "file.yaml", body)).suite)
+    assert [one.directory for one in found] == ["runs/t", "runs/s", "runs/u", "runs/v"]
+
+
+WRITTEN_FOR = (
+    "name: s, candidate: runs/s, config: c, train: {teacher: 'mine.yaml:t'}",
+    "name: t, candidate: runs/t, config: c, kind: rationale, writer: w",
+    "name: w, candidate: runs/w, config: c, kind: rationale, train: {teacher: 'mine.yaml:e'}",
+    "name: e, encoder: rationale, model: ./model, writer: x",
+    "name: x, candidate: runs/x, config: c, kind: rationale",
+)
+
+
+def test_whoever_writes_for_a_teacher_comes_first_too():
+    """With all that they want in their turn; also of some models alone, and of a teacher that is not trained here."""
+    order = ["runs/t", "runs/x", "runs/w", "runs/s"]
+    assert [one.directory for one in to_train(suite(*WRITTEN_FOR))] == order
+    assert [one.directory for one in to_train(suite(*WRITTEN_FOR), ["s"])] == order
+    assert [one.directory for one in to_train(suite(*WRITTEN_FOR), ["t"])] == ["runs/t", "runs/x", "runs/w"]
+    assert [one.directory for one in to_train(suite(*WRITTEN_FOR), ["e"])] == ["runs/x"]
+    both = suite(*WRITTEN_FOR[:4], "name: x, candidate: runs/x, config: c, train: {teacher: runs/w}, kind: rationale")
+    with pytest.raises(InputError, match=r"wait for each other: runs/w -> runs/x -> runs/w"):
+        to_train(both)
+
+
+def test_a_teacher_of_a_suite_that_is_not_there_is_said_before_anything_is_trained():
+    """No such suite, no such model of it; a candidate that nobody trains, and whoever would write for it."""
+    trainings = to_train(
+        suite(
+            "name: a, candidate: runs/a, config: c, train: {teacher: 'gone.yaml:m'}",
+            "name: b, candidate: runs/b, config: c, train: {teacher: 'mine.yaml:nobody'}",
+        )
+    )
+    with pytest.raises(InputError, match=r"(?s)runs/a: .*gone.yaml: no such file.*runs/b: .*no model 'nobody'"):
+        refuse_faulty(trainings)
+    trainings = to_train(
+        suite(
+            "name: a, candidate: runs/a, config: c, train: {teacher: 'mine.yaml:t'}",
+            "name: t, candidate: runs/t",
+            "name: b, candidate: runs/b, config: c, train: {teacher: 'mine.yaml:u'}",
+            "name: u, candidate: runs/u, config: c, kind: rationale, writer: t",
+            "name: d, candidate: runs/d, config: c, train: {teacher: runs/u}",
+            "name: e, candidate: runs/e, config: c, train: {teacher: model}",
+        )
+    )
+    found = lacking_of(trainings, Sources(offline=True))
+    assert {name: [gap.what for gap in gaps] for name, gaps in found.items()} == {
+        "runs/a": ["teacher 'mine.yaml:t'"],
+        "runs/b": ["teacher 'mine.yaml:u'"],
+        "runs/e": ["teacher 'model'"],
+    }
 
 
 def test_some_models_want_their_teachers_and_writers_and_nothing_else():

@@ -67,6 +67,18 @@ def test_a_student_of_a_teacher_that_failed_is_not_begun():
     assert len(Path("begun.txt").read_text().splitlines()) == 1
 
 
+def test_a_student_of_a_teacher_whose_writer_failed_is_not_begun():
+    """And the reason names the writer."""
+    body = (
+        "models: [{name: w, candidate: runs/w, config: diverges, kind: rationale}, "
+        "{name: t, candidate: runs/t, config: fine, kind: rationale, writer: w}, "
+        "{name: s, candidate: runs/s, config: fine, train: {teacher: 'mine.yaml:t'}}]\n"
+    )
+    failed = train_all(to_train(loaded(Path.cwd(), body + TASKS).suite), Sources(), lambda _: None)
+    assert failed.keys() == {"runs/w", "runs/s"}
+    assert failed["runs/s"].reason == "its teacher's writer runs/w was not trained"
+
+
 def test_a_candidate_that_is_whole_is_no_failure():
     """Whatever ended its process after that, say a kill while it left."""
     assert train_all(trainings("whole", "fine"), Sources(), lambda _: None) == {}
