@@ -12,6 +12,7 @@ import typer
 
 from grace.config.load import load_config
 from grace.config.needs import needs_of, otherwise
+from grace.run.directory import RunDir
 from harness.cli.options import JsonOption, print_json
 from harness.errors import ExitCode, InputError
 
@@ -31,15 +32,18 @@ class Asked:
     overrides: tuple[str, ...]
     trained: Path | None = None
     """A directory of a training to hold it against."""
+    out: Path | None = None
+    """A directory that is to be trained into, or gone on with."""
 
     @classmethod
     def of(cls, request: dict[str, Any]) -> Asked:
         """Return what a line of JSON asks."""
-        trained = request.get("trained")
+        trained, out = (None if (named := request.get(key)) is None else Path(named) for key in ("trained", "out"))
         return cls(
             config=request["config"],
             overrides=tuple(request["overrides"]),
-            trained=None if trained is None else Path(trained),
+            trained=trained,
+            out=out,
         )
 
 
@@ -50,7 +54,8 @@ def needs(
         bool,
         typer.Option(
             "--requests",
-            help='Read [{"config": ..., "overrides": [...]}, ...] from standard input; "trained": DIR is compared.',
+            help='Read [{"config": ..., "overrides": [...]}, ...] from standard input; "trained": DIR is compared, '
+            '"out": DIR looked at.',
         ),
     ] = False,
     as_json: JsonOption = False,
@@ -74,6 +79,8 @@ def needs(
 def _answer(asked: Asked) -> dict[str, Any]:
     try:
         config = load_config(asked.config, asked.overrides).config
+        if asked.out is not None:
+            RunDir(asked.out).check(config, resume=True)
     except InputError as error:
         return {"config": asked.config, "problems": error.problems}
     trained = {} if asked.trained is None else {"otherwise": otherwise(config, asked.trained)}

@@ -28,6 +28,8 @@ RATIONALES, TEACHER = "rationales", "teacher"
 """Folders of what is made once and read in many steps (parts.py)."""
 ORIGINS = "origins.json"
 """What the run is made of: data, base, prompt, versions; a resumed run must be made of the same."""
+OF_AN_ATTEMPT = (CONFIG, ORIGINS, METRICS, "environment.json", "skipped.jsonl")
+"""What stands there before the first step."""
 MAY_CHANGE = (
     "description",
     "device",
@@ -55,26 +57,35 @@ class RunDir:
         self.path = path
         self.is_main = is_main
 
-    def prepare(self, config: TrainConfig, *, resume: bool) -> None:
-        """Make the directory and save the configuration.
+    def check(self, config: TrainConfig, *, resume: bool) -> None:
+        """Look whether the directory can be trained into; changes nothing.
 
         Raises:
-            InputError: it holds a run already and `resume` is False, or that run had another configuration.
+            InputError: it holds a run already and `resume` is False, or that run had another configuration; it is
+                somebody else's, or no folder.
         """
-        saved = self.path / CONFIG
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError([f"{self.path}: is no folder; give another --out"])
+        names = {one.name for one in self.path.iterdir()} if self.path.is_dir() else set()
         if not self._has_begun():
-            self._forget_attempt()
-        if saved.exists() and not resume:
+            names -= set(OF_AN_ATTEMPT)
+        if CONFIG in names and not resume:
             raise InputError([f"{self.path}: holds a run already; go on with --resume, or give another --out"])
-        if not saved.exists() and self.path.is_dir() and any(self.path.iterdir()):
+        if CONFIG not in names and names:
             raise InputError([f"{self.path}: is not empty and holds no run; give another --out"])
-        if saved.exists():
-            _refuse_changes(load_config(saved).config, config, self.path)
+        if CONFIG in names:
+            _refuse_changes(load_config(self.path / CONFIG).config, config, self.path)
+
+    def prepare(self, config: TrainConfig, *, resume: bool) -> None:
+        """Make the directory and save the configuration; raises InputError as `check` does."""
+        self.check(config, resume=resume)
         if not self.is_main:
             return
+        if not self._has_begun():
+            self._forget_attempt()
         with room_on_disk(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            write_atomically(saved, to_yaml(config).encode())
+            write_atomically(self.path / CONFIG, to_yaml(config).encode())
             shutil.rmtree(self.path / CHECKPOINTS / ".partial", ignore_errors=True)
 
     def _has_begun(self) -> bool:
@@ -84,9 +95,8 @@ class RunDir:
 
     def _forget_attempt(self) -> None:
         """Remove what a run wrote that was refused before its first step, say for its base."""
-        if self.is_main:
-            for name in (CONFIG, ORIGINS, METRICS, "environment.json", "skipped.jsonl"):
-                (self.path / name).unlink(missing_ok=True)
+        for name in OF_AN_ATTEMPT:
+            (self.path / name).unlink(missing_ok=True)
 
     def hold_to(self, facts: Mapping[str, Mapping[str, str]]) -> bool:
         """Note what the run is made of, or hold it to what was noted when it began.

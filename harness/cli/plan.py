@@ -196,7 +196,7 @@ def _print_trainings(trainings: Sequence[Training]) -> None:
         return
     print(f"\nto train first (harness run --train, or grace train --suite): {len(trainings)} candidate(s)")
     for one in trainings:
-        said = f"{one.objective}, ends after {one.ends_after}" if not one.problems else "its configuration is refused"
+        said = f"{one.objective}, ends after {one.ends_after}" if not one.problems else "it is refused"
         print(f"  {one.directory}: {said}\n    {shown_command(one)}")
         for problem in one.problems:
             print(f"    {problem}")

@@ -41,7 +41,7 @@ class Training:
     gap: Gap
     """What a plan says while it is not there."""
     problems: tuple[str, ...] = ()
-    """Why its configuration is refused; what follows is not known then."""
+    """Why its configuration or directory is refused; what follows is not known then."""
     objective: str = ""
     base: tuple[str, str | None, str | None] = ("", None, None)
     """Model, revision, sha256."""
@@ -115,8 +115,12 @@ def untrained(suite: Suite) -> list[Training]:
 
 
 def ask(trainings: Sequence[Training]) -> list[Training]:
-    """Return `trainings` with what `grace needs` says of them; a refused configuration has its problems."""
-    requests = [{"config": one.config, "overrides": one.overrides} for one in trainings]
+    """Return `trainings` with what `grace needs` says of them; what is refused has its problems.
+
+    Refused are configurations, and directories that cannot be trained into: somebody else's, or of a run that began
+    otherwise.
+    """
+    requests = [{"config": one.config, "overrides": one.overrides, "out": one.directory} for one in trainings]
     return [_told(one, row) for one, row in zip(trainings, ask_needs(requests), strict=True)]
 
 
@@ -124,7 +128,8 @@ def ask_needs(requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return what `grace needs` says of each request; starts nothing where there is none.
 
     Args:
-        requests: `config`, `overrides` and, where there is a trained candidate to hold against them, `trained`.
+        requests: `config`, `overrides`, and `out`, which is to be trained into, or `trained`, a candidate that is held
+            against them.
 
     Raises:
         EnvironmentGapError: the command says nothing that can be read.

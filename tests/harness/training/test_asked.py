@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from suites_support import loaded
+from suites_support import loaded, write
 
+from grace.config.load import load_config, to_yaml
 from harness.training.asked import ask, untrained
 
 
@@ -28,3 +29,25 @@ def test_grace_says_what_its_configurations_need(tmp_path, monkeypatch):
     assert "data: no texts" in b.problems[0]
     assert (c.dataset, c.split, c.data_path) == ("cfli/bge-e5data", "all", None)
     assert Path(a.directory) == Path("runs/a")
+
+
+def test_directories_that_cannot_be_trained_into_are_said(tmp_path, monkeypatch):
+    """A run that began otherwise, a folder of somebody else's; not a run that can go on, nor one that never began."""
+    monkeypatch.chdir(tmp_path)
+    plain = load_config("trial/infonce", ["data.path=t.jsonl"]).config
+    for name in ("other", "same", "never"):
+        write(tmp_path / "runs" / name / "config.yaml", to_yaml(plain))
+    for name in ("other", "same"):
+        write(tmp_path / "runs" / name / "metrics.jsonl", '{"step": 1}\n')
+    write(tmp_path / "runs" / "foreign" / "notes.txt", "mine")
+    write(tmp_path / "runs" / "file", "no folder")
+    entry = "  - {{name: {0}, candidate: runs/{0}, config: trial/infonce, train: {{data.path: t.jsonl{1}}}}}\n"
+    told = {"other": ", seed: 5", "same": ", steps: 9", "never": ", seed: 5", "foreign": "", "file": ""}
+    body = "models:\n" + "".join(entry.format(*one) for one in told.items())
+    found = ask(untrained(loaded(tmp_path, f"{body}tasks: {{embedding: {{names: [BIOSSES]}}}}\n").suite))
+    other, same, never, foreign, file = (one.problems for one in found)
+    assert other[0] == "runs/other/config.yaml: seed was 0, now 5"
+    assert (same, never) == ((), ())
+    assert foreign == ("runs/foreign: is not empty and holds no run; give another --out",)
+    assert file == ("runs/file: is no folder; give another --out",)
+    assert {one.name for one in (tmp_path / "runs" / "never").iterdir()} == {"config.yaml"}, "it is only looked at"
