@@ -68,6 +68,8 @@ def doctor(
         print_json({"complete": is_complete, "checks": [one.row() for one in checks], "notes": needs.notes} | around)
     else:
         _print_doctor(checks, needs, around)
+    if needs.refused:
+        raise typer.Exit(ExitCode.USER_ERROR)
     if not is_complete:
         raise typer.Exit(ExitCode.ENVIRONMENT)
 

@@ -62,7 +62,7 @@ def _show_fetched(needs: Needs, outcomes: list[Fetched], hub: Path, as_json: boo
     failed = [one for one in outcomes if one.error is not None]
     if as_json:
         rows = [one.row() for one in outcomes]
-        gaps = [{"what": gap.what, "why": gap.why, "next": gap.command} for gap in needs.gaps]
+        gaps = [{"what": gap.what, "why": gap.why, "next": gap.command} for gap in (*needs.gaps, *needs.refused)]
         document = {"hub": str(hub), "complete": not failed and not gaps, "repositories": rows, "gaps": gaps}
         print_json(document | {"notes": needs.notes})
     else:
@@ -71,6 +71,7 @@ def _show_fetched(needs: Needs, outcomes: list[Fetched], hub: Path, as_json: boo
         size = sum(file.size for one in outcomes if one.entry for file in one.entry.files.values())
         print(f"{len(outcomes) - len(failed)} of {len(outcomes)} complete in {hub}, {bytes_text(size)}")
     lines = [f"  - {one.error.why}\n    next: {one.error.step}" for one in failed if one.error]
-    lines += [f"  - {gap.what}: {gap.why}\n    next: {gap.command}" for gap in needs.gaps]
+    lines += [f"  - {gap.what}: {gap.why}\n    next: {gap.command}" for gap in (*needs.gaps, *needs.refused)]
     if lines:
-        raise EnvironmentGapError([f"{len(lines)} thing(s) could not be had; the rest is in {hub}:", *lines])
+        said = [f"{len(lines)} thing(s) could not be had; the rest is in {hub}:", *lines]
+        raise InputError(said) if needs.refused else EnvironmentGapError(said)

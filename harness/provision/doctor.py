@@ -40,7 +40,7 @@ from harness.tasks import humaneval
 from harness.tasks.catalogue import catalogue
 from harness.wording import first_few, listing
 
-Status = Literal["ok", "missing", "changed", "unreadable", "wrong size", "unwritable"]
+Status = Literal["ok", "missing", "changed", "unreadable", "wrong size", "unwritable", "refused"]
 MOST_NAMED = 3
 """So many differing files are named; the rest are counted."""
 
@@ -73,6 +73,7 @@ def examine(needs: Needs, sources: Sources, *, fetch_command: str) -> list[Check
     go_offline()  # the libraries must not quietly mend what they are asked to look at
     _hush()
     checks = [Check(what=gap.what, status="missing", detail=gap.why, step=gap.command) for gap in needs.gaps]
+    checks += [Check(what=gap.what, status="refused", detail=gap.why, step=gap.command) for gap in needs.refused]
     everything = (*needs.repositories, *needs.own_models)
     return checks + [_Patient(wanted, sources, fetch_command).examine() for wanted in everything]
 

@@ -19,7 +19,7 @@ from harness.tasks import humaneval
 from harness.tasks.catalogue import TaskInfo, catalogue
 from harness.tasks.types import EMBEDDING_TYPES
 from harness.training.asked import Training, shown_command
-from harness.training.lacking import data_gap, named_splits, package_gaps
+from harness.training.lacking import data_gap, named_splits, package_gaps, problem_gaps
 
 Kind = Literal["datasets", "models", "wheels"]
 T = TypeVar("T")
@@ -98,6 +98,8 @@ class Needs:
     """Models that bring their own weights or are not trained yet."""
     runs_code: tuple[str, ...] = ()
     """Tasks that run model-written programs, and so need a sandbox."""
+    refused: tuple[Gap, ...] = ()
+    """What is wrong with trainings: a mistake of the user's, as one in the suite is."""
 
 
 def needs_of(plan: Plan, trainings: Sequence[Training] = ()) -> Needs:
@@ -126,9 +128,13 @@ def needs_of(plan: Plan, trainings: Sequence[Training] = ()) -> Needs:
         gaps |= {str(gap): gap for gap in (data_gap(training), *package_gaps(training)) if gap is not None}
     own = tuple(one for one in found.values() if one.is_own)
     repositories = tuple(one for one in found.values() if not one.is_own)
-    code = tuple(task.label for task in plan.tasks if task.runs_code)
     return Needs(
-        repositories=repositories, own_models=own, gaps=tuple(gaps.values()), notes=tuple(notes), runs_code=code
+        repositories=repositories,
+        own_models=own,
+        gaps=tuple(gaps.values()),
+        notes=tuple(notes),
+        runs_code=tuple(task.label for task in plan.tasks if task.runs_code),
+        refused=tuple(gap for one in trainings for gap in problem_gaps(one)),
     )
 
 
@@ -257,9 +263,8 @@ def _of_candidate(candidate: Candidate | MissingCandidate, notes: list[str], *, 
 
 
 def of_training(training: Training, notes: list[str]) -> list[Wanted]:
-    """Return base and dataset of a training; of a refused configuration none, which `notes` says."""
+    """Return base and dataset of a training; of a refused one they are not known."""
     if training.problems:
-        notes.append(f"{training.directory}: not trained yet, and cannot be: {training.problems[0]}")
         return []
     notes.append(f"{training.directory}: not trained yet; ends after {training.ends_after}: {shown_command(training)}")
     found = [_of_model(Base(*training.base), training.models)]

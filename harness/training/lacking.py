@@ -18,15 +18,23 @@ from harness.suite.load import model_of
 from harness.training.asked import Training
 from harness.wording import display_path
 
+TELL = "a suite tells them by `train: {KEY: VALUE}`, the command by -o train.KEY=VALUE"
+"""How configurations are told otherwise."""
 ALL_SPLITS = "all"
 """As a configuration says that it reads every split."""
 
 
 def refuse_faulty(trainings: Sequence[Training]) -> None:
-    """Raise InputError with what is wrong with the configurations, all at once."""
-    problems = [f"training of {one.directory}: {problem}" for one in trainings for problem in one.problems]
+    """Raise InputError with what is wrong with the configurations and directories, all at once."""
+    problems = [f"{gap.what}: {gap.why}" for one in trainings for gap in problem_gaps(one)]
     if problems:
-        raise InputError([*problems, "a suite tells them by `train: {KEY: VALUE}`, the command by -o train.KEY=VALUE"])
+        raise InputError([*problems, TELL])
+
+
+def problem_gaps(training: Training) -> list[Gap]:
+    """Return what is wrong with a training's configuration and directory, each with the way to mend it."""
+    what = f"training of {training.directory}"
+    return [Gap(what=what, why=problem, command=TELL) for problem in training.problems]
 
 
 def lacking_of(trainings: Sequence[Training], sources: Sources) -> dict[str, list[Gap]]:

@@ -11,6 +11,7 @@ import pytest
 from cells_support import save_tiny_model
 from fetch_support import environment, fill, harness, parquet, write_suite
 from hub_server import hub_server
+from suites_support import Command, write
 from weights_support import rewrite, without
 
 from harness.digests import sha256_file
@@ -120,6 +121,35 @@ def test_doctor_without_a_hub_says_what_to_fetch(fetched: Path, tmp_path: Path) 
     assert done.returncode == 4
     assert "missing" in done.stdout
     assert "--hub DIR" in done.stdout
+
+
+def test_a_training_that_is_refused_is_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each of its problems is one, with the way out: exit code 2, and never complete; of fetch as well."""
+    write(tmp_path / "c.yaml", "version: 1\nstepz: 3\nobjective: infonse\n")
+    models = "models: [{name: a, candidate: runs/a, config: c.yaml}]\n"
+    body = f"{models}tasks: {{custom: [{{name: own, type: STS, path: s.jsonl}}]}}\n"
+    write(tmp_path / "mine.yaml", f"version: 1\nname: mine\n{body}")
+    rows = [{"sentence1": f"cat {n}", "sentence2": f"dog {n}", "score": n} for n in range(4)]
+    write(tmp_path / "s.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows))
+    run = Command(monkeypatch, capsys)
+    done = run("doctor", "mine.yaml", "--offline", "--json", cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    report = json.loads(done.stdout)
+    refused = [one for one in report["checks"] if one["status"] == "refused"]
+    assert not report["complete"]
+    assert {one["what"] for one in refused} == {"training of runs/a"}
+    assert any("unknown key 'stepz'" in one["detail"] for one in refused)
+    assert any("infonse" in one["detail"] for one in refused)
+    assert all("-o train.KEY=VALUE" in one["step"] for one in refused)
+    assert not any("runs/a" in note for note in report["notes"])
+    done = run("doctor", "mine.yaml", "--offline", cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"not complete: {len(refused)} refused" in done.stdout
+    done = run("fetch", "mine.yaml", "--hub", "hub", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "unknown key 'stepz'" in done.stderr
 
 
 def test_a_broken_suite_is_the_users(tmp_path: Path) -> None:
