@@ -81,9 +81,9 @@ def _answer(asked: Asked) -> dict[str, Any]:
         config = load_config(asked.config, asked.overrides).config
         if asked.out is not None:
             RunDir(asked.out).check(config, resume=True)
+        trained = {} if asked.trained is None else {"otherwise": otherwise(config, asked.trained)}
     except InputError as error:
         return {"config": asked.config, "problems": error.problems}
-    trained = {} if asked.trained is None else {"otherwise": otherwise(config, asked.trained)}
     return {"config": asked.config, **needs_of(config), **trained}
 
 

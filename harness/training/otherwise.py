@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from harness.candidates.untrained import is_trained, shown_config
 from harness.suite.model_entries import CandidateSpec
@@ -12,11 +13,13 @@ from harness.suite.training import overrides_of
 from harness.training.asked import ask_needs
 
 SHOWN = 4
-"""Keys that a line names."""
+"""Keys, or problems, that a line names."""
 
 
 def trained_otherwise(suite: Suite, models: Sequence[str] = ()) -> tuple[str, ...]:
     """Return a line for each candidate of `suite` that is trained, and not as its `config:` and `train:` say.
+
+    So has one of which that cannot be told: its configuration is refused or gone, or that of its training unreadable.
 
     Args:
         suite: asks `grace needs` only where it names a configuration for a candidate that is there.
@@ -42,22 +45,24 @@ def trained_otherwise(suite: Suite, models: Sequence[str] = ()) -> tuple[str, ..
         }
         for spec in there
     ]
-    return tuple(
-        _line(spec, row["otherwise"])
-        for spec, row in zip(there, ask_needs(requests), strict=True)
-        if row.get("otherwise")
-    )
+    rows = zip(there, ask_needs(requests), strict=True)
+    return tuple(f"{line}; what is judged is what is in the directory" for one in rows if (line := _line(*one)))
 
 
-def _line(spec: CandidateSpec, found: Sequence[Sequence[str]]) -> str:
-    """Return what is said of one candidate.
+def _line(spec: CandidateSpec, row: Mapping[str, Any]) -> str | None:
+    """Return what is said of one candidate; None where it is as its entry says.
 
     Args:
-        found: key, value it was trained with, value asked for.
+        spec: its entry.
+        row: what `grace needs` says: `problems`, or `otherwise`: key, value it was trained with, value asked for.
     """
+    config = shown_config(spec.config or "")
+    if problems := row.get("problems"):
+        why = "; ".join(problems[:SHOWN])
+        return f"{spec.name}: {spec.candidate} cannot be held against its configuration {config}: {why}"
+    found = row.get("otherwise")
+    if not found:
+        return None
     told = "; ".join(f"{key} is {asked} there, {was} in its training" for key, was, asked in found[:SHOWN])
     more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    return (
-        f"{spec.name}: {spec.candidate} was not trained as {shown_config(spec.config or '')} says now: {told}{more}; "
-        "what is judged is what is in the directory"
-    )
+    return f"{spec.name}: {spec.candidate} was not trained as {config} says now: {told}{more}"

@@ -72,6 +72,33 @@ def test_data_are_told_by_content():
     assert "data.path is" in line
 
 
+def test_other_rows_under_the_same_path_are_named():
+    """The file was changed since, or is gone; a candidate that does not say its data's digest is left alone."""
+    trained("a")
+    trained("b")
+    Path("runs/b/candidate.yaml").write_text("version: 1\nkind: mean-pool\nbase: {model: m}\nadapter: adapter\n")
+    Path("t.jsonl").write_text('{"query": "a", "positive": "b", "negative": "d"}\n')
+    (line,) = trained_otherwise(suite(entry("a"), entry("b")))
+    assert line.startswith("a: runs/a was not trained as trial/infonce says now: the content of data.path is")
+    Path("t.jsonl").unlink()
+    assert trained_otherwise(suite(entry("a"))) == ()
+
+
+def test_what_cannot_be_held_against_its_configuration_is_said():
+    """A configuration that is refused or gone now, and a run's own that cannot be read; the reason stands there."""
+    trained("a")
+    trained("b")
+    trained("c")
+    Path("runs/c/config.yaml").write_text("version: 1\nobjective: [\n")
+    gone = "name: b, candidate: runs/b, config: gone.yaml"
+    a, b, c = trained_otherwise(suite(entry("a", "data.path: t.jsonl, stepz: 5"), gone, entry("c")))
+    assert a.startswith("a: runs/a cannot be held against its configuration trial/infonce: ")
+    assert "unknown key 'stepz'" in a
+    assert b.startswith("b: runs/b cannot be held against its configuration gone.yaml: gone.yaml: ")
+    assert c.startswith("c: runs/c cannot be held against its configuration trial/infonce: runs/c/config.yaml:")
+    assert all(one.endswith("; what is judged is what is in the directory") for one in (a, b, c))
+
+
 def test_nobody_is_asked_where_there_is_nothing_to_hold(monkeypatch: pytest.MonkeyPatch):
     """Entries without a configuration, and models that are left out: no process is started."""
     trained("a", "steps=9")
