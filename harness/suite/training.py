@@ -31,6 +31,11 @@ def overrides_of(spec: CandidateSpec) -> tuple[str, ...]:
     return tuple(f"{key}={_spelt(value)}" for key, value in flat(spec.train).items())
 
 
+def directory_of(candidate: str) -> Path:
+    """Return the directory of a candidate, the same however it is spelt."""
+    return Path(candidate).expanduser().resolve()
+
+
 def with_training(suite: Suite) -> Suite:
     """Return a suite whose candidates say all of their training: the `train` of all, and the `config` of a directory.
 
@@ -38,12 +43,12 @@ def with_training(suite: Suite) -> Suite:
     """
     shared = flat(suite.train)
     makers = [one for one in suite.models if isinstance(one, CandidateSpec) and one.config is not None]
-    told = {Path(one.candidate): one for one in makers}
+    told = {directory_of(one.candidate): one for one in makers}
     if not told:
         return suite
     models = [
         one.model_copy(update={"config": maker.config, "train": shared | flat(maker.train)})
-        if isinstance(one, CandidateSpec) and (maker := told.get(Path(one.candidate))) is not None
+        if isinstance(one, CandidateSpec) and (maker := told.get(directory_of(one.candidate))) is not None
         else one
         for one in suite.models
     ]

@@ -20,7 +20,7 @@ from harness.errors import EnvironmentGapError
 from harness.sources.places import Gap
 from harness.suite.model_entries import CandidateSpec
 from harness.suite.schema import Suite
-from harness.suite.training import overrides_of
+from harness.suite.training import directory_of, overrides_of
 from harness.wording import duration
 
 
@@ -68,7 +68,7 @@ class Training:
     @property
     def path(self) -> Path:
         """The directory, from the root."""
-        return Path(self.directory).expanduser().resolve()
+        return directory_of(self.directory)
 
     @property
     def awaited(self) -> tuple[Path, ...]:
@@ -96,7 +96,7 @@ def untrained(suite: Suite) -> list[Training]:
     by_path: dict[Path, list[CandidateSpec]] = {}
     for spec in suite.models:
         if isinstance(spec, CandidateSpec):
-            by_path.setdefault(Path(spec.candidate).expanduser().resolve(), []).append(spec)
+            by_path.setdefault(directory_of(spec.candidate), []).append(spec)
     found = []
     for path, specs in by_path.items():
         told = next((one for one in specs if one.config is not None), None)

@@ -10,6 +10,7 @@ from harness.candidates.named import named_entry
 from harness.errors import InputError
 from harness.suite.model_entries import CandidateSpec, ModelSpec
 from harness.suite.schema import Suite
+from harness.suite.training import directory_of
 from harness.training.asked import Training, ask, untrained
 from harness.wording import did_you_mean, listing
 
@@ -70,13 +71,13 @@ def _with_teacher(training: Training) -> Training:
     writer = next((one for one in beside if one.name == entry.get("writer")), None)
     return replace(
         training,
-        teacher_path=Path(directory).expanduser().resolve() if isinstance(directory, str) else None,
+        teacher_path=directory_of(directory) if isinstance(directory, str) else None,
         teacher_writer=_directory(writer) if writer is not None else None,
     )
 
 
 def _directory(spec: ModelSpec) -> Path | None:
-    return Path(spec.candidate).expanduser().resolve() if isinstance(spec, CandidateSpec) else None
+    return directory_of(spec.candidate) if isinstance(spec, CandidateSpec) else None
 
 
 def _put(path: Path, asked: Mapping[Path, Training], order: list[Training], *, chain: tuple[Path, ...]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.suite.problems import Problem, problem
-from harness.suite.training import flat
+from harness.suite.training import directory_of, flat
 from harness.yaml_source import Node
 
 
@@ -22,7 +22,7 @@ def check_training(tree: Node) -> Iterator[Problem]:
             if train is not None and train.value:
                 yield problem(train, "train: there is no 'config' that it could be told to; name one", at_key=True)
             continue
-        other = first.setdefault(Path(candidate.value), entry)
+        other = first.setdefault(directory_of(candidate.value), entry)
         if _said(other) != _said(entry):
             named = other.get("name")
             yield problem(

@@ -90,6 +90,20 @@ def test_two_ways_to_train_one_directory_are_refused(tmp_path):
     assert "mine.yaml:6:34: train: there is no 'config'" in alone
 
 
+@pytest.mark.parametrize("other", ["./runs/../runs/a", "HERE/runs/a", "link/a"])
+def test_a_directory_is_one_however_it_is_spelt(tmp_path, monkeypatch, other):
+    """Two ways to train it are refused, and an entry without a configuration has that of the other spelling."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "link").symlink_to("runs")
+    spelt = other.replace("HERE", str(tmp_path))
+    first = "models: [{name: a, candidate: runs/a, config: smoke}, "
+    with pytest.raises(InputError, match=r"is trained once, and model 'a' says another"):
+        loaded(tmp_path, f"{first}{{name: b, candidate: {spelt}, config: smoke, train: {{seed: 5}}}}]\n{TASKS}")
+    _, b = loaded(tmp_path, f"{first}{{name: b, candidate: {spelt}, kind: rationale}}]\n{TASKS}").suite.models
+    assert b.config == "smoke"
+
+
 MIXED = "train: {optimiser: {weight_decay: 0.0}, optimiser.lr: 0.02}\n"
 ONE = "models: [{name: a, candidate: runs/a, config: smoke}]\n"
 
