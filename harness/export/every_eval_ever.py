@@ -125,7 +125,7 @@ def _data(score: Score, facts: Facts) -> dict[str, Any]:
     splits = {"splits": ",".join(facts.splits), "subsets": ",".join(facts.subsets)}
     revision = next((place.get("revision") for place in facts.data.values()), None)
     details = {name: text for name, text in (splits | {"revision": revision or ""}).items() if text}
-    if info is None or info.dataset is None or facts.off_count:  # other data than that repository's
+    if info is None or info.dataset is None or facts.is_off_count:  # other data than that repository's
         return {"dataset_name": score.task, "source_type": "other", "additional_details": details}
     split = {"hf_split": facts.splits[0]} if facts.splits else {}
     return {
