@@ -222,8 +222,10 @@ def judged(policies: Mapping[str, Policy], held: Pairs) -> list[dict[str, Any]]:
 
 
 def _ends(sample: Floats) -> dict[str, float]:
-    interval = interval_of_values(sample[np.isfinite(sample)])
-    assert interval is not None
+    """Return the ends of an interval; nan where no resample has a value, as of a model whose vectors are one."""
+    interval = interval_of_values(finite) if (finite := sample[np.isfinite(sample)]).size else None
+    if interval is None:
+        return {"low": float("nan"), "high": float("nan")}
     return {"low": interval.low, "high": interval.high}
 
 

@@ -19,6 +19,7 @@ from grace.cli.options import (
     SetOption,
     find,
     load_quietly,
+    refuse_fitted,
 )
 from grace.encode.encode import Job, finished, open_job, run
 from grace.encode.texts import read_texts
@@ -59,6 +60,7 @@ def encode(
     refuse({}, {"--out": out})
     texts = read_texts(file, column=column, kind=kind)
     found = find(candidate, override, hub, offline)
+    refuse_fitted(found)
     settings = found.spec.model_dump(exclude={"name", "note", "device", "batch_tokens", "ability"}, mode="json")
     about: dict[str, Any] = {"candidate": found.name, "fingerprint": found.fingerprint(), "seed": seed}
     about |= {"settings": settings, "identity": found.identity()}

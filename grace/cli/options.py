@@ -13,9 +13,13 @@ import typer
 from harness.candidates.candidate import Candidate
 from harness.candidates.named import named_candidate
 from harness.cli.options import sources_of
+from harness.encoders.base import FittedEncoder
 from harness.encoders.checked import CheckedEncoder
 from harness.encoders.loading import load
 from harness.environment import without_bars
+from harness.errors import InputError
+from harness.suite.encoder_kinds import KINDS
+from harness.suite.model_entries import FittedModel
 
 CandidateArgument = Annotated[
     str,
@@ -51,10 +55,32 @@ def find(reference: str, override: list[str] | None, hub: Path | None, offline: 
 
 
 def load_quietly(candidate: Candidate, *, seed: int, use_cache: bool) -> CheckedEncoder:
-    """Load a candidate's encoder without the engines' chatter."""
+    """Load a candidate's encoder without the engines' chatter.
+
+    Raises:
+        InputError: it gives no vectors, or none of a text by itself.
+        HarnessError: as loading raises.
+    """
+    refuse_fitted(candidate)
     quiet()
     print(f"loading {candidate.name} ({candidate.kind})", file=sys.stderr)
-    return load(candidate, seed=seed, use_cache=use_cache)
+    encoder = load(candidate, seed=seed, use_cache=use_cache)
+    if isinstance(encoder.inner, FittedEncoder):  # of another package
+        raise InputError([f"{candidate.name}: {_fault(candidate.kind, embeds=True)}"])
+    return encoder
+
+
+def refuse_fitted(candidate: Candidate) -> None:
+    """Raise InputError for an encoder of ours that has no vector of a text by itself, before anything is made."""
+    kind = KINDS.get(candidate.kind)
+    if kind is not None and issubclass(kind.entry, FittedModel):
+        raise InputError([f"{candidate.name}: {_fault(candidate.kind, embeds=kind.embeds)}"])
+
+
+def _fault(kind: str, *, embeds: bool) -> str:
+    """Return why an encoder has no vector of a text by itself, and what has."""
+    why = "is fitted to the texts of a task, and here is none" if embeds else "ranks documents and gives no vectors"
+    return f"{kind} {why}; name a model that embeds a text by itself (sentence-transformers, mean-pool, rationale)"
 
 
 def quiet() -> None:

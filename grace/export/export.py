@@ -35,8 +35,11 @@ SOFT_TOKENS_FILE = "soft_tokens.safetensors"
 MODULE_CLASS = "harness.encoders.st_module.CandidateModule"
 SETTINGS_FILE = "harness_module.json"
 """Both as `st_module.py` has them, which sentence-transformers alone imports; exports made before name them too."""
-HERE_ONLY = {"name", "note", "device", "batch_tokens", "ability", "store_dtype", "prompt_variants"}
-"""What a suite's entry says that is no part of a candidate."""
+HERE_ONLY = {
+    *("name", "note", "device", "batch_tokens", "ability", "store_dtype", "prompt_variants"),
+    *("dimensions", "precision", "rescore", "seeds", "search_precision"),
+}
+"""What a suite's entry says that is no part of a candidate: what is measured of it, and how."""
 OF_THE_BASE = {"encoder", "model", "revision", "sha256", "adapter", "adapter_scale", "serving", "writer"}
 """What `candidate.yaml` says elsewhere."""
 TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2, "float16": 2e-3}

@@ -168,3 +168,9 @@ def test_the_command(
     monkeypatch.setattr(sys, "argv", [*command, "-o", "kind=mean-pool"])
     assert script.main() == 2
     assert "reads no rationales" in capsys.readouterr().err
+
+
+def test_an_interval_without_a_value_is_none_and_no_crash(script: Any) -> None:
+    """Of a model whose vectors are all one, every resample's correlation is undefined."""
+    ends = script._ends(np.full(5, np.nan))
+    assert all(np.isnan(end) for end in ends.values())

@@ -263,6 +263,8 @@ def test_problems_have_their_lines(tmp_path: Path, name: str, content: bytes, wo
         (("in.jsonl", "--candidate", "gone/x", "--out", "x.parquet"), 2, "no such directory"),
         (("in.jsonl", "--out", "x.parquet"), 2, "--candidate"),
         (("in.jsonl", "--candidate", "writer", "-o", "x=1", "--out", "x.parquet"), 2, "unknown key"),
+        (("in.jsonl", "--candidate", "{encoder: tf-idf}", "--out", "x.parquet"), 2, "fitted to the texts of a task"),
+        (("in.jsonl", "--candidate", "{encoder: bm25}", "--out", "x.parquet"), 2, "gives no vectors"),
     ],
 )
 def test_mistakes_end_with_2(grace: GraceCommand, arguments, code: int, words: str) -> None:
