@@ -221,6 +221,8 @@ class CustomType(NamedTuple):
     """File, without its suffix -> the columns it must have."""
     assemble: Callable[[Tables, list[str]], CustomData]
     """(checked rows of each file, problems to add to) -> the task's data."""
+    optional: Mapping[str, Columns] = {}
+    """File -> columns that it may have; of any others nothing is asked."""
 
 
 CUSTOM_TYPES = {
@@ -229,7 +231,9 @@ CUSTOM_TYPES = {
     "Classification": CustomType(
         {"train": {"text": "text", "label": "label"}, "test": {"text": "text", "label": "label"}}, _classification
     ),
-    "Clustering": CustomType({"test": {"text": "text", "label": "label"}}, _clustering),
+    "Clustering": CustomType(
+        {"test": {"text": "text", "label": "label"}}, _clustering, optional={"test": {"set": "label"}}
+    ),
     "Retrieval": CustomType(
         {
             "corpus": {"_id": "label", "text": "text or none"},
@@ -237,6 +241,7 @@ CUSTOM_TYPES = {
             "qrels": {"query-id": "label", "corpus-id": "label", "score": "grade"},
         },
         _retrieval,
+        optional={"corpus": {"title": "text or none"}},
     ),
     "Reranking": CustomType({"test": {"query": "text", "positive": "texts", "negative": "texts"}}, _reranking),
     "Summarization": CustomType({"test": SUMMARIES}, _summarization),

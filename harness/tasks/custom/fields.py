@@ -25,13 +25,6 @@ Cell = Literal["text", "text or none", "number", "label", "texts", "numbers", "b
 Columns = dict[str, Cell]
 """Column -> what its cells hold."""
 
-OPTIONAL: dict[tuple[str, str], Columns] = {
-    ("Retrieval", "corpus"): {"title": "text or none"},
-    ("Reranking", "corpus"): {"title": "text or none"},
-    ("Clustering", "test"): {"set": "label"},
-}
-"""Type and file, without its suffix -> columns that may be there; of any others nothing is asked."""
-
 
 @dataclass(frozen=True, slots=True)
 class Row:

@@ -23,7 +23,6 @@ from harness.row_files import csv_rows, json_rows, parquet_rows
 from harness.tasks.custom.assemble import CUSTOM_TYPES, CustomData
 from harness.tasks.custom.fields import (
     MOST_PROBLEMS,
-    OPTIONAL,
     SUFFIXES,
     Columns,
     Options,
@@ -54,13 +53,13 @@ def read_custom(name: str, kind: str, path: Path, options: Options = PLAIN) -> C
     """
     problems: list[str] = []
     tables = Tables(rows={}, paths={}, options=options)
-    files, assemble = CUSTOM_TYPES[kind]
+    files, assemble, optional = CUSTOM_TYPES[kind]
     for stem, columns in files.items():
         file = _find(path, stem, single=len(files) == 1, problems=problems)
         if file is None:
             continue
         tables.paths[stem] = file
-        tables.rows[stem] = _read_table(file, stem, columns, OPTIONAL.get((kind, stem), {}), problems)
+        tables.rows[stem] = _read_table(file, stem, columns, optional.get(stem, {}), problems)
     if not problems:
         data = assemble(tables, problems)
     if problems:

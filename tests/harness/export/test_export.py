@@ -34,7 +34,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict
 
     folder = tmp_path_factory.mktemp("export")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prepared, "off_count", lambda *_: {})
+        patch.setattr(prepared, "off_count", lambda *_: prepared.OffCount({}, {}))
         patch.setattr(datasets.config, "HF_DATASETS_CACHE", folder / "datasets-cache")
         patch.setenv("HF_HUB_OFFLINE", "1")
         hub, model = write_pairs(folder / "hub"), tiny_model(folder / "model")
