@@ -138,6 +138,7 @@ QUESTIONS = (
     asked("GRACE, corrected, above the base that thinks", "grace-corrected:own", f"{BASE}:own", "merged"),
     asked("GRACE, corrected, above InfoNCE", "grace-corrected:own", "infonce:text", "merged"),
     asked("GRACE, corrected, above InfoNCE + KL", "grace-corrected:own", "infonce-retain:text", "merged"),
+    asked("GRACE, corrected, above InfoNCE, pool + KL", "grace-corrected:own", "infonce-pool-retain:own", "merged"),
     asked("GRACE, hybrid + KL, above InfoNCE + KL", "grace-hybrid-kl:own", "infonce-retain:text", "merged"),
     asked("GRACE, hybrid + KL, above InfoNCE, pool + KL", "grace-hybrid-kl:own", "infonce-pool-retain:own", "merged"),
     asked("GRACE, hybrid, above InfoNCE over a pool", "grace-hybrid:own", "infonce-pool:own", "merged"),

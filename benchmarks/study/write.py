@@ -129,10 +129,17 @@ def _kept(found: Found) -> str:
             continue
         line = [row, f"{_mean(student):.2f}"]
         for _, floor in floors:
-            kept = found.share_kept(student, teacher, floor) if floor else None
-            line.append(NOT_THERE if kept is None else f"{kept[0]:.0%} [{kept[1]:.0%}, {kept[2]:.0%}]")
+            line.append(_share(found, student, teacher, floor) if floor else NOT_THERE)
         body.append(line)
     return table(["student", "mean of the tasks", *[f"of the gain over {name} (text)" for name, _ in floors]], body)
+
+
+def _share(found: Found, student: Side, teacher: Side, floor: Side) -> str:
+    """Return a student's share of its teacher's gain, in words where the teacher shows none."""
+    if found.difference(teacher, floor, found.embedding).low <= 0:
+        return "the teacher shows no gain"
+    kept = found.share_kept(student, teacher, floor)
+    return NOT_THERE if kept is None else f"{kept[0]:.0%} [{kept[1]:.0%}, {kept[2]:.0%}]"
 
 
 def _scales(found: Found) -> str:
