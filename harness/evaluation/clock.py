@@ -26,7 +26,7 @@ class Clock:
     A cell of the embedding axis weighs its expected characters, since a long text costs more than a short one, one of
     the ability axis its questions; the two are never added. A cell that does not know weighs its axis's mean.
     What a model has left on an axis is reckoned at its own pace there, or at that of all models before it has one;
-    before there is any on one of the axes, nobody knows how long the rest will take. A task that turned out smaller
+    before there is any on one of the axes, what is known is the least that is left. A task that turned out smaller
     than the catalogue has it (a copy of fewer texts) weighs less for the models after it. What classifiers and
     k-means take stands beside that, since no model is in it: it is in no pace, and comes after a cell's last text; nor
     is the loading of a model.
@@ -136,19 +136,22 @@ class Clock:
         self._shares[name] = 1.0
 
     def eta(self) -> str:
-        """Return the time left at the pace so far, `?` before there is one, `-` when nothing is left."""
+        """Return the time left at the pace so far; `over 3 min` where an axis has no pace yet, `?` where none has one.
+
+        `-` when nothing is left.
+        """
         if self.finished == self.total:
             return "-"
         busy = self._busy + sum(self._now() - began for began in self._started.values())
         at_once = max(1.0, busy / max(self._now() - self._began, 1e-9))  # cells that ran side by side
-        encoding = self._encoding_left()
-        if encoding is None:
+        encoding, is_whole = self._encoding_left()
+        if not encoding and not is_whole:
             return "?"
         scoring = sum(max(0.0, self._scoring[name] - self._scored_for(name)) for name in self._left())
-        return duration((encoding + scoring) / at_once)
+        return f"{'' if is_whole else 'over '}{duration((encoding + scoring) / at_once)}"
 
-    def _encoding_left(self) -> float | None:
-        """Return the seconds of encoding that are left, one cell after the other; None before there is a pace."""
+    def _encoding_left(self) -> tuple[float, bool]:
+        """Return the seconds of encoding that are left, one cell after the other, and whether all have a pace."""
         spent = dict(self._spent)
         for name, began in self._started.items():
             if (cell := self._cells.get(name)) is not None:
@@ -160,15 +163,15 @@ class Clock:
             cell, share = self._cells[name], self._shares.get(name, 0.0)
             done[cell.model, cell.task.axis] += share * weight
             left[cell.model, cell.task.axis] += (1 - share) * weight
-        total = 0.0
+        total, is_whole = 0.0, True
         for own, rest in left.items():
             # Nothing is left there, or the model has a pace there, or all models together have one.
             alike = [own] if done[own] else [one for one in left if one[1] == own[1]]
             covered = sum(done[one] for one in alike)
-            if rest and not covered:
-                return None
-            total += rest * sum(spent.get(one, 0.0) for one in alike) / covered if rest else 0.0
-        return total
+            if rest and covered:
+                total += rest * sum(spent.get(one, 0.0) for one in alike) / covered
+            is_whole = is_whole and bool(covered or not rest)
+        return total, is_whole
 
     def _learn_size(self, cell: Cell) -> None:
         """Weigh a task by the texts that a whole cell of it had, where these were fewer than expected."""

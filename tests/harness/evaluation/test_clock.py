@@ -226,7 +226,7 @@ def test_questions_and_characters_are_never_added(hand: Hand) -> None:
     clock.begin(asked[0])
     hand.seconds = 20.0
     clock.finish(asked[0], failed=False)
-    assert clock.eta() == "?"
+    assert clock.eta() == "over 20.0 s"
     clock.begin(read)
     clock.advance(read, 100)
     hand.seconds = 30.0
