@@ -184,6 +184,7 @@ def main() -> int:
             jobs = Jobs(study.out, told.workers)
             jobs.run(study.first_jobs())
             chosen = choose.choice(study.out, told.hub.resolve())
+            print(f"settings: {', '.join(chosen.values())} ({study.out / choose.FILE})", flush=True)
             study.write_suite("test")  # entries beside the table are those of the chosen settings
             jobs.run(study.later_jobs(chosen))
             failed = jobs.failed

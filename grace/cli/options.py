@@ -18,8 +18,6 @@ from harness.encoders.checked import CheckedEncoder
 from harness.encoders.loading import load
 from harness.environment import without_bars
 from harness.errors import InputError
-from harness.suite.encoder_kinds import KINDS
-from harness.suite.model_entries import FittedModel
 
 CandidateArgument = Annotated[
     str,
@@ -72,9 +70,8 @@ def load_quietly(candidate: Candidate, *, seed: int, use_cache: bool) -> Checked
 
 def refuse_fitted(candidate: Candidate) -> None:
     """Raise InputError for an encoder of ours that has no vector of a text by itself, before anything is made."""
-    kind = KINDS.get(candidate.kind)
-    if kind is not None and issubclass(kind.entry, FittedModel):
-        raise InputError([f"{candidate.name}: {_fault(candidate.kind, embeds=kind.embeds)}"])
+    if candidate.is_fitted:
+        raise InputError([f"{candidate.name}: {_fault(candidate.kind, embeds=candidate.embeds)}"])
 
 
 def _fault(kind: str, *, embeds: bool) -> str:

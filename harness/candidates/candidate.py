@@ -93,6 +93,11 @@ class Candidate:
         """Whether it gives vectors; False: tasks that rank documents alone can be run on it."""
         return self.kind not in KINDS or KINDS[self.kind].embeds
 
+    @property
+    def is_fitted(self) -> bool:
+        """Whether it is an encoder of ours that is fitted to a task's texts, and has no vector of a text by itself."""
+        return isinstance(self.spec, FittedModel)
+
     def lacking(self) -> tuple[Gap, ...]:
         """Return the packages that its kind needs and that are not installed."""
         kind = KINDS.get(self.kind)

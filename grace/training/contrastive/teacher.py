@@ -30,9 +30,8 @@ from harness.encoders.loading import load
 from harness.environment import versions
 from harness.errors import EnvironmentGapError, InputError
 from harness.sources.places import Sources
-from harness.suite.encoder_kinds import KINDS
 from harness.suite.load import model_of
-from harness.suite.model_entries import Ablation, FittedModel
+from harness.suite.model_entries import Ablation
 from harness.wording import listing
 
 if TYPE_CHECKING:
@@ -79,9 +78,8 @@ def teacher_of(config: TrainConfig, sources: Sources) -> Candidate:
 
 def _why_not(candidate: Candidate) -> Iterator[str]:
     """Yield why a candidate cannot teach as its entry says: each text is embedded once, by itself and whole."""
-    kind = KINDS.get(candidate.kind)
-    if kind is not None and issubclass(kind.entry, FittedModel):
-        fault = "is fitted on a task's own texts, and training has none" if kind.embeds else "gives no vectors"
+    if candidate.is_fitted:
+        fault = "is fitted on a task's own texts, and training has none" if candidate.embeds else "gives no vectors"
         yield f"{candidate.kind} {fault}; {OTHERS}"
     ablation = getattr(candidate.spec, "ablation", "none")
     if ablation == SHUFFLED:
