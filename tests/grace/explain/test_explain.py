@@ -124,7 +124,7 @@ def test_page_is_whole_and_escaped(grace: GraceCommand, tmp_path: Path) -> None:
         (("writer", "a"), 2, "Missing argument 'B'"),
         (("wirter", "a", "b"), 2, "no such directory"),
         (("writer", "a", "b", "--html", "no/such/page.html"), 2, "does not exist"),
-        (("{encoder: tf-idf}", "a", "b"), 2, "does not take the mean"),
+        (("{encoder: tf-idf}", "a", "b"), 2, "is fitted to the texts of a task"),
         (("{encoder: mean-pool, model: ./gone/x}", "a", "b"), 4, "no such folder"),
     ],
 )
