@@ -7,7 +7,8 @@ finished cells are kept. Settings are those of chosen.json, which development da
 anew, first. Then test splits: the rows that the goals are about with all seeds, the others with seed 0, other readings
 and what stands beside the table, further seeds. `--table` makes the report of what there is. `--seeds 0` and `--only
 ROW,...` do a part; a trial of the study itself: `--train-option steps=1`. `--earlier reports/study` puts the rows of a
-report beside those that are run now, so that the study can grow without its runs.
+report beside those that are run now, so that the study can grow without its runs. `--backbone NAME` makes it with
+another language model, by the settings that were chosen for the first: fewer rows, one seed, fewer items.
 
 Start it from a checkout that stays as it is: cells are keyed by the code that makes scores. Budgets are processor
 time, so the number of steps is this machine's; two trainings at a time share its caches.
@@ -29,6 +30,7 @@ import judge
 import kept
 import write
 import yaml
+from backbones import BACKBONES, SMOLLM2, Backbone
 from jobs import ROOT, Job, Jobs, done_file
 from rows import (
     BASE,
@@ -61,6 +63,9 @@ class Study:
     def __init__(self, told: argparse.Namespace) -> None:
         """Take the command line; makes the folder and the suites in it."""
         self.told = told
+        self.backbone: Backbone = BACKBONES[told.backbone]
+        self.only = told.only or self.backbone.rows
+        self.seeds = told.seeds or self.backbone.seeds
         self.out: Path = told.out.resolve()
         self.out.mkdir(parents=True, exist_ok=True)
         self._write_chat()
@@ -75,7 +80,10 @@ class Study:
         chosen = choose.kept(self.out)
         runs = [(row, seed) for row in ROWS for seed in choose.seeds_of(row, chosen)]
         entries = [entry(row.name, seed, of) for row, seed in runs for of in readings_of(row, seed)]
-        suite["models"] = base_entries() + entries + (further(chosen) if name == "test" else [])
+        weights = self.backbone.weights
+        suite["models"] = base_entries(weights) + entries + (further(chosen, weights) if name == "test" else [])
+        for task in suite["tasks"]["embedding"]["names"]:
+            task["limit"] = round(task["limit"] * self.backbone.items)
         suite["baseline"] = BASE
         write_atomically(self.out / f"{name}.yaml", yaml.safe_dump(suite, sort_keys=False).encode())
 
@@ -107,15 +115,15 @@ class Study:
         names = {row.name for row in ROWS if row.is_core} | {chosen.get(row.name, "") for row in ROWS if row.is_core}
         core, rest = ([row for row in rows if (row.name in names) is wanted] for wanted in (True, False))
         jobs = [self._base(), *self._of_seeds(core, SEEDS, chosen), *self._of_seeds(rest, (0,), chosen)]
-        if not self.told.only:
+        if not self.only:
             jobs += [self._judge("test", row, 0, of) for row in rows for of in row.readings[1:]]
-            jobs += [self._beside(one) for one in further(chosen)]
+            jobs += [self._beside(one) for one in further(chosen, self.backbone.weights)]
         return jobs + self._of_seeds(rest, SEEDS[1:], chosen)
 
     def _of_seeds(self, rows: Sequence[Row], seeds: Sequence[int], chosen: dict[str, str]) -> list[Job]:
         """Return training and test of each run, seed by seed."""
         runs = [(row, seed) for seed in seeds for row in rows if seed in choose.seeds_of(row, chosen)]
-        wanted = [(row, seed) for row, seed in runs if seed in self.told.seeds]
+        wanted = [(row, seed) for row, seed in runs if seed in self.seeds]
         return [
             job
             for row, seed in wanted
@@ -123,13 +131,14 @@ class Study:
         ]
 
     def _rows(self) -> list[Row]:
-        return [row for row in ROWS if not self.told.only or row.name in self.told.only]
+        return [row for row in ROWS if not self.only or row.name in self.only]
 
     def _train(self, row: Row, seed: int) -> Job:
         name = run_name(row.name, seed)
         folder = self.out / "runs" / name
         data = self.told.sentences if row.reads_sentences else self.told.triplets
-        options = [f"data.path={data.resolve()}", f"seed={seed}", *row.options, *self.told.train_option]
+        options = [f"data.path={data.resolve()}", f"seed={seed}", *self.backbone.options(row.budgets)]
+        options += [*row.options, *self.told.train_option]
         if row.is_taught:
             teacher = entry(READER, seed, "base") | {"name": "teacher"}
             del teacher["serving"]  # a rule of answering
@@ -190,7 +199,7 @@ def main() -> int:
             failed = jobs.failed
         earlier = kept.read(told.earlier) if told.earlier else None
         found = judge.Found(study.out, told.hub.resolve(), choose.kept(study.out), earlier)
-        print(write.write(found, study.out, told.report or study.out / "study"))
+        print(write.write(found, study.out, study.backbone, told.report or study.out / "study"))
     except KeyboardInterrupt:
         print("interrupted: the same command goes on from here; --table shows what there is", file=sys.stderr)
         return ExitCode.INTERRUPTED
@@ -218,7 +227,8 @@ def _arguments() -> argparse.Namespace:
         metavar="ROW,...",
         help="these rows by their own readings, nothing beside them",
     )
-    parser.add_argument("--seeds", type=_numbers, default=SEEDS, metavar="N,...")
+    parser.add_argument("--seeds", type=_numbers, default=(), metavar="N,...", help="default: 0,1,2")
+    parser.add_argument("--backbone", choices=[*BACKBONES], default=SMOLLM2.name)
     parser.add_argument("--workers", type=int, default=2, help="trainings or evaluations at a time, a thread each")
     parser.add_argument("--choose", action="store_true", help="choose settings anew, on development data, in a new OUT")
     parser.add_argument("--earlier", type=Path, metavar="DIR", help="a report of the study whose rows stand here too")

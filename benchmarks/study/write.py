@@ -7,6 +7,7 @@ from pathlib import Path
 
 import choose
 import frontier
+from backbones import SMOLLM2, Backbone
 from judge import Estimate, Found, Side
 from rows import BASE, READER, ROWS, SCALED, SCALES, entry_name, run_name
 
@@ -14,23 +15,25 @@ from harness.digests import write_atomically
 from harness.report.numbers import NOT_THERE, probability
 from harness.report.tables import table
 
-FINDINGS = Path(__file__).resolve().parent / "findings.md"
+HERE = Path(__file__).resolve().parent
 READINGS = {"text": "text", "own": "text + own rationale", "base": "text + base's rationale"}
 
 
-def write(found: Found, out: Path, folder: Path) -> str:
+def write(found: Found, out: Path, backbone: Backbone, folder: Path) -> str:
     """Write the report into `folder`; returns its Markdown."""
     drawn = frontier.draw(found)
-    text = _markdown(found, out, has_picture=bool(drawn))
+    text = _markdown(found, out, backbone, has_picture=bool(drawn))
     files = {"table.md": text.encode(), **found.files(), **drawn}
     for name, content in files.items():
         write_atomically(folder / name, content)
     return f"{text}\nwritten: {', '.join(str(folder / name) for name in files)}"
 
 
-def _markdown(found: Found, out: Path, *, has_picture: bool) -> str:
-    findings = FINDINGS.read_text(encoding="utf-8").strip() if FINDINGS.exists() else ""
-    parts = ["# Who writes, who reads", findings, "## What was judged", _judged(found)]
+def _markdown(found: Found, out: Path, backbone: Backbone, *, has_picture: bool) -> str:
+    findings = HERE / ("findings.md" if backbone is SMOLLM2 else f"findings-{backbone.name}.md")
+    said = findings.read_text(encoding="utf-8").strip() if findings.exists() else ""
+    title = "# Who writes, who reads" + ("" if backbone is SMOLLM2 else f": {backbone.title}")
+    parts = [title, said, "## What was judged", _judged(found)]
     parts += ["## Merged: one set of weights embeds and answers", _rule(found, "merged")]
     parts += ["![Embedding score against nats lost](frontier.png)"] * has_picture
     parts += ["## Switched: the adapter is off for answering", _SWITCHED, _rule(found, "switched")]
@@ -205,7 +208,8 @@ def _trainings(found: Found) -> str:
         spans = [[round(run[key]) for run in runs] for key in ("steps", "cpu_seconds", "generated_tokens")]
         name = row.name + (f" (not shown: a setting of {row.variant_of})" if row.variant_of else "")
         said = [str(of[0]) if len(set(of)) == 1 else f"{min(of)} to {max(of)}" for of in spans]
-        body.append([name, f"{row.config}.yaml", " ".join(setting.options) or NOT_THERE, str(len(runs)), *said])
+        options = [*setting.options, *([f"{setting.budgets} budgets"] if setting.budgets > 1 else [])]
+        body.append([name, f"{row.config}.yaml", " ".join(options) or NOT_THERE, str(len(runs)), *said])
     header = ["row", "configuration", "options", "seeds", "steps", "CPU seconds", "tokens written"]
     return table(header, body)
 
@@ -215,7 +219,8 @@ def _settings(out: Path) -> str:
     if not file.exists():
         return "No setting was chosen yet."
     kept = json.loads(file.read_text(encoding="utf-8"))
-    lines = ["Settings chosen on development data (STSBenchmark and Emotion validation, GSM8K train), seed 0:"]
+    data = "STSBenchmark and Emotion validation, GSM8K train"
+    lines = [f"Settings chosen on development data ({data}), seed 0, of {SMOLLM2.title}:"]
     for name, each in kept["figures"].items():
         said = "; ".join(f"{row} {of['development']:.2f} points, {of['nats']:+.4f} nats" for row, of in each.items())
         lines.append(f"- {name}: {kept['chosen'][name]} ({said})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import sys
 from collections.abc import Iterator
@@ -28,18 +29,23 @@ def study() -> Iterator[Any]:
     """The study's modules by name; they are found as `python benchmarks/study` finds them."""
     sys.path.insert(0, str(FOLDER))
     try:
-        names = ("rows", "jobs", "kept", "judge", "choose")
+        names = ("backbones", "rows", "jobs", "kept", "judge", "choose")
         yield SimpleNamespace(**{name: importlib.import_module(name) for name in names})
     finally:
         sys.path.remove(str(FOLDER))
 
 
 def test_every_row_has_a_configuration_that_loads_with_its_options(study: Any) -> None:
-    """A row whose file or option is misspelt would be found after an hour of trainings."""
-    for row in study.rows.ROWS:
-        file = REPOSITORY / "grace" / "configs" / f"{row.config}.yaml"
-        data = "sentences.txt" if row.reads_sentences else "triplets.jsonl"
-        assert load_config(file, [f"data.path={data}", *row.options]).config.budget_cpu_seconds
+    """A row whose file or option is misspelt would be found after an hour of trainings; for every backbone."""
+    for backbone in study.backbones.BACKBONES.values():
+        for row in study.rows.ROWS:
+            file = REPOSITORY / "grace" / "configs" / f"{row.config}.yaml"
+            data = "sentences.txt" if row.reads_sentences else "triplets.jsonl"
+            options = [f"data.path={data}", *backbone.options(row.budgets), *row.options]
+            found = load_config(file, options).config
+            assert found.budget_cpu_seconds == row.budgets * backbone.budget
+            assert (found.model, found.sha256) == (backbone.weights["model"], backbone.weights["sha256"])
+        assert {*backbone.rows} <= {*study.rows.BY_NAME}
 
 
 def test_the_suites_load_with_every_entry_and_questions_are_about_rows_that_are_read_so(
@@ -49,12 +55,13 @@ def test_the_suites_load_with_every_entry_and_questions_are_about_rows_that_are_
     rows = study.rows
     chosen = {"infonce-pool-retain": "infonce-pool-retain-1"}
     runs = [(row, seed) for row in rows.ROWS for seed in study.choose.seeds_of(row, chosen)]
-    entries = rows.base_entries() + [
+    weights = study.backbones.SMOLLM2.weights
+    entries = rows.base_entries(weights) + [
         rows.entry(row.name, seed, of) for row, seed in runs for of in rows.readings_of(row, seed)
     ]
     for name in ("dev", "test"):
         suite = yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
-        suite |= {"models": entries + (rows.further(chosen) if name == "test" else []), "baseline": rows.BASE}
+        suite |= {"models": entries + (rows.further(chosen, weights) if name == "test" else []), "baseline": rows.BASE}
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(suite), encoding="utf-8")
         (tmp_path / "chat.jsonl").write_text('{"text": "a"}\n', encoding="utf-8")
         assert len(load_suite(tmp_path / f"{name}.yaml").suite.models) == len(suite["models"])
@@ -65,6 +72,37 @@ def test_the_suites_load_with_every_entry_and_questions_are_about_rows_that_are_
     assert not [side for side in merged if side[1] == "base"], (
         "the base's rationales are not to be had from merged weights"
     )
+
+
+@pytest.mark.parametrize("name", ["smollm2-135m", "qwen2.5-coder-0.5b"])
+def test_every_job_finds_its_entry_and_what_it_needs(study: Any, tmp_path: Path, name: str) -> None:
+    """The whole order of work is made before the first training; a backbone has its own weights, budget and items."""
+    (tmp_path / "chat.jsonl").write_text('{"text": "a"}\n', encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("study_command", FOLDER / "__main__.py")
+    assert spec is not None
+    assert spec.loader is not None
+    command = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(command)
+    backbone = study.backbones.BACKBONES[name]
+    told = SimpleNamespace(out=tmp_path, hub=tmp_path, triplets=tmp_path / "t.jsonl", sentences=tmp_path / "s.txt")
+    told.__dict__.update(only=(), seeds=(), backbone=name, choose=False, offline=True, train_option=[])
+    jobs = command.Study(told).later_jobs(study.choose.kept(tmp_path))
+    suite = yaml.safe_load((tmp_path / "test.yaml").read_text(encoding="utf-8"))
+    entries, names = {one["name"]: one for one in suite["models"]}, {job.name for job in jobs}
+    limits = {task["name"]: task["limit"] for task in suite["tasks"]["embedding"]["names"]}
+    assert limits["STS12"] == round(120 * backbone.items)
+    assert entries["base"]["model"] == backbone.weights["model"]
+    for job in jobs:
+        assert {*job.needs} <= names
+        said = job.command()
+        if said[0] == "harness.cli":
+            assert {*said[said.index("--models") + 1].split(",")} <= {*entries}
+        else:
+            assert f"model={backbone.weights['model']}" in said
+            assert f"budget_cpu_seconds={backbone.budget}" in said or "infonce-long" in job.name
+    assert not backbone.rows or {job.name for job in jobs if job.name.startswith("train-")} == {
+        f"train-{row}-seed-0" for row in backbone.rows
+    }
 
 
 def test_a_chosen_setting_is_trained_with_the_seeds_of_the_row_that_it_stands_for(study: Any) -> None:
