@@ -57,7 +57,8 @@ _ASKED = (
 )
 _KEPT = (
     f"The student reads the text alone, in one pass; its teacher is {READER} of the same seed, reading text and the "
-    "base's rationale. Share of the teacher's gain; 95 % over items."
+    "base's rationale. Share of the teacher's gain; 95 % over items. infonce has no teacher: what a pass over the text "
+    "gets without one."
 )
 
 
@@ -126,13 +127,13 @@ def _kept(found: Found) -> str:
         (name, found.sides.get(key)) for name, key in (("base", (BASE, "text")), ("infonce", ("infonce", "text")))
     ]
     body = []
-    for row in ("distil", "distil-lora", "soft-tokens"):
+    for row in ("distil", "distil-lora", "soft-tokens", "infonce"):
         student = found.sides.get((row, "text"))
         if student is None or teacher is None:
             continue
         line = [row, f"{_mean(student):.2f}"]
-        for _, floor in floors:
-            line.append(_share(found, student, teacher, floor) if floor else NOT_THERE)
+        for name, floor in floors:
+            line.append(_share(found, student, teacher, floor) if floor and name != row else NOT_THERE)
         body.append(line)
     return table(["student", "mean of the tasks", *[f"of the gain over {name} (text)" for name, _ in floors]], body)
 

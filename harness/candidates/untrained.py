@@ -7,6 +7,7 @@ one failed, `.NAME.training.json` with the reason: whoever plans or reports can 
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def training_command(spec: CandidateSpec) -> list[str]:
     """Return what a user types to train a candidate."""
     config = "CONFIG" if spec.config is None else shown_config(spec.config)
     told = [part for one in overrides_of(spec) for part in ("-o", one)]
-    return ["grace", "train", config, "--out", spec.candidate, *told]
+    return ["grace", "train", config, "--out", os.path.expanduser(spec.candidate), *told]
 
 
 def shown_config(config: str) -> str:

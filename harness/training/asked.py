@@ -103,7 +103,7 @@ def untrained(suite: Suite) -> list[Training]:
         if told is not None and told.config is not None and not is_trained(path):
             found.append(
                 Training(
-                    directory=told.candidate,
+                    directory=os.path.expanduser(told.candidate),  # no shell stands between this and `grace`
                     config=told.config,
                     overrides=overrides_of(told),
                     models=tuple(one.name for one in specs),

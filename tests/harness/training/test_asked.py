@@ -7,7 +7,10 @@ from pathlib import Path
 from suites_support import loaded, write
 
 from grace.config.load import load_config, to_yaml
+from harness.candidates.untrained import training_command
+from harness.sources.places import Sources
 from harness.training.asked import ask, untrained
+from harness.training.starting import command_of
 
 
 def test_grace_says_what_its_configurations_need(tmp_path, monkeypatch):
@@ -29,6 +32,18 @@ def test_grace_says_what_its_configurations_need(tmp_path, monkeypatch):
     assert "data: no texts" in b.problems[0]
     assert (c.dataset, c.split, c.data_path) == ("cfli/bge-e5data", "all", None)
     assert Path(a.directory) == Path("runs/a")
+
+
+def test_a_directory_below_the_home_is_trained_into_there(tmp_path, monkeypatch):
+    """No shell reads the command's arguments, and in quotes none expands them: `./~/run` would be made."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    body = "models: [{name: a, candidate: ~/runs/a, config: trial/infonce}]\ntasks: {embedding: {names: [BIOSSES]}}\n"
+    suite = loaded(tmp_path, body).suite
+    (one,) = untrained(suite)
+    into = str(tmp_path / "home" / "runs" / "a")
+    assert command_of(one, Sources())[:4] == ["train", one.config, "--out", into]
+    assert training_command(suite.models[0])[3:5] == ["--out", into]
 
 
 def test_directories_that_cannot_be_trained_into_are_said(tmp_path, monkeypatch):
