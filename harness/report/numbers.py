@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from statistics import stdev
 
+from harness.results.prompts import distinct
 from harness.results.records import PromptedScore, Score, SeededScore, Unit
 from harness.statistics.difference import Difference
 
@@ -113,11 +114,11 @@ def seeds_note(score: Score) -> str:
 
 
 def prompts_note(score: Score) -> str:
-    """Return ` (68.10 to 71.20 over 4 prompts)`; empty where one setting of the prompts was scored."""
-    if not isinstance(score, PromptedScore) or not score.variants:
+    """Return ` (68.10 to 71.20 over 4 prompts)`; empty where one prompt was scored, by however many settings."""
+    if not isinstance(score, PromptedScore) or (count := distinct(score)) < 2:
         return ""
     each = [score.score, *(one.score for one in score.variants)]
-    return f" ({figure(min(each), score.unit)} to {figure(max(each), score.unit)} over {len(each)} prompts)"
+    return f" ({figure(min(each), score.unit)} to {figure(max(each), score.unit)} over {count} prompts)"
 
 
 def probability(value: float | None) -> str:

@@ -12,6 +12,7 @@ from dataclasses import fields, replace
 
 from harness.candidates.candidate import Candidate
 from harness.plan.cells import Plan
+from harness.results.facts import facts_of
 from harness.results.records import PromptedScore, Result, Score
 
 
@@ -40,3 +41,17 @@ def under_main(plan: Plan, results: Mapping[str, Result]) -> tuple[Plan, dict[st
         kept[str(cell)] = PromptedScore(**plain, variants=variants, wanted=len(each))
     candidates = tuple(one for one in plan.candidates if one.name not in others)
     return replace(plan, cells=cells, candidates=candidates), kept
+
+
+def distinct(score: PromptedScore) -> int:
+    """Return how many different prompts a score was made under, the model's own among them.
+
+    Two settings may come to one of a task: what a variant says of documents or of other tasks is not read there, and an
+    empty prompt is what a model without prompts has.
+    """
+    return len({_used(one) for one in (score, *score.variants)})
+
+
+def _used(score: Score) -> tuple[object, ...]:
+    prompts = facts_of(score).prompts
+    return tuple(sorted((role, text or "") for role, text in prompts.items())) or (score.key,)

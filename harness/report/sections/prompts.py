@@ -8,6 +8,7 @@ from harness.report.numbers import figure, interval_text
 from harness.report.sections.section import Link, Report
 from harness.report.tables import csv_text, table
 from harness.results.facts import facts_of
+from harness.results.prompts import distinct
 from harness.results.records import Score
 from harness.summary.views import PromptRange, Summary
 
@@ -62,13 +63,13 @@ def _rows(summary: Summary) -> list[list[str]]:
 
 def _row(one: PromptRange) -> list[str]:
     score = one.score
-    there, wanted = len(score.variants) + 1, score.wanted + 1
+    scored, wanted = len(score.variants), score.wanted
     return [
         one.model,
         one.task,
         score.metric,
         figure(score.score, score.unit),
-        str(there) if there == wanted else f"{there} of {wanted}",
+        str(distinct(score)) if scored == wanted else f"{scored + 1} of {wanted + 1}",
         *(f"{figure(each.score, each.unit)} ({_setting(one, each)})" for each in (one.least, one.most)),
         interval_text(one.difference, unit=score.unit),
     ]

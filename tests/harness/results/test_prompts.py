@@ -140,6 +140,27 @@ def test_the_report_shows_the_range_and_says_who_changes_places(
     ]
 
 
+def test_settings_that_are_one_prompt_of_a_task_count_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An STS task reads nothing that stands before documents, and "" is what a model without prompts has."""
+    varied = '{variants: ["q: ", {document: "d: "}, {STS: ""}]}'
+    suite_file(folder, BODY.replace(NEW, NEW.replace("}", f", prompts: {varied}}}")))
+    same = noisy(1, 1.1)
+    for name, items, used in (
+        ("new", same, None), (VARIANTS[0], noisy(2, 0.8), "q: "), (VARIANTS[2], same, None),
+    ):  # fmt: skip
+        provenance = {"cell": f"{name}/pairs-a", "prompts": {"text": used}}
+        put(folder, f"{name}/pairs-a", spearman(items), items=items, n=200, provenance=provenance)
+    Command(monkeypatch, capsys)("report", "mine.yaml", "--offline", "--out", "out", cwd=folder)
+    text = (folder / "out/report.md").read_text(encoding="utf-8")
+    own, other = spearman(same), spearman(noisy(2, 0.8))
+    assert f" ({own:.2f} to {other:.2f} over 2 prompts)" in text
+    assert f"| new | pairs-a | cosine_spearman | {own:.2f} | 2 | {own:.2f} (own) | {other:.2f} (prompt-1) |" in text
+    with (folder / "out/prompts.csv").open(encoding="utf-8") as file:
+        assert [one["prompt"] for one in csv.DictReader(file)] == ["own", "prompt-1", "prompt-2", "prompt-3"]
+
+
 def test_a_ranking_that_holds_for_every_prompt_is_said_to(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
