@@ -23,7 +23,7 @@ from harness.comparison.sides import Found, planned, side_of, stored
 from harness.digests import write_atomically
 from harness.errors import InputError
 from harness.export.card import README, card, unreadable
-from harness.export.chosen import Chosen, Exported, chosen
+from harness.export.chosen import Chosen, Exported, check_names, chosen
 from harness.export.every_eval_ever import RELATIONSHIPS, every_eval_ever
 from harness.export.lm_eval_files import lm_eval_files
 from harness.export.mteb_tree import mteb_tree
@@ -64,6 +64,7 @@ def export(
     """Write a model's scores as mteb's results tree, an Every Eval Ever log, a model card or lm-eval's files."""
     if relationship not in RELATIONSHIPS:
         raise InputError([f"--relationship {relationship!r}: expected one of {listing(RELATIONSHIPS)}"])
+    check_names(known_as, revision)
     side = side_of(model, results)
     found: Mapping[str, Found] = (
         stored(side, names_of(tasks))
@@ -82,6 +83,8 @@ def export(
     made = _made(form, own, out, organization=organization, relationship=relationship)
     if not made.files:
         raise InputError([f"{model}: nothing to export as {form}", *made.left])
+    if own.other_than:
+        print(f"called {own.name}, for it is {own.other_than}; --as org/name calls it otherwise", file=sys.stderr)
     for line in first_lines(made.left, most=20):
         print(f"left: {line}", file=sys.stderr)
     for line in made.said:

@@ -67,7 +67,8 @@ def _model(chosen: Chosen) -> dict[str, Any]:
         "fingerprint": facts.fingerprint,
         "encoder": facts.spec.get("encoder"),
         "weights": (facts.weights or {}).get("source"),
-        **{name: facts.encoder.get(name) for name in ("dtype", "dimension", "max_text_tokens", "similarity")},
+        "dimension": chosen.dimension,
+        **{name: facts.encoder.get(name) for name in ("dtype", "max_text_tokens", "similarity")},
     }
     return {
         "name": chosen.name,

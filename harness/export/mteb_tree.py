@@ -76,7 +76,7 @@ def _meta(chosen: Chosen) -> dict[str, Any]:
             "name": chosen.name,
             "revision": chosen.revision,
             "n_parameters": encoder.get("parameters"),
-            "embed_dim": encoder.get("dimension"),
+            "embed_dim": chosen.dimension,
             "max_tokens": encoder.get("max_text_tokens"),
         }
     )

@@ -16,8 +16,10 @@ from stored_support import make_folder, put
 from suites_support import Command, suite_file
 
 from harness.backends.mteb import prepared
+from harness.comparison.sides import Found
 from harness.evaluation.options import RunOptions
 from harness.evaluation.run import run
+from harness.export.chosen import chosen
 from harness.published.read import read_published
 from harness.results.records import Metric, Score
 from harness.results.store import Store
@@ -383,3 +385,55 @@ def test_a_mistake_is_said_in_words(place: Any, command: Command, arguments: tup
     assert done.returncode == 2
     assert said in done.stderr
     assert not (folder / "nothing").exists()
+
+
+HUB = {"weights": {"kind": "hub", "source": "org/base", "revision": "c0ffee"}, "fingerprint": "f" * 64}
+AS_IT_IS = {"spec": {"encoder": "mean-pool", "model": "org/base"}, "identity": {"weights": {}}}
+
+
+@pytest.mark.parametrize(
+    ("model", "provenance", "other", "dimension"),
+    [
+        ("mine", {}, "", 16),
+        ("words", {"identity": {"dimension": 8}}, "", 16),
+        ("mine", {"spec": AS_IT_IS["spec"] | {"adapter": "runs/mine/adapter"}}, "org/base with an adapter", 16),
+        ("mine", {"spec": AS_IT_IS["spec"] | {"encoder": "rationale"}}, "org/base with rationales", 16),
+        ("mine", {"spec": AS_IT_IS["spec"] | {"soft_tokens": {"file": "s"}}}, "org/base with soft tokens", 16),
+        (
+            "mine@8-int8",
+            {"identity": {"weights": {}, "dimension": 8, "precision": "int8"}},
+            "org/base cut to 8 dimensions, as int8",
+            8,
+        ),
+        ("mine@prompt-1", {}, "org/base under other prompts", 16),
+    ],
+)
+def test_what_is_not_a_repository_as_it_is_does_not_get_its_name(
+    place: Any, tmp_path: Path, model: str, provenance: dict[str, Any], other: str, dimension: int
+) -> None:
+    """An adapter's scores, or those of its first dimensions, would stand there as the base's own, at its revision."""
+    one = place[1]["BIOSSES"]
+    held = one.provenance | AS_IT_IS | HUB | provenance
+    score = replace(one, provenance=held | {"encoder": one.provenance["encoder"] | {"dimension": 16}})
+    own = chosen(
+        model, {one.task: Found(axis=one.axis, type=one.type, result=score)}, tmp_path, name=None, revision=None
+    )
+    assert own.other_than == other
+    assert (own.name, own.revision) == ((f"harness/{model}", "f" * 16) if other else ("org/base", "c0ffee"))
+    assert own.dimension == dimension
+    said = chosen(
+        model, {one.task: Found(axis=one.axis, type=one.type, result=score)}, tmp_path, name="a/b", revision="r"
+    )
+    assert (said.name, said.revision, said.other_than) == ("a/b", "r", "")
+
+
+@pytest.mark.parametrize("name", ["../../out/of/it", "a/b/c", "", "org/", "/abs", "..", "a b"])
+def test_a_name_that_leads_elsewhere_is_refused(place: Any, command: Command, name: str) -> None:
+    """Folders are called by it, and a tool that reads them splits it at its slash."""
+    done = command("export", "every-eval-ever", "tiny", "--out", "never", "--as", name, cwd=place[0])
+    assert done.returncode == 2
+    assert f"--as {name!r}: expected org/name or a name" in done.stderr
+    done = command("export", "mteb", "tiny", "--out", "never", "--revision", f"r/{name}", cwd=place[0])
+    assert done.returncode == 2
+    assert f"--revision 'r/{name}': a folder is called by it" in done.stderr
+    assert not (place[0] / "never").exists()
