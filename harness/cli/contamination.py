@@ -26,7 +26,7 @@ from harness.cli.options import (
     sources_of,
 )
 from harness.contamination.check import Training, overlaps, without_data
-from harness.contamination.record import FOLDER, Overlap, to_json
+from harness.contamination.record import FOLDER, Overlap, from_json, to_json, with_earlier
 from harness.contamination.training import check_files
 from harness.digests import sha256_file, write_atomically
 from harness.errors import ExitCode, InputError
@@ -63,7 +63,9 @@ def contamination(
     sets = _training(outcome.plan, tuple(training or ()), names_of(columns))
     scores = {name: one for name, one in outcome.results.items() if isinstance(one, Score)}
     found = overlaps(outcome.plan, sets, scores, store)
-    write_atomically(store.folder(FOLDER) / f"{loaded.suite.name}.json", to_json(found).encode())
+    name = f"{loaded.suite.name}.json"
+    kept = with_earlier(found, _earlier(store, name), [one.name for one in loaded.suite.models])
+    write_atomically(store.folder(FOLDER) / name, to_json(kept).encode())
     if as_json:
         print_json(_plain(found))
     else:
@@ -71,6 +73,14 @@ def contamination(
         print(as_text(found, units), end="")
     if without_data(outcome.plan):
         raise typer.Exit(ExitCode.ENVIRONMENT)
+
+
+def _earlier(store: Store, name: str) -> tuple[Overlap, ...]:
+    """Return what was kept before; nothing where there is none, or none that can be read."""
+    try:
+        return from_json(store.kept(FOLDER, name) or "")
+    except ValueError:
+        return ()
 
 
 def _plain(found: tuple[Overlap, ...]) -> Any:

@@ -93,7 +93,12 @@ def overlaps(plan: Plan, training: Sequence[Training], results: dict[str, Score]
         Overlap(
             models=one.models,
             training=tuple(
-                TrainingFile(file=display_path(file), sha256=sha256_file(file), texts=join.read.get((number, file), 0))
+                TrainingFile(
+                    file=display_path(file),
+                    sha256=sha256_file(file),
+                    texts=join.read.get((number, file), 0),
+                    columns=one.columns,
+                )
                 for file in one.files
             ),
             tasks=tuple(scored.found(task, tasks[task.name], number, one.models) for task in plan.tasks),

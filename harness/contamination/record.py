@@ -1,14 +1,15 @@
 """What `harness contamination` found, as it is kept beside results and read by reports.
 
 `results/contamination/SUITE.json`: of every set of training files its models, and of every task what was matched and
-the scores over the clean items, with the keys of the cells they are of.
+the scores over the clean items, with the keys of the cells they are of. A command over some of a suite's models or
+tasks replaces what is said of these alone.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from harness.contamination.clean import Clean
@@ -25,6 +26,8 @@ class TrainingFile:
     file: str
     sha256: str
     texts: int
+    columns: tuple[str, ...] = ()
+    """That were read alone; empty: all that hold texts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +70,11 @@ class Overlap:
     training: tuple[TrainingFile, ...]
     tasks: tuple[TaskOverlap, ...]
 
+    @property
+    def read(self) -> frozenset[tuple[str, tuple[str, ...]]]:
+        """What was read: the content of each file, and its columns."""
+        return frozenset((one.sha256, one.columns) for one in self.training)
+
 
 def to_json(found: tuple[Overlap, ...]) -> str:
     """Return the record as JSON text."""
@@ -84,10 +92,53 @@ def from_json(text: str | bytes) -> tuple[Overlap, ...]:
         raise ValueError(f"not a record of overlaps: {error}") from error
 
 
+def with_earlier(found: Sequence[Overlap], earlier: Sequence[Overlap], suite: Sequence[str]) -> tuple[Overlap, ...]:
+    """Return what was found now, and of an earlier record what it says of other models and other tasks.
+
+    Of other tasks of a model it stays where the training files are the same, and of other models whichever they are.
+
+    Args:
+        found: of some of a suite's models and tasks.
+        earlier: what was kept before.
+        suite: the names of its models; an earlier model that is none of them any more, nor made of one, goes.
+    """
+    now = {model for one in found for model in one.models}
+    joined = [replace(one, tasks=_joined(one, earlier)) for one in found]
+    for one in earlier:
+        others = tuple(name for name in one.models if name not in now and _is_of(name, suite))
+        joined += [_of_models(one, others)] if others else []
+    return tuple(joined)
+
+
+def _joined(one: Overlap, earlier: Sequence[Overlap]) -> tuple[TaskOverlap, ...]:
+    """Return tasks in the order of what was kept before, new ones last; one that cannot be compared now stays."""
+    found: dict[str, TaskOverlap] = {}
+    for old in (_of_models(old, one.models) for old in earlier if old.read == one.read):
+        for task in old.tasks if set(old.models) & set(one.models) else ():
+            before = found.get(task.task)
+            found[task.task] = replace(task, scores={**before.scores, **task.scores}) if before else task
+    found |= {task.task: task for task in one.tasks if not (task.why and task.task in found)}
+    return tuple(found.values())
+
+
+def _of_models(one: Overlap, models: Sequence[str]) -> Overlap:
+    tasks = (
+        replace(task, scores={name: score for name, score in task.scores.items() if name in models})
+        for task in one.tasks
+    )
+    kept = tuple(name for name in one.models if name in models)
+    return replace(one, models=kept, tasks=tuple(tasks))
+
+
+def _is_of(model: str, suite: Sequence[str]) -> bool:
+    """Whether a model is one of a suite, or a seed or setting of one (`name@...`)."""
+    return any(model == name or model.startswith(f"{name}@") for name in suite)
+
+
 def _overlap(plain: dict[str, Any]) -> Overlap:
     return Overlap(
         models=tuple(plain["models"]),
-        training=tuple(TrainingFile(**one) for one in plain["training"]),
+        training=tuple(TrainingFile(**one | {"columns": tuple(one.get("columns", ()))}) for one in plain["training"]),
         tasks=tuple(_task(one) for one in plain["tasks"]),
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from harness.contamination.clean import Clean
-from harness.contamination.record import Overlap, TaskOverlap
+from harness.contamination.record import Overlap, TaskOverlap, TrainingFile
 from harness.report.numbers import NOT_THERE, figure, figures, percent
 from harness.results.records import Unit
 
@@ -47,8 +47,12 @@ def tables_of(one: Overlap, units: Mapping[str, Unit] | None = None) -> Tables:
 
 
 def _title(one: Overlap) -> str:
-    files = ", ".join(f"{file.file} ({file.texts:,} texts)" for file in one.training)
+    files = ", ".join(f"{file.file} ({file.texts:,} texts{_of_columns(file)})" for file in one.training)
     return f"{files}: {', '.join(one.models)}"
+
+
+def _of_columns(file: TrainingFile) -> str:
+    return f" of {', '.join(file.columns)}" if file.columns else ""
 
 
 def _text_rows(task: TaskOverlap) -> Iterator[list[str]]:

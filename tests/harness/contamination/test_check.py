@@ -198,6 +198,34 @@ def test_chunks_of_a_test_give_the_same(folder: Path, command: Command, monkeypa
     assert kept.read_bytes() == before
 
 
+def test_a_part_of_a_suite_replaces_nothing_else(folder: Path, command: Command) -> None:
+    """Other tasks of the same training files stay, and other models whatever they are compared with."""
+    two = BODY.replace("models:\n", "models:\n  - {name: more, encoder: tf-idf, dimension: 512}\n")
+    suite_file(folder, two, "two")
+    kept = folder / "results/contamination/two.json"
+    run = ("contamination", "two.yaml", "--offline", "--training")
+    command(*run, "training.jsonl", cwd=folder)
+    (whole,) = from_json(kept.read_bytes())
+    done = command(*run, "training.jsonl", "--tasks", "similar", cwd=folder)
+    assert "kinds" not in done.stdout
+    assert from_json(kept.read_bytes()) == (whole,)
+    (folder / "pairs").rename(folder / "away")
+    assert command(*run, "training.jsonl", "--tasks", "similar,same", cwd=folder).returncode == 4
+    (folder / "away").rename(folder / "pairs")
+    assert from_json(kept.read_bytes()) == (whole,)
+    write(folder / "other.jsonl", rows({"query": "ask1 one", "number": 3}))
+    command(*run, "other.jsonl", "--tasks", "same", "--models", "more", "--columns", "query", cwd=folder)
+    more, words = from_json(kept.read_bytes())
+    assert (more.models, [one.task for one in more.tasks]) == (("more",), ["same"])
+    assert more.training[0].columns == ("query",)
+    assert (words.models, words.training) == (("words",), whole.training)
+    assert [one.scores for one in words.tasks] == [
+        {name: of for name, of in one.scores.items() if name == "words"} for one in whole.tasks
+    ]
+    command(*run, "training.jsonl", cwd=folder)
+    assert from_json(kept.read_bytes()) == (whole,)
+
+
 def test_mistakes_are_said(folder: Path, command: Command) -> None:
     """No file named and none known of; a file that is not there; a bad row."""
     done = command("contamination", "mine.yaml", "--offline", cwd=folder)
