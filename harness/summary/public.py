@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from statistics import fmean
 
 from harness.plan.cells import PlannedTask
@@ -29,7 +31,9 @@ def public_views(
     embedding = [task for task in tasks if task.axis == "embedding"]
     common = next((axis.common for axis in axes if axis.axis == "embedding"), ())
     off = {name for (_, name), view in views.items() if view.score and facts_of(view.score).is_off_count}
-    return tuple(_view(one, embedding, common, off) for one in published)
+    names = Counter(one.model for one in published)
+    found = (_view(one, embedding, common, off) for one in published)
+    return tuple(replace(one, is_one_of_several=names[one.name] > 1) for one in found)
 
 
 def _view(one: Published, tasks: Sequence[PlannedTask], common: Sequence[str], off: set[str]) -> PublicView:

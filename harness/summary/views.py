@@ -114,16 +114,21 @@ class PublicView:
     """Over the common tasks; None where it lacks one of them."""
     by_type: dict[str, Mean]
     """The same by type."""
+    is_one_of_several: bool = False
+    """Whether another revision of it stands beside it, so that its own is in its label."""
 
     @property
     def label(self) -> str:
-        """Its name, marked."""
-        return f"{self.name} (published)"
+        """Its name, marked; with the beginning of its revision where another one stands beside it."""
+        return f"{self._named(self.name)} (published)"
 
     @property
     def short_label(self) -> str:
         """The mark first, for pictures, which cut long names; without whose model it is."""
-        return f"published: {self.name.rpartition('/')[2]}"
+        return f"published: {self._named(self.name.rpartition('/')[2])}"
+
+    def _named(self, name: str) -> str:
+        return f"{name}@{(self.revision or 'not said')[:8]}" if self.is_one_of_several else name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from harness.suite.checks.adapters import check_adapters
 from harness.suite.checks.embedding import check_tasks
 from harness.suite.checks.gates import check_gates
 from harness.suite.checks.models import check_models
+from harness.suite.checks.public import check_public
 from harness.suite.checks.training import check_training
 from harness.suite.checks.writers import check_writers
 from harness.suite.problems import Problem
@@ -17,7 +18,7 @@ from harness.yaml_source import Node
 
 
 def check(tree: Node) -> list[Problem]:
-    """Return every problem of models, tasks and gates in the merged `tree`."""
+    """Return every problem of models, tasks, gates and published models in the merged `tree`."""
     return [
         *check_models(tree),
         *check_adapters(tree),
@@ -26,4 +27,5 @@ def check(tree: Node) -> list[Problem]:
         *check_tasks(tree),
         *check_ability(tree),
         *check_gates(tree),
+        *check_public(tree),
     ]

@@ -61,6 +61,11 @@ def test_a_model_that_merely_lies_there_is_not_taken_for_another(tmp_path: Path)
         ("public: {results: board, models: [], x: 1}", "'x'"),
         ("public: {results: board, models: [{name: a, revison: r}]}", "did you mean 'revision'?"),
         ("public: {models: [a]}", "results"),
+        ("public: {results: board, models: [org/one, Org/One]}", "public: 'Org/One' is named twice; the first is at"),
+        (
+            "public: {results: b, models: [{name: a, revision: r}, {name: c, revision: r}, {name: a, revision: r}]}",
+            "public: 'a' is named twice; the first is at",
+        ),
     ],
 )
 def test_mistakes_in_it_are_said_with_their_place(tmp_path: Path, body: str, said: str) -> None:

@@ -55,6 +55,14 @@ def test_a_published_model_stands_in_tables_with_where_it_is_from() -> None:
     assert REVISION in page
 
 
+def test_two_revisions_of_a_model_are_told_apart() -> None:
+    """In the head of every column, where one name would stand over both."""
+    two = summary(published(), published(revision="0123456789abcdef"))
+    text = markdown.render(Report(summary=two))
+    assert "*org/other@8b3219a9 (published)* | *org/other@01234567 (published)* |" in text
+    assert [one.short_label for one in two.public] == ["published: other@8b3219a9", "published: other@01234567"]
+
+
 def test_a_model_that_lacks_a_task_has_no_mean_and_says_so() -> None:
     """Neither over the others nor in the picture of that type; its other scores are shown."""
     axis = next(axis for axis in summary().axes if axis.axis == "embedding")
