@@ -22,6 +22,16 @@ Points = Annotated[float, Field(allow_inf_nan=False)]
 """Of a score between 0 and 100, or of a difference of two."""
 
 
+class InsideError(ValueError):
+    """What a check of a whole mapping finds wrong with a value inside it, whose place and spelling are to be shown."""
+
+    def __init__(self, message: str, at: tuple[str, ...], value: object) -> None:
+        """Keep the value and its place below the mapping."""
+        super().__init__(message)
+        self.at = at
+        self.value = value
+
+
 class Strict(BaseModel):
     """Frozen; a key it does not know is an error, and so is true in the place of a number or 1 in that of true."""
 

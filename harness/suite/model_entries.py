@@ -18,7 +18,17 @@ from pydantic import (
     model_validator,
 )
 
-from harness.suite.fields import Attention, Dtype, Name, SearchPrecision, Sha256, Similarity, Strict, one_or_more
+from harness.suite.fields import (
+    Attention,
+    Dtype,
+    InsideError,
+    Name,
+    SearchPrecision,
+    Sha256,
+    Similarity,
+    Strict,
+    one_or_more,
+)
 from harness.suite.size import Precision, Size
 from harness.suite.task_entries import AbilitySettings
 
@@ -128,14 +138,16 @@ class LoadedModel(EncoderOptions):
     @model_validator(mode="before")
     @classmethod
     def _variants_apart(cls, raw: Any) -> Any:
-        """Take `variants` out of `prompts`; ValueError where they are no list of texts or mappings of texts."""
+        """Take `variants` out of `prompts`; InsideError where they are no list of texts or mappings of texts."""
         prompts = raw.get("prompts") if isinstance(raw, dict) else None
         if not isinstance(prompts, dict) or VARIANTS not in prompts:
             return raw
         variants = prompts[VARIANTS]
         if not (isinstance(variants, list) and variants and all(map(_is_variant, variants))):
-            raise ValueError(
-                'prompts.variants: expected a list, each a text or a mapping like `prompts` (`{query: "search: "}`)'
+            raise InsideError(
+                'expected a list, each a text or a mapping like `prompts` (`{query: "search: "}`)',
+                ("prompts", VARIANTS),
+                variants,
             )
         rest = {name: one for name, one in prompts.items() if name != VARIANTS}
         return raw | {"prompts": rest, "prompt_variants": variants}

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from harness.suite import schema
 from harness.suite.encoder_kinds import KINDS
+from harness.suite.fields import InsideError
 from harness.suite.model_entries import CandidateSpec, OtherEncoderSpec
 from harness.suite.problems import Problem, problem, worded
 from harness.suite.task_entries import (
@@ -96,6 +97,9 @@ def _follows_from_name(one: dict[str, Any], tree: Node) -> bool:
 
 
 def _problem(one: dict[str, Any], tree: Node) -> Problem:
+    inside = one.get("ctx", {}).get("error")
+    if isinstance(inside, InsideError):
+        one = one | {"loc": (*one["loc"], *inside.at), "input": inside.value}
     loc: Loc = one["loc"]
     node = tree.nearest(_steps(loc))
     model = _model_at(loc[:-1])

@@ -11,7 +11,7 @@ from harness.suite.checks.writers import writing
 from harness.suite.encoder_kinds import KINDS, known_encoders
 from harness.suite.model_entries import VARIANTS
 from harness.suite.problems import Problem, problem
-from harness.suite.prompt_variants import setting_of
+from harness.suite.prompt_variants import PLACE, setting_of
 from harness.tasks.catalogue import catalogue
 from harness.tasks.types import EMBEDDING_TYPES
 from harness.wording import did_you_mean, listing, short
@@ -121,10 +121,12 @@ def _check_prompts(model: Node, own: Sequence[str]) -> Iterator[Problem]:
         why = "every prompt would be run with every seed, and a range over both says neither; take one of them out"
         yield problem(variants, f"prompts.variants and seeds: {why}", at_key=True)
     main = {name: node for name, node in prompts.value.items() if name != VARIANTS}
-    yield from _check_selectors(main, own)
+    yield from _check_selectors(main, own, further=(VARIANTS,))
+    yield from _check_literal(main)
     for one in variants.items() if variants else []:
         if isinstance(one.value, dict):
             yield from _check_selectors(one.value, own)
+            yield from _check_literal(one.value)
     if variants:
         usual = {"prompts": {name: node.plain() for name, node in main.items()}, "instruction": None}
         yield from _check_twice(variants, usual | ({"instruction": instruction.value} if instruction else {}))
@@ -134,7 +136,7 @@ def _check_twice(variants: Node, usual: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield each variant that sets what another one does, or the model's own prompts (`usual`)."""
     seen: list[Any] = []
     for one in variants.items():
-        if not isinstance(one.value, str | dict):
+        if not isinstance(one.value, str | dict) or one.value == {}:
             continue  # which the schema refuses
         setting = setting_of(one.plain())
         if setting in seen:
@@ -144,12 +146,25 @@ def _check_twice(variants: Node, usual: Mapping[str, Any]) -> Iterator[Problem]:
         seen.append(setting)
 
 
-def _check_selectors(prompts: Mapping[str, Node], own: Sequence[str]) -> Iterator[Problem]:
+def _check_literal(prompts: Mapping[str, Node]) -> Iterator[Problem]:
+    """Yield each prefix with a place for an instruction, which nothing fills there."""
+    for node in prompts.values():
+        if isinstance(node.value, str) and PLACE in node.value:
+            why = (
+                f"prompts are put before texts as they stand; say `instruction: {short(node.value)}` to have it filled"
+            )
+            yield problem(node, f"prompt {short(node.value)} has a place for {PLACE}, and {why}")
+
+
+def _check_selectors(
+    prompts: Mapping[str, Node], own: Sequence[str], *, further: Sequence[str] = ()
+) -> Iterator[Problem]:
+    """Yield each key that selects nothing; `further`: keys beside selectors that may be meant by it."""
     known = {*catalogue().of_axis("embedding"), *EMBEDDING_TYPES, *own}
     for selector, node in prompts.items():
         stem = selector
         for role in ROLES:
             stem = stem.removesuffix(f"-{role}")
         if selector not in (*ROLES, *own) and stem not in known:
-            near = did_you_mean(stem, known)
+            near = did_you_mean(stem, (*known, *ROLES, *further))
             yield problem(node, f"prompt for {selector!r}: no such task, type or role{near}", at_key=True)

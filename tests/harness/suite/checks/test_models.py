@@ -45,6 +45,24 @@ def test_prompts_may_name_the_suites_own_tasks(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("prompts", "said"),
+    [
+        ("{querry: x}", "prompt for 'querry': no such task, type or role; did you mean 'query'?"),
+        ("{variants: [{documnt: x}]}", "prompt for 'documnt': no such task, type or role; did you mean 'document'?"),
+        ("{variant: x}", "prompt for 'variant': no such task, type or role; did you mean 'variants'?"),
+        ("{query: 'Do {instruction}: '}", "prompt 'Do {instruction}: ' has a place for {instruction}, and prompts are"),
+        ("{variants: [{STS: '{instruction}'}]}", "say `instruction: '{instruction}'` to have it filled"),
+        ("{variants: [{}]}", "models.0.prompts.variants: expected a list, each a text or a mapping like `prompts`"),
+        ("{variants: 'q: '}", """like `prompts` (`{query: "search: "}`), got 'q: '"""),
+    ],
+)
+def test_what_is_meant_by_a_wrong_prompt_is_said(tmp_path: Path, prompts: str, said: str) -> None:
+    """Roles are near to what is misspelt before any of a thousand tasks; a value that is shown is the wrong one."""
+    (found,) = problems_of(tmp_path, prompts)
+    assert said in found
+
+
+@pytest.mark.parametrize(
     ("prompts", "more", "said"),
     [
         ("{variants: ['a: ', 'b: ', 'a: ']}", "", "prompts.variants: 'a: ' is named twice; take one out"),
