@@ -28,7 +28,7 @@ from harness.evaluation.progress import reporter_for
 from harness.published.read import read_published
 from harness.reproduction.asked import parse_tasks, select
 from harness.reproduction.explain import Explanation
-from harness.reproduction.reproduce import Reproduction, Wanted
+from harness.reproduction.reproduce import Reproduction, Wanted, as_published
 from harness.reproduction.reproduce import reproduce as reproduce_rows
 from harness.reproduction.trials import Trial
 from harness.reproduction.verdict import TOLERANCE, Compared, Rule
@@ -83,7 +83,7 @@ def reproduce(
 ) -> None:
     """Run published scores of a model again: equal, within tolerance, or apart, and then what explains it."""
     named = parse_tasks(tasks)
-    entry = named_entry(model, override or ())
+    entry = as_published(named_entry(model, override or ()))
     rows = read_published(published, _names(entry, known_as), entry.entry.get("revision"))
     if known_as and rows.model.lower() not in (known_as.lower(), known_as.lower().rpartition("/")[2]):
         print(f"--as {known_as}: the only model there is {rows.model}", file=sys.stderr)

@@ -182,9 +182,17 @@ def _why_none(about: About) -> Mapping[str, str]:
     if not about.has_own_entry:
         same = "a candidate directory is read as its candidate.yaml says; give its entry in braces to change it"
         return dict.fromkeys(("prompt", "window", "batch", "dtype", "pooling", "similarity"), same) | _ties(about)
+    has = type(about.spec).model_fields
+    has_none = {
+        factor: f"the encoder's entry has no `{name}`"
+        for factor, name in (("prompt", "prompts"), ("dtype", "dtype"), ("similarity", "similarity"))
+        if name not in has
+    }
     return {
+        "split or subset": "the task has no other split that is published",
         "pooling": "the encoder's only way, or its files are not in a folder with one pooling module",
         "window": "texts are read whole, or none was cut and no shorter length is common",
+        **has_none,
         **_ties(about),
     }
 

@@ -30,13 +30,15 @@ from harness.results.facts import facts_of
 from harness.results.outcome import RunOutcome
 from harness.results.records import Failure, Result, Score
 from harness.suite.load import model_of
-from harness.suite.model_entries import SentenceTransformersSpec
+from harness.suite.model_entries import VARIANTS, SentenceTransformersSpec
 from harness.suite.schema import Suite
 from harness.tasks.catalogue import catalogue
 from harness.wording import duration
 
 TRIALS = "reproduce"
 """Folder of the trials' results."""
+SEVERAL = ("prompt_variants", "dimensions", "precision", "rescore")
+"""Keys of an entry that make further models of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,17 @@ class Wanted:
     """A task; 0: nothing is tried."""
     own_trials: tuple[Trial, ...] = ()
     """Of the user's."""
+
+
+def as_published(model: NamedEntry) -> NamedEntry:
+    """Return an entry without what makes several models of it: a published row is of whole vectors and of one prompt.
+
+    Its variants of the prompts would be run beside it, and beside every trial, to be shown nowhere.
+    """
+    entry = {name: value for name, value in model.entry.items() if name not in SEVERAL}
+    if isinstance(entry.get("prompts"), dict):
+        entry["prompts"] = {name: text for name, text in entry["prompts"].items() if name != VARIANTS}
+    return model._replace(entry=entry)
 
 
 def reproduce(wanted: Wanted, options: RunOptions, reporter: Reporter) -> Reproduction:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from harness.published.rows import Published, PublishedRow
-from harness.reproduction.explain import explained
-from harness.reproduction.trials import About
+from harness.reproduction.explain import FACTORS, explained
+from harness.reproduction.trials import About, trials
 from harness.reproduction.verdict import Rule
 from harness.results.facts import facts_of
 from harness.results.records import Score
-from harness.suite.model_entries import SentenceTransformersSpec
+from harness.suite.model_entries import SentenceTransformersSpec, TfIdfSpec
 from harness.tasks.catalogue import catalogue
 
 
@@ -42,3 +42,27 @@ def test_mtebs_version_is_another_one_only_where_it_is(there: str | None, differ
     (found,) = explained(about, score, Rule(digits=2), source, trials=[], run=lambda _: None, most=0)
     assert found.differs == differs
     assert f"version: {why}" in found.not_tried
+
+
+def test_what_the_encoder_has_no_way_to_change_is_listed_as_not_tried() -> None:
+    """Every factor is there, tried or with why not: TF-IDF has no prompts, no dtype and no other similarity."""
+    row = PublishedRow(task="STS12", split="test", subset="default", metric="main_score", value=1.0)
+    score = Score(
+        key="k", model="m", axis="embedding", type="STS", task="STS12", metric="cosine_spearman", score=50.0,
+        stderr=None, ci_low=None, ci_high=None, n=9, limit=None, provenance={"splits": ["test"]},
+    )  # fmt: skip
+    about = About(
+        spec=TfIdfSpec(name="m", encoder="tf-idf"),
+        has_own_entry=True,
+        info=catalogue().tasks["STS12"],
+        facts=facts_of(score),
+        rows=(row,),
+        model="org/name",
+    )
+    source = Published(kind="mteb results", model="org/name", revision=None, where="x", rows=(row,), digits=2)
+    left = trials(about)
+    (found,) = explained(about, score, Rule(digits=2), source, trials=left, run=lambda _: None, most=0)
+    said = dict(line.split(": ", 1) for line in found.not_tried)
+    assert set(said) == set(FACTORS) - {"metric", "ties"}  # looked at for nothing; and an STS task ranks nothing
+    assert said["prompt"] == "the encoder's entry has no `prompts`"
+    assert "no other split" in said["split or subset"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from published_support import MODEL, REVISION, publish, tiny_model, write_pairs
-from suites_support import Command
+from suites_support import Command, suite_file
 
 from harness.results.records import Metric, Score
 from harness.results.store import Store
@@ -75,6 +75,18 @@ def test_rows_that_plain_mteb_wrote_are_equal(place: Path, command: Command) -> 
     assert [(one["task"], one["verdict"]) for one in found["rows"]] == [("BIOSSES", "equal"), ("SICK-R", "equal")]
     assert (found["published"]["model"], found["published"]["revision"]) == (MODEL.replace("__", "/"), REVISION)
     assert (found["explanations"], found["tolerance"], found["digits"]) == ([], 0.1, 2)
+
+
+def test_an_entrys_variants_and_sizes_are_not_run_beside_a_row(place: Path, command: Command) -> None:
+    """Neither of an entry in braces nor of a suite's model: the row is of whole vectors and of one prompt."""
+    several = "prompts: {STS: '', variants: ['q: ', 'r: ']}, dimensions: 4, precision: [float32, binary], rescore: 5"
+    entry = f"{{name: many, encoder: sentence-transformers, model: {place / 'mean' / 'whole'}, device: cpu, {several}}}"
+    suite_file(place, f"models: [{entry}]\n")
+    for number, model in enumerate((entry, "mine.yaml:many")):
+        named = ("--tasks", "BIOSSES", "--hub", "hub", "--offline", "--same-data", "--results", f"many-{number}")
+        done = command("reproduce", model, "--published", "right", *named, cwd=place)
+        assert done.returncode == 0, done.stderr
+        assert len(list((place / f"many-{number}" / "cells").rglob("*.json"))) == 1
 
 
 def test_a_wrong_prompt_and_a_wrong_pooling_are_named(place: Path, command: Command) -> None:
