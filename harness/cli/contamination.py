@@ -36,6 +36,7 @@ from harness.results.outcome import outcome_of
 from harness.results.records import Score
 from harness.results.store import Store
 from harness.wording import display_path
+from harness.writing import refuse, saying
 
 
 def contamination(
@@ -56,6 +57,7 @@ def contamination(
 ) -> None:
     """Find test texts in training files (whole, or 13 words in a row), and score what is clean; runs no model."""
     check_files(training or ())
+    refuse({"--results": results})
     loaded = loaded_suite(suite, override)
     plan = planned(loaded, sources_of(hub, offline), models=models, tasks=tasks, limit=limit)
     store = Store(results)
@@ -63,14 +65,15 @@ def contamination(
     sets = _training(outcome.plan, tuple(training or ()), names_of(columns))
     scores = {name: one for name, one in outcome.results.items() if isinstance(one, Score)}
     found = overlaps(outcome.plan, sets, scores, store)
-    name = f"{loaded.suite.name}.json"
-    kept = with_earlier(found, _earlier(store, name), [one.name for one in loaded.suite.models])
-    write_atomically(store.folder(FOLDER) / name, to_json(kept).encode())
     if as_json:
         print_json(_plain(found))
     else:
         units = {one.task: one.unit for one in scores.values()}
         print(as_text(found, units), end="")
+    name = f"{loaded.suite.name}.json"
+    kept = with_earlier(found, _earlier(store, name), [one.name for one in loaded.suite.models])
+    with saying(f"--results {results}"):
+        write_atomically(store.folder(FOLDER) / name, to_json(kept).encode())
     if without_data(outcome.plan):
         raise typer.Exit(ExitCode.ENVIRONMENT)
 

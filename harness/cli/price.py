@@ -18,6 +18,7 @@ from harness.evaluation.chatter import quiet
 from harness.report.sections import prices
 from harness.results.prices import keep
 from harness.results.store import Store
+from harness.writing import refuse, saying
 
 
 def price(
@@ -39,17 +40,18 @@ def price(
     candidates = [named_candidate(one, sources, override or ()) for one in models]
     if without := [one.name for one in candidates if not one.embeds]:
         raise InputError([f"{one}: it ranks documents and gives no vectors that could have a price" for one in without])
+    refuse({"--results": results})
     quiet(results)
     store, found, failed = Store(results), [], []
     for candidate in candidates:
         try:
             measured = pricing.price(candidate, Load(queries=queries, documents=documents))
+            found.append(measured)
+            with saying(f"its price in {results}", "it is shown, and reports do not have it"):
+                keep(measured, store)
         except HarnessError as error:  # the others are measured, and shown
             failed.append(error.exit_code)
             print(f"error: {candidate.name}: {error}", file=sys.stderr)
-            continue
-        keep(measured, store)
-        found.append(measured)
     if as_json:
         print_json([asdict(one) for one in found])
     elif found:

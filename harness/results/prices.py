@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from harness.digests import digest
+from harness.digests import digest, write_atomically
 from harness.results.store import Store
 
 FOLDER = "prices"
@@ -59,11 +59,16 @@ class Price:
 
 
 def keep(price: Price, store: Store) -> None:
-    """Keep a price; another of the same model on the same machine, device and dtype is replaced."""
+    """Keep a price; another of the same model on the same machine, device and dtype is replaced.
+
+    Raises:
+        OSError: it cannot be written; nothing makes it again by itself.
+    """
     settings = [price.device, price.dtype, price.batch_tokens, price.hardware]
     name = f"{price.fingerprint[:NAME_CHARACTERS]}-{digest(settings)[:NAME_CHARACTERS]}.json"
     record = {"format": FORMAT} | asdict(price)
-    store.keep(FOLDER, name, json.dumps(record, indent=1, ensure_ascii=False).encode("utf-8"))
+    content = json.dumps(record, indent=1, ensure_ascii=False).encode("utf-8")
+    write_atomically(store.folder(FOLDER) / name, content)
 
 
 def prices_in(store: Store) -> list[Price]:

@@ -237,6 +237,20 @@ def test_mistakes_are_said(folder: Path, command: Command) -> None:
     assert (done.returncode, "bad.jsonl:1" in done.stderr) == (2, True)
 
 
+def test_results_that_cannot_be_written_are_refused_before_texts_are_read(folder: Path, command: Command) -> None:
+    """And what was found is shown where they fail at the end."""
+    named = ("contamination", "mine.yaml", "--training", "training.jsonl", "--offline", "--tasks", "similar")
+    write(folder / "file", "")
+    done = command(*named, "--results", "file", cwd=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--results file: cannot be written (not a folder)" in done.stderr
+    write(folder / "late" / "contamination", "")
+    done = command(*named, "--results", "late", cwd=folder)
+    assert done.returncode != 0
+    assert "found whole" in done.stdout
+    assert "contamination: cannot be written" in done.stderr
+
+
 def test_a_training_file_without_texts_is_a_mistake(folder: Path, command: Command) -> None:
     """All of them are named, before anything is compared; so is one whose named column holds none."""
     write(folder / "empty.txt", "")

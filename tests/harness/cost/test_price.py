@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 from cells_support import HIDDEN, save_tiny_sentence_transformer
+from suites_support import Command, write
 
 from harness.candidates.candidate import Candidate
 from harness.candidates.named import named_candidate
+from harness.cost import price as pricing
 from harness.cost.price import Load, measure, price
 from harness.results.prices import keep, prices_in
 from harness.results.store import Store
@@ -54,6 +56,25 @@ def test_a_price_is_measured_in_a_process_of_its_own_and_kept(entry, tmp_path):
     keep(found, store)
     (tmp_path / "prices" / "torn.json").write_text("{")
     assert prices_in(store) == [found]
+
+
+def test_a_price_that_cannot_be_kept_is_a_mistake_and_shown(
+    entry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder that cannot be written is refused before anything is measured; one that fails later loses no figure."""
+    measured = measure(candidate(entry), Load(queries=2, documents=1))
+    asked: list[Load] = []
+    monkeypatch.setattr(pricing, "price", lambda _, load: asked.append(load) or measured)
+    command = Command(monkeypatch, capsys)
+    write(tmp_path / "file", "")
+    done = command("price", entry + "}", "--offline", "--results", "file", cwd=tmp_path)
+    assert (done.returncode, asked) == (2, [])
+    assert "--results file: cannot be written (not a folder)" in done.stderr
+    write(tmp_path / "results" / "prices", "")
+    done = command("price", entry + "}", "--offline", cwd=tmp_path)
+    assert (done.returncode != 0, len(asked)) == (True, 1)
+    assert "prices: cannot be written" in done.stderr
+    assert "bytes" in done.stdout
 
 
 def test_where_nothing_was_measured_there_is_no_price(tmp_path: Path) -> None:
