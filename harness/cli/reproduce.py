@@ -26,6 +26,7 @@ from harness.evaluation.chatter import quiet
 from harness.evaluation.options import RunOptions
 from harness.evaluation.progress import reporter_for
 from harness.published.read import read_published
+from harness.published.rows import Published
 from harness.reproduction.asked import parse_tasks, select
 from harness.reproduction.explain import Explanation
 from harness.reproduction.reproduce import Reproduction, Wanted, as_published
@@ -87,6 +88,9 @@ def reproduce(
     rows = read_published(published, _names(entry, known_as), entry.entry.get("revision"))
     if known_as and rows.model.lower() not in (known_as.lower(), known_as.lower().rpartition("/")[2]):
         print(f"--as {known_as}: the only model there is {rows.model}", file=sys.stderr)
+    elif not known_as and _is_another(entry, rows):
+        own = entry.entry["model"]
+        print(f"{model} is {own}, and the only model there is {rows.model}: its rows are compared", file=sys.stderr)
     wanted = Wanted(
         model=entry,
         published=rows,
@@ -119,6 +123,16 @@ def _names(entry: NamedEntry, known_as: str | None) -> list[str]:
     own = entry.entry
     found = [known_as] if known_as else [own.get("model"), own.get("note"), own.get("name")]
     return [str(name) for name in found if name]
+
+
+def _is_another(entry: NamedEntry, rows: Published) -> bool:
+    """Whether the entry is of a repository of the hub, and the only model of a source has another name than it."""
+    own = str(entry.entry.get("model", ""))
+    is_hub = own.count("/") == 1 and not own.startswith((".", "/", "~", "wheel:")) and not Path(own).exists()
+    is_named = any(
+        rows.model.rpartition("/")[2].lower() == one.rpartition("/")[2].lower() for one in _names(entry, None)
+    )
+    return is_hub and rows.kind != "harness results" and not is_named
 
 
 def _own(text: str, entry: NamedEntry) -> Trial:

@@ -115,6 +115,16 @@ def test_a_trial_of_ones_own_comes_first_and_a_cap_is_kept(place: Path, command:
     assert {"version", "revision", "prompt", "pooling", "window", "dtype", "batch"} <= set(waiting)
 
 
+@pytest.mark.parametrize(("model", "is_said"), [("org/another", True), (f"else/{MODEL.partition('__')[2]}", False)])
+def test_rows_of_another_model_are_said_to_be(place: Path, command: Command, model: str, is_said: bool) -> None:
+    """The only model of a source is taken whatever it is called; here the weights are lacking, which ends it."""
+    entry = f"{{encoder: sentence-transformers, model: {model}}}"
+    done = command("reproduce", entry, "--published", "right", "--hub", "hub", "--offline", cwd=place)
+    assert done.returncode == 4
+    said = f"is org/another, and the only model there is {MODEL.replace('__', '/')}: its rows are compared"
+    assert (said in done.stderr) == is_said
+
+
 def test_other_items_are_not_compared_and_nothing_compared_is_no_success(place: Path, command: Command) -> None:
     """40 pairs are not the 100 of MTEB's own data, until the user says that the rows are over them."""
     entry = f"{{encoder: sentence-transformers, model: {place / 'mean' / 'whole'}, device: cpu}}"
