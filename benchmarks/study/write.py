@@ -33,7 +33,7 @@ def _markdown(found: Found, out: Path, backbone: Backbone, *, has_picture: bool)
     findings = HERE / ("findings.md" if backbone is SMOLLM2 else f"findings-{backbone.name}.md")
     said = findings.read_text(encoding="utf-8").strip() if findings.exists() else ""
     title = "# Who writes, who reads" + ("" if backbone is SMOLLM2 else f": {backbone.title}")
-    parts = [title, said, "## What was judged", _judged(found)]
+    parts = [title, said, "## What was judged", _judged(found, backbone)]
     parts += ["## Merged: one set of weights embeds and answers", _rule(found, "merged")]
     parts += ["![Embedding score against nats lost](frontier.png)"] * has_picture
     parts += ["## Switched: the adapter is off for answering", _SWITCHED, _rule(found, "switched")]
@@ -62,16 +62,17 @@ _KEPT = (
 )
 
 
-def _judged(found: Found) -> str:
+def _judged(found: Found, backbone: Backbone) -> str:
     cells = found.scores.get(BASE, {})
     said = ", ".join(f"{task} ({cells[task].metric}, n={cells[task].n})" for task in found.embedding)
     nats = ", ".join(f"{task} (n={cells[task].n})" for task in found.ability)
     silent = [task for task in found.embedding if found.values(cells[task]) is None]
     note = f" Without an interval of its own (too few sets): {', '.join(silent)}." if silent else ""
     note += f" {found.from_earlier} entries are of an earlier run of the command." if found.from_earlier else ""
+    command = "python benchmarks/study" + ("" if backbone is SMOLLM2 else f" --backbone {backbone.name}")
     return (
-        f"Made by `python benchmarks/study`. Test splits, each run once, limited: {said}. The mean is over these "
-        f"{len(found.embedding)} tasks, in points.{note} Forgetting: nats a token above the base's, the mean of "
+        f"Made by `{command}`, with {backbone.title}. Test splits, each run once, limited: {said}. The mean is over "
+        f"these {len(found.embedding)} tasks, in points.{note} Forgetting: nats a token above the base's, the mean of "
         f"{nats}; less is better. A row stands here when all of its cells are there; dots after a mean are its seeds."
     )
 
