@@ -10,18 +10,22 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from grace.config.schema import Data
-from harness.errors import EnvironmentGapError, InputError
+from harness.errors import EnvironmentGapError, HarnessError, InputError
 from harness.row_files import FileRow, json_rows, lines, parquet_rows
 from harness.sources.hub_client import HubClient, Patience
+from harness.sources.hub_errors import FetchError
 from harness.sources.locate import locate_dataset
 from harness.sources.places import Gap, Located, Sources
 from harness.sources.reading import read_as_keyed
 from harness.wording import display_path
+from harness.writing import OF_THE_MACHINE
 
 logger = logging.getLogger(__name__)
 
 ALL = "all"
 """As `data.split`: every split that there is."""
+MOST_SAID = 300
+"""Characters of what the `datasets` library says of rows that it cannot read."""
 
 
 def read_file(path: Path, data: Data, problems: list[str]) -> Iterator[FileRow]:
@@ -113,12 +117,53 @@ def _loaded(
                 )
                 for name in names
             ]
-    except (ValueError, FileNotFoundError) as error:  # no such configuration, split, or files
-        raise InputError([f"{shown}, split {'+'.join(names) or ALL!r}: {error}"]) from error
-    except ConnectionError as error:
-        raise EnvironmentGapError(
-            [f"dataset {data.dataset}: {error}\n    get it: harness fetch, or give --hub"]
-        ) from error
+    except (HarnessError, MemoryError):
+        raise
+    except Exception as error:  # of broken files the library raises whatever their readers do
+        cause = _cause(error)
+        if _is_of_the_network(cause):
+            get = "get it: harness fetch, or give --hub"
+            raise EnvironmentGapError([f"dataset {data.dataset}: {_why(cause)}\n    {get}"]) from error
+        _refuse_by_the_hub(cause, found, data)
+        raise InputError([f"{shown}, split {'+'.join(names) or ALL!r}: {_why(cause)}"]) from error
+
+
+def _cause(error: Exception) -> Exception:
+    """Return what a reader of files met, out of the library's own "an error occurred"; raises errors of the machine."""
+    from datasets.exceptions import DatasetGenerationError
+
+    while isinstance(error, DatasetGenerationError) and isinstance(error.__cause__, Exception):
+        error = error.__cause__
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in OF_THE_MACHINE):
+        raise error
+    return error
+
+
+def _is_of_the_network(error: Exception) -> bool:
+    import httpx2
+
+    return isinstance(error, ConnectionError | TimeoutError | httpx2.HTTPError)
+
+
+def _refuse_by_the_hub(error: Exception, found: Located, data: Data) -> None:
+    """Raise a FetchError with the hub's own reason where the library says no more than that it has no such dataset."""
+    from datasets.exceptions import DatasetNotFoundError
+
+    if not isinstance(error, DatasetNotFoundError) or found.kind not in ("hub", "cache"):
+        return
+    repo = str(data.dataset)
+    HubClient(Patience(), logger.info).resolve("datasets", repo, found.revision)
+    step = "`hf auth login` or set HF_TOKEN, of an account that may read it, and run it again"
+    raise FetchError(f"dataset {repo}: {_why(error)}", step=step)
+
+
+def _why(error: Exception) -> str:
+    """Return in one line what the library says, and which key of a configuration is meant."""
+    if isinstance(error, StopIteration):
+        return "a file of it is empty"
+    said = " ".join(str(error).partition("\nExample of usage")[0].split()) or type(error).__name__
+    of_config = "; say data.config" if said.startswith("Config name is missing") else ""
+    return f"{said[:MOST_SAID]}{of_config}"
 
 
 def _numbered(splits: Iterable[tuple[str, Iterable[dict[str, Any]]]], name: str) -> Iterator[FileRow]:
@@ -128,18 +173,27 @@ def _numbered(splits: Iterable[tuple[str, Iterable[dict[str, Any]]]], name: str)
         InputError: a file is no such file as its name says.
         EnvironmentGapError: the network broke off, for good.
     """
-    import httpx2
-    from datasets.exceptions import DatasetsError
-
     for split, rows in splits:
         number = 0
-        try:
-            for number, values in enumerate(rows, 1):
-                yield FileRow(f"{name} {split}, row {number}", values, number)
-        except (ValueError, DatasetsError) as error:
-            why = f"dataset {name} {split}: cannot be read after row {number}: {error}"
-            raise InputError([why]) from error
-        except (ConnectionError, TimeoutError, httpx2.HTTPError) as error:
-            why = f"dataset {name} {split}: broke off after row {number}: {error}"
-            step = "the same command reads it again; `harness fetch` of a suite downloads it once, and goes on"
-            raise EnvironmentGapError([why, step]) from error
+        read = iter(rows)
+        while True:
+            try:
+                values = next(read, None)
+            except MemoryError:
+                raise
+            except Exception as error:
+                raise _broken(error, f"dataset {name} {split}", number) from error
+            if values is None:
+                break
+            number += 1
+            yield FileRow(f"{name} {split}, row {number}", values, number)
+
+
+def _broken(error: Exception, shown: str, number: int) -> HarnessError:
+    """Return what is said of a split that cannot be read beyond row `number`."""
+    cause = _cause(error)
+    if not _is_of_the_network(cause):
+        return InputError([f"{shown}: cannot be read after row {number}: {_why(cause)}"])
+    why = f"{shown}: broke off after row {number}: {_why(cause)}"
+    step = "the same command reads it again; `harness fetch` of a suite downloads it once, and goes on"
+    return EnvironmentGapError([why, step])

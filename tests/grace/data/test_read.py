@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import gzip
 import json
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from datasets.exceptions import DatasetGenerationError
 from fetch_support import card, environment, parquet
 from grace_support import jsonl
 from hub_server import HubServer, Repo, hub_server
@@ -149,6 +152,81 @@ def test_wrong_names_say_what_there_is(hub, tmp_path):
     assert len(column["error"].splitlines()) == 1
     assert "split 'train': Bad split: train. Available splits: ['eli5', 'fever']" in split["error"]
     assert "data.sample: 6, and there are 5 usable rows" in many["error"]
+
+
+def test_a_pinned_dataset_that_the_hub_refuses_says_why_and_the_way_on(hub, tmp_path):
+    """As an unpinned one does, of which the hub is asked first; and where it has two configurations that is said."""
+    files = {"a/train.jsonl": lines(0, 2), "b/train.jsonl": lines(2, 4)}
+    files["README.md"] = card({"a": {"train": "a/*"}, "b": {"train": "b/*"}})
+    hub.add(Repo("datasets", "mine/two", COMMIT, files))
+    hub.add(Repo("datasets", "mine/gated", COMMIT, files, gated=True))
+    hub.add(Repo("datasets", "mine/gated-files", COMMIT, files, gated_files=True))
+    hub.add(Repo("datasets", "mine/empty", COMMIT, {"train.jsonl": b""}))
+    pinned = {"revision": COMMIT}
+    absent, other, gated, files_gated, two, empty = load(
+        hub,
+        tmp_path,
+        {"dataset": "mine/absent", "limit": 1} | pinned,
+        {"revision": "4" * 40, "split": "eli5"},
+        {"dataset": "mine/gated"} | pinned,
+        {"dataset": "mine/gated-files", "config": "a"} | pinned,
+        {"dataset": "mine/two"} | pinned,
+        {"dataset": "mine/empty", "limit": 1} | pinned,
+    )
+    assert [one["exit_code"] for one in (absent, other, gated, files_gated)] == [4] * 4
+    assert "no such dataset repository, or it is private\n    next: check the name" in absent["error"]
+    assert f"the repository has no revision '{'4' * 40}'\n    next: look at" in other["error"]
+    assert "next: accept the licence at" in gated["error"]
+    assert "gated dataset on the Hub" in files_gated["error"]
+    assert "next: `hf auth login`" in files_gated["error"]
+    assert two["error"].endswith("among the available configs: ['a', 'b']; say data.config")
+    assert empty["error"].endswith("split 'train': a file of it is empty")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("train.jsonl", b'{"query": "a", "pos": ["b"]}\n{"query": \n', "JSON parse error"),
+        ("train.jsonl", '{"query": "a"}\n'.encode("utf-16"), "JSON parse error"),
+        ("train.jsonl", b"", "a file of it is empty"),
+        ("train.jsonl.gz", gzip.compress(lines(0, 9))[:-9], "ended before the end-of-stream marker"),
+        ("train.zip", b"PK", "not a zip file"),
+        ("mine.py", b"", "scripts are no longer supported"),
+        ("README.md", b"---\nconfigs: [\n---\n", "while parsing a flow node"),
+    ],
+)
+def test_files_that_the_library_cannot_read_are_said_in_words(name, content, said, tmp_path, monkeypatch):
+    """In one line, whatever the library raises: an error of its own, of zip files, of YAML, the end of an iterator."""
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    folder = tmp_path / "mine"
+    if not name.startswith("train"):
+        write(folder / "train.jsonl", lines(0, 2).decode())
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        load_data(Data(dataset=str(folder), columns=Columns(query="query", positive="pos")), Sources(offline=True))
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"data.dataset: {folder} (folder {folder}), split 'train': ")
+    assert said in problem
+    assert "\n" not in problem
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), MemoryError(), KeyboardInterrupt()]
+)
+def test_a_full_disk_is_no_fault_of_the_data(error, monkeypatch, tmp_path):
+    """Nor is memory that runs out, or Ctrl-C: they stay what they are."""
+    wrapped = DatasetGenerationError("An error occurred while generating the dataset")
+    wrapped.__cause__ = error
+
+    def load_dataset(*_, **__):
+        raise wrapped if isinstance(error, Exception) else error
+
+    monkeypatch.setattr("datasets.load_dataset", load_dataset)
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    write(tmp_path / "mine" / "train.jsonl", lines(0, 2).decode())
+    with pytest.raises(type(error)):
+        load_data(Data(dataset=str(tmp_path / "mine"), columns=Columns(text="query")), Sources(offline=True))
 
 
 def test_offline_says_what_is_missing_and_how_to_get_it():
