@@ -98,6 +98,15 @@ class RunDir:
         for name in OF_AN_ATTEMPT:
             (self.path / name).unlink(missing_ok=True)
 
+    def noted(self) -> dict[str, dict[str, str]]:
+        """Return what the run that stands there is made of, as of `hold_to`; nothing where none has begun."""
+        return self._note() if self._has_begun() else {}
+
+    def _note(self) -> dict[str, dict[str, str]]:
+        file = self.path / ORIGINS
+        noted: dict[str, dict[str, str]] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        return noted
+
     def hold_to(self, facts: Mapping[str, Mapping[str, str]]) -> bool:
         """Note what the run is made of, or hold it to what was noted when it began.
 
@@ -110,8 +119,7 @@ class RunDir:
         Raises:
             InputError: something is other than it was.
         """
-        file = self.path / ORIGINS
-        noted = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        noted = self._note()
         problems = [
             f"{self.path}: the run began with other {what}: {_was_and_is(noted[what], now)}"
             for what, now in facts.items()

@@ -30,6 +30,7 @@ from harness.encoders.rationale.template import render_template
 from harness.encoders.weights import choose_device
 from harness.environment import git_revision, hardware, versions
 from harness.errors import EnvironmentGapError, InputError
+from harness.sources.lock import is_commit
 from harness.sources.places import Located, Sources
 from harness.trackers import check_tracker
 from harness.wording import listing
@@ -106,8 +107,9 @@ def train(
     objective = OBJECTIVES[config.objective]
     sources, progress = sources or Sources(), progress or Progress()
 
-    data = load_data(config.data, sources, at_least=config.batch_size)
-    weights = locate_base(config, sources)
+    found_as = _as_begun(config, RunDir(Path(out))) if resume else config
+    data = load_data(found_as.data, sources, at_least=config.batch_size)
+    weights = locate_base(found_as, sources)
     further = objective.origins(config, sources) if objective.origins else {}
     world = join(choose_device(config.device))
     objective.check(config, data, processes=world.size)
@@ -141,6 +143,22 @@ def _checked(config: TrainConfig | Path | str | Mapping[str, Any]) -> TrainConfi
     checked = load_config(config).config if isinstance(config, Path | str) else config_of(config)
     check_tracker(checked.tracker)
     return checked
+
+
+def _as_begun(config: TrainConfig, run: RunDir) -> TrainConfig:
+    """Return where a run that goes on finds data and base: at the commits that it began with, where nothing pins one.
+
+    The branch may have moved on since; the rows and weights of then are what a resumed run is held to, and are still
+    to be had.
+    """
+    noted = run.noted()
+    data, base = (noted.get(what, {}) for what in ("data", "base"))
+    found: dict[str, Any] = {}
+    if not is_commit(config.data.revision) and "commit" in data and data.get("repo") == config.data.dataset:
+        found["data"] = config.data.model_copy(update={"revision": data["commit"]})
+    if not is_commit(config.revision) and "commit" in base and base.get("repo") == config.model:
+        found["revision"] = base["commit"]
+    return config.model_copy(update=found)
 
 
 def _prepare(run: RunDir, config: TrainConfig, world: World, *, resume: bool) -> None:

@@ -17,6 +17,7 @@ from grace_support import Quiet, chat_model, jsonl, plain_config, triplets
 from suites_support import write
 from wheels_support import build_wheel, only_index
 
+from grace.config.load import config_of
 from grace.run import directory
 from grace.run.directory import fresh_folder
 from grace.training import train as training
@@ -222,6 +223,37 @@ def test_a_base_whose_commit_is_known_only_when_it_is_loaded_is_noted_then(
     training.train(plain_config(begun, steps=3), tmp_path / "run", resume=True, progress=Quiet())
     with pytest.raises(InputError, match="began with other base: commit was a, is b"):
         training.train(plain_config(begun, steps=4), tmp_path / "run", resume=True, progress=Quiet())
+
+
+def test_a_run_goes_on_at_the_commits_it_began_with(
+    begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing pins them and the branch has moved on; a base of another name, or a new run, is found as it is."""
+    at, asked = "a" * 40, []
+    whole_data, whole_base = training.load_data, training.locate_base
+    real = config_of(plain_config(begun))
+    config = plain_config(begun, model="org/tiny", data={"dataset": "org/rows"})
+
+    def load(data: Any, *of: Any, **how: Any) -> Any:
+        asked.append(data.revision)
+        rows = whole_data(real.data, *of, **how)
+        return replace(rows, identity={"repo": "org/rows", "commit": data.revision or at})
+
+    def locate(config: Any, sources: Any) -> Any:
+        asked.append(config.revision)
+        found = whole_base(real, sources)
+        return replace(found, identity={"repo": "org/tiny", "commit": config.revision or at})
+
+    monkeypatch.setattr(training, "load_data", load)
+    monkeypatch.setattr(training, "locate_base", locate)
+    run = tmp_path / "run"
+    training.train(config, run, progress=Quiet())
+    at = "b" * 40
+    training.train(config | {"steps": 3}, run, resume=True, progress=Quiet())
+    training.train(config, tmp_path / "new", resume=True, progress=Quiet())
+    assert asked == [None, None, "a" * 40, "a" * 40, None, None]
+    assert "revision" not in (run / "config.yaml").read_text()
+    assert json.loads((tmp_path / "new" / "origins.json").read_text())["data"]["commit"] == at
 
 
 def test_a_run_without_a_note_says_that_nothing_was_compared(begun: Path) -> None:
