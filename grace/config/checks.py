@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from grace.config.contrastive import Distil
-from grace.config.schema import OF_LORA, SECTIONS, TEXT_SUFFIXES, Grace, Objective
+from grace.config.schema import ALL_SPLITS, OF_LORA, SECTIONS, TEXT_SUFFIXES, Grace, Objective, split_names
 from harness.suite.checks.wheels import check_wheel
 from harness.suite.problems import Problem, problem
 from harness.wording import listing
@@ -83,7 +83,28 @@ def _check_data(tree: Node, objective: Any) -> Iterator[Problem]:
     revision = _given(data.get("revision"))
     if dataset is not None and revision is not None and Path(str(dataset.value)).is_absolute():
         yield problem(revision, "data.revision: belongs to the hub, and this is a folder; take it out", at_key=True)
+    yield from _check_splits(data)
     yield from _check_columns(data, objective)
+
+
+def _check_splits(data: Node) -> Iterator[Problem]:
+    """A split is read once, and whole: the library reads one that is named twice twice, and slices not everywhere."""
+    node = data.get("split")
+    if node is None or not isinstance(node.value, str):
+        return
+    names = split_names(node.value)
+    if not all(names):
+        yield problem(
+            node, f"data.split: {node.value!r}: expected a split, several with + between them, or {ALL_SPLITS}"
+        )
+    elif ALL_SPLITS in names and len(names) > 1:
+        yield problem(node, f"data.split: {node.value!r}: {ALL_SPLITS} is every split there is; take the others out")
+    elif twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        yield problem(node, f"data.split: {node.value!r} reads {listing(twice)} twice; say each split once")
+    elif sliced := [name for name in names if "[" in name]:
+        whole = sliced[0].partition("[")[0]
+        some = "data.limit takes the first rows, data.sample draws some of them"
+        yield problem(node, f"data.split: {sliced[0]!r}: a split is read whole; say {whole}: {some}")
 
 
 def _given(node: Node | None) -> Node | None:
@@ -120,6 +141,21 @@ def _check_columns(data: Node, objective: Any) -> Iterator[Problem]:
         yield problem(text, f"objective {objective} needs data.columns query and positive, not text", at_key=True)
     elif text is None and objective == "simcse":
         yield problem(columns, "objective simcse reads single texts; say data.columns: {text: COLUMN}")
+    yield from _check_columns_once(columns)
+
+
+def _check_columns_once(columns: Node) -> Iterator[Problem]:
+    """A column holds one thing: as two it makes texts that are alike, or doubles each negative."""
+    named: list[str] = []
+    for key in ("query", "positive", "negative"):
+        value = _value(columns, key)
+        for name in value if isinstance(value, list) else [value]:
+            told = name.value if isinstance(name, Node) else name
+            if isinstance(told, str) and told in named:
+                yield problem(
+                    columns.nearest((key,)), f"data.columns.{key}: column {told!r} is named already; name another"
+                )
+            named += [told] if isinstance(told, str) else []
 
 
 def _is_text(data: Node) -> bool:

@@ -32,6 +32,8 @@ DataFormat = Literal["jsonl", "parquet", "text"]
 Schedule = Literal["constant", "linear", "cosine"]
 
 TEXT_SUFFIXES = (".txt", ".txt.gz")
+ALL_SPLITS = "all"
+"""As `data.split`: every split that there is."""
 SECTIONS: dict[str, tuple[Objective, ...]] = {
     "infonce": ("infonce", "infonce-rationale", "distil", "best-of-n"),
     "simcse": ("simcse",),
@@ -52,6 +54,16 @@ OF_SOFT_TOKENS = ("tokens",)
 def _unquoted_off(value: Any) -> Any:
     """Return `off` as it was written: YAML 1.1 reads a bare one as false."""
     return "off" if value is False else value
+
+
+def split_names(split: str) -> list[str]:
+    """Return the splits that `data.split` names, or `all`."""
+    return [name.strip() for name in split.split("+")]
+
+
+def _spaceless(value: Any) -> Any:
+    """Return a split without the spaces around its +."""
+    return "+".join(split_names(value)) if isinstance(value, str) else value
 
 
 def _of_kind(value: Any) -> Any:
@@ -87,8 +99,8 @@ class Data(Strict):
     revision: str | None = None
     config: str | None = None
     """Configuration of `dataset`."""
-    split: str | None = None
-    """Split of `dataset`, several with + between them, or `all`; None: train."""
+    split: Annotated[str | None, BeforeValidator(_spaceless, json_schema_input_type=str | None)] = None
+    """Split of `dataset`, several with + between them, or `all`; None: train. Each is read once, and whole."""
     columns: Columns | None = None
     """None: the line itself of text files, else query, positive, negative."""
     negatives: Count | None = None

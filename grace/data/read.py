@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from grace.config.schema import Data
+from grace.config.schema import ALL_SPLITS, Data, split_names
 from harness.errors import EnvironmentGapError, HarnessError, InputError
 from harness.row_files import FileRow, json_rows, lines, parquet_rows
 from harness.sources.hub_client import HubClient, Patience
@@ -22,8 +22,6 @@ from harness.writing import OF_THE_MACHINE
 
 logger = logging.getLogger(__name__)
 
-ALL = "all"
-"""As `data.split`: every split that there is."""
 MOST_SAID = 300
 """Characters of what the `datasets` library says of rows that it cannot read."""
 
@@ -76,7 +74,7 @@ def read_dataset(data: Data, sources: Sources) -> DatasetRows:
         ChangedContentError: its files are not, or no longer, those of its identity.
     """
     repo = str(data.dataset)
-    splits = () if data.split == ALL else tuple((data.split or "train").split("+"))
+    splits = () if data.split == ALL_SPLITS else tuple(split_names(data.split or "train"))
     found = locate_dataset(sources, repo, data.revision, subsets=(data.config or "default",), splits=splits)
     if isinstance(found, Gap):
         raise EnvironmentGapError([str(found)])
@@ -125,7 +123,7 @@ def _loaded(
             get = "get it: harness fetch, or give --hub"
             raise EnvironmentGapError([f"dataset {data.dataset}: {_why(cause)}\n    {get}"]) from error
         _refuse_by_the_hub(cause, found, data)
-        raise InputError([f"{shown}, split {'+'.join(names) or ALL!r}: {_why(cause)}"]) from error
+        raise InputError([f"{shown}, split {'+'.join(names) or ALL_SPLITS!r}: {_why(cause)}"]) from error
 
 
 def _cause(error: Exception) -> Exception:

@@ -57,6 +57,12 @@ def test_every_problem_is_reported_with_line_and_column(tmp_path):
     assert "expected more than 0, got -1" in lines[4]
 
 
+def test_splits_may_have_spaces_between_them():
+    """They are kept, and handed on, without."""
+    data = config_of(PLAIN | {"data": {"dataset": "a/b", "split": "eli5 + fever"}}).data
+    assert (data.split, data.dataset) == ("eli5+fever", "a/b")
+
+
 def test_what_yaml_reads_as_something_else_is_said_beside_the_rest(tmp_path):
     """An octal number, a truth value and a number in the place of a text, each as it was written."""
     file = write(
@@ -89,6 +95,25 @@ def test_what_yaml_reads_as_something_else_is_said_beside_the_rest(tmp_path):
         ({"data": {"path": "a.jsonl", "split": "train"}}, "data.split: belongs to a 'dataset'"),
         ({"data": {}}, "give 'path' (-o data.path=FILE, query, positive, negative: .jsonl or .parquet) or 'dataset'"),
         ({"data": {"path": "a.jsonl", "columns": {"query": "q"}}}, "give 'query' and 'positive'"),
+        (
+            {"data": {"path": "a.jsonl", "columns": {"query": "q", "positive": "q"}}},
+            "positive: column 'q' is named already",
+        ),
+        (
+            {"data": {"path": "a.jsonl", "columns": {"query": "q", "positive": "p", "negative": ["n", "n"]}}},
+            "data.columns.negative: column 'n' is named already; name another",
+        ),
+        ({"data": {"dataset": "a/b", "split": "eli5 + fever+eli5"}}, "reads eli5 twice; say each split once"),
+        ({"data": {"dataset": "a/b", "split": "all+eli5"}}, "all is every split there is; take the others out"),
+        (
+            {"data": {"dataset": "a/b", "split": "eli5+"}},
+            "'eli5+': expected a split, several with + between them, or all",
+        ),
+        ({"data": {"dataset": "a/b", "split": ""}}, "'': expected a split, several with + between them, or all"),
+        (
+            {"data": {"dataset": "a/b", "split": "train[:9]"}},
+            "a split is read whole; say train: data.limit takes the first",
+        ),
         ({"data": {"path": "a.jsonl", "columns": {"text": "t", "query": "q"}}}, "excludes query"),
         ({"batch_size": 1}, "leaves no other row"),
         ({"batch_size": 4, "accumulation": 3}, "no multiple of 3"),
