@@ -35,9 +35,9 @@ def trained(plan: Plan, options: RunOptions, store: Store, reporter: Reporter) -
         return plan
     refuse_faulty(trainings)
     lacking = lacking_of(trainings, options.sources)
-    coming = [one.gap for one in trainings if one.directory not in lacking]
-    ready(plan, options, store, coming=[one.gap for one in trainings], further=_lines(lacking))
-    begun = [one for one in trainings if one.gap in coming]
+    coming = [gap for one in trainings for gap in one.gaps]
+    ready(plan, options, store, coming=coming, further=_lines(lacking))
+    begun = [one for one in trainings if one.directory not in lacking]
 
     def say(line: str) -> None:
         reporter.report(Remark(text=line))

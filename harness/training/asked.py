@@ -38,8 +38,8 @@ class Training:
     """Entries of the suite that are read from it."""
     shown: tuple[str, ...]
     """The command that a user would type."""
-    gap: Gap
-    """What a plan says while it is not there."""
+    gaps: tuple[Gap, ...]
+    """What a plan says while it is not there, one for each way in which entries spell it."""
     problems: tuple[str, ...] = ()
     """Why its configuration or directory is refused; what follows is not known then."""
     objective: str = ""
@@ -108,7 +108,7 @@ def untrained(suite: Suite) -> list[Training]:
                     overrides=overrides_of(told),
                     models=tuple(one.name for one in specs),
                     shown=tuple(training_command(told)),
-                    gap=gap_of(told),
+                    gaps=tuple(dict.fromkeys(gap_of(one) for one in specs)),
                 )
             )
     return found

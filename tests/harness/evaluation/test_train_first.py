@@ -68,6 +68,14 @@ def test_a_failed_training_fails_its_own_cells_alone(suite):
     assert (again.exit_code, type(again.results["bad/own"])) == (ExitCode.OK, Score)
 
 
+def test_a_directory_that_two_entries_spell_apart_is_trained_once_for_both(suite):
+    """It is no gap of the second one's either."""
+    outcome = run(suite("name: two, candidate: ./runs/../runs/fine"), options())
+    assert outcome.exit_code == ExitCode.OK
+    assert {cell: type(one) for cell, one in outcome.results.items()}["two/own"] == Score
+    assert len(Path("begun.txt").read_text().splitlines()) == 1
+
+
 def test_without_train_each_missing_candidate_has_its_command(suite):
     """Nothing is run, and the flag is named."""
     with pytest.raises(EnvironmentGapError) as caught:

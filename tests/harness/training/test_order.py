@@ -148,7 +148,7 @@ def test_two_entries_of_a_directory_are_one_training():
     assert found.models == ("a", "b")
     data = Path("a b.jsonl").resolve()
     assert shown_command(found) == f"grace train trial/infonce --out runs/a -o 'data.path={data}'"
-    assert found.gap.command == shown_command(found)
+    assert [one.command for one in found.gaps] == [shown_command(found)]
 
 
 def test_what_is_lacking_is_said_for_each_training():
