@@ -15,6 +15,7 @@ from grace.config.needs import needs_of, otherwise
 from grace.run.directory import RunDir
 from harness.cli.options import JsonOption, print_json
 from harness.errors import ExitCode, InputError
+from harness.writing import refuse
 
 ConfigsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[CONFIG]...", help="Files, or shipped ones by name (trial/infonce).")
@@ -81,6 +82,7 @@ def _answer(asked: Asked) -> dict[str, Any]:
         config = load_config(asked.config, asked.overrides).config
         if asked.out is not None:
             RunDir(asked.out).check(config, resume=True)
+            refuse({"--out": asked.out})
         trained = {} if asked.trained is None else {"otherwise": otherwise(config, asked.trained)}
     except InputError as error:
         return {"config": asked.config, "problems": error.problems}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+from contextlib import suppress
 from pathlib import Path
 
 from harness.digests import write_atomically
@@ -64,12 +65,16 @@ def failure_in(directory: Path) -> str | None:
 
 
 def note_failure(directory: Path, reason: str | None) -> None:
-    """Keep why a training failed; None: forget what an earlier one left."""
+    """Keep why a training failed; None: forget what an earlier one left.
+
+    Where nothing can be written there, a full disk say, it is not kept: the training has said it, and others go on.
+    """
     file = _beside(directory, "json")
-    if reason is None:
-        file.unlink(missing_ok=True)
-    else:
-        write_atomically(file, f"{json.dumps({_REASON: reason}, ensure_ascii=False)}\n".encode())
+    with suppress(OSError):
+        if reason is None:
+            file.unlink(missing_ok=True)
+        else:
+            write_atomically(file, f"{json.dumps({_REASON: reason}, ensure_ascii=False)}\n".encode())
 
 
 def _beside(directory: Path, suffix: str) -> Path:

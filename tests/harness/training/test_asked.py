@@ -59,10 +59,13 @@ def test_directories_that_cannot_be_trained_into_are_said(tmp_path, monkeypatch)
     entry = "  - {{name: {0}, candidate: runs/{0}, config: trial/infonce, train: {{data.path: t.jsonl{1}}}}}\n"
     told = {"other": ", seed: 5", "same": ", steps: 9", "never": ", seed: 5", "foreign": "", "file": ""}
     body = "models:\n" + "".join(entry.format(*one) for one in told.items())
+    body += entry.format("below", "").replace("runs/below", "runs/file/below")
     found = ask(untrained(loaded(tmp_path, f"{body}tasks: {{embedding: {{names: [BIOSSES]}}}}\n").suite))
-    other, same, never, foreign, file = (one.problems for one in found)
+    other, same, never, foreign, file, below = (one.problems for one in found)
     assert other[0] == "runs/other/config.yaml: seed was 0, now 5"
     assert (same, never) == ((), ())
     assert foreign == ("runs/foreign: is not empty and holds no run; give another --out",)
     assert file == ("runs/file: is no folder; give another --out",)
+    assert below == ("--out runs/file/below: cannot be written (not a folder); give another",)
     assert {one.name for one in (tmp_path / "runs" / "never").iterdir()} == {"config.yaml"}, "it is only looked at"
+    assert {one.name for one in (tmp_path / "runs").iterdir()} == {"other", "same", "never", "foreign", "file"}

@@ -56,6 +56,15 @@ def test_a_failure_has_its_reason_and_the_others_go_on(tmp_path):
     assert begun[1] == f"fine --out runs/fine --resume --unless-trained --with-parent --hub {tmp_path} --offline"
 
 
+def test_a_reason_that_cannot_be_kept_stops_no_other():
+    """Where a folder would have to be made in a file: as much is true of a full disk."""
+    Path("runs").write_text("no folder")
+    entries = "{name: bad, candidate: runs/bad, config: diverges}, {name: fine, candidate: fine, config: fine}"
+    failed = train_all(to_train(loaded(Path.cwd(), f"models: [{entries}]\n{TASKS}").suite), Sources(), lambda _: None)
+    assert failed.keys() == {"runs/bad"}
+    assert Path("fine/candidate.yaml").is_file()
+
+
 def test_a_student_of_a_teacher_that_failed_is_not_begun():
     """And the reason names the teacher."""
     body = (
