@@ -12,6 +12,7 @@ import typer
 
 from grace.config.load import load_config
 from grace.config.needs import needs_of, otherwise
+from grace.data.rows import refuse_columns
 from grace.run.directory import RunDir
 from harness.cli.options import JsonOption, print_json
 from harness.errors import ExitCode, InputError
@@ -34,7 +35,7 @@ class Asked:
     trained: Path | None = None
     """A directory of a training to hold it against."""
     out: Path | None = None
-    """A directory that is to be trained into, or gone on with."""
+    """A directory that is to be trained into, or gone on with; the data are looked at then, as far as costs nothing."""
 
     @classmethod
     def of(cls, request: dict[str, Any]) -> Asked:
@@ -56,7 +57,7 @@ def needs(
         typer.Option(
             "--requests",
             help='Read [{"config": ..., "overrides": [...]}, ...] from standard input; "trained": DIR is compared, '
-            '"out": DIR looked at.',
+            '"out": DIR looked at, and the first row of a file of data.',
         ),
     ] = False,
     as_json: JsonOption = False,
@@ -83,6 +84,7 @@ def _answer(asked: Asked) -> dict[str, Any]:
         if asked.out is not None:
             RunDir(asked.out).check(config, resume=True)
             refuse({"--out": asked.out})
+            refuse_columns(config.data)
         trained = {} if asked.trained is None else {"otherwise": otherwise(config, asked.trained)}
     except InputError as error:
         return {"config": asked.config, "problems": error.problems}

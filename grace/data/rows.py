@@ -92,6 +92,21 @@ def load_data(data: Data, sources: Sources, *, at_least: int = 2) -> TrainingDat
     )
 
 
+def refuse_columns(data: Data) -> None:
+    """Raise InputError where the first row of a file lacks a column: what can be seen of training data in no time.
+
+    A dataset, and a file that is not there yet, are not looked at.
+    """
+    if data.path is None or not Path(data.path).is_file():
+        return
+    problems: list[str] = []
+    first = next(read_file(Path(data.path), data, problems), None)
+    if problems:
+        raise InputError(problems[:1])
+    if first is not None and isinstance(found := _row(first, data.resolved_columns, data.negatives), str):
+        raise InputError([f"{first.place}: {found}"])
+
+
 def _checked(raw: Iterable[FileRow], data: Data, problems: list[str]) -> tuple[RowTable, list[Skipped]]:
     """Return the rows to train on and those left out; raises InputError over problems, those of reading included."""
     with RowWriter() as rows:

@@ -69,3 +69,26 @@ def test_directories_that_cannot_be_trained_into_are_said(tmp_path, monkeypatch)
     assert below == ("--out runs/file/below: cannot be written (not a folder); give another",)
     assert {one.name for one in (tmp_path / "runs" / "never").iterdir()} == {"config.yaml"}, "it is only looked at"
     assert {one.name for one in (tmp_path / "runs").iterdir()} == {"other", "same", "never", "foreign", "file"}
+
+
+def test_columns_that_a_file_lacks_are_said_before_the_first_training(tmp_path, monkeypatch):
+    """By its first row; a file of no rows, and one that is not there, are left to their own words."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "rows.jsonl", '{"query": "a", "pos": "b"}\n{"query": "c", "pos": 1}\n')
+    write(tmp_path / "broken.jsonl", "{\n")
+    write(tmp_path / "empty.jsonl", "")
+    entry = "  - {{name: {0}, candidate: runs/{0}, config: trial/infonce, train: {{data: {1}}}}}\n"
+    told = {
+        "default": "{path: rows.jsonl}",
+        "named": "{path: rows.jsonl, columns: {query: query, positive: pos}}",
+        "broken": "{path: broken.jsonl}",
+        "empty": "{path: empty.jsonl}",
+        "absent": "{path: absent.jsonl}",
+        "of-hub": "{dataset: mine/rows, path: null}",
+    }
+    body = "models:\n" + "".join(entry.format(*one) for one in told.items())
+    found = ask(untrained(loaded(tmp_path, f"{body}tasks: {{embedding: {{names: [BIOSSES]}}}}\n").suite))
+    default, named, broken, *others = (one.problems for one in found)
+    assert default == ("rows.jsonl:1: no column 'positive'; it has: query, pos; set data.columns",)
+    assert broken[0].startswith("broken.jsonl:1:2: not JSON")
+    assert (named, *others) == ((),) * 4
