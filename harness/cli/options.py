@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -76,8 +77,8 @@ def planned(loaded: LoadedSuite, sources: Sources, *, models: str = "", tasks: s
 
 
 def names_of(text: str) -> tuple[str, ...]:
-    """Return the names of a comma-separated list."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    """Return the names of a comma-separated list; commas between brackets part none: `STS17[en-en,es-en]` is one."""
+    return tuple(name.strip() for name in re.split(r",(?![^\[\]]*\])", text) if name.strip())
 
 
 def print_json(value: Any) -> None:

@@ -8,8 +8,10 @@ shows it.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from itertools import combinations
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
@@ -40,6 +42,8 @@ CHARACTERS_IN_PAGE = 4_000_000
 SHOWN_DOCUMENTS = 5
 """Of each model's ranking."""
 DOCUMENT_CHARACTERS = 160
+USUAL_RESULTS = Path("results")
+"""Where `harness compare` looks unless it is told."""
 
 
 def markdown(_report: Report) -> str:
@@ -62,7 +66,7 @@ def page(report: Report) -> dict[str, Any]:
 
 
 def moved_items(report: Report) -> dict[str, Any]:
-    """Return what the script shows: models, texts (each once), and of every task its pairs of models.
+    """Return what the script shows: models, texts (each once), the option that names the results, every task's pairs.
 
     A pair is {"n", "better", "worse", "said", "remark", "items"} under "i,j", of model i against model j; an item is
     [name, where, change, gold, [[name, text]], [document], made by i, made by j], made is [value, said, [document]], a
@@ -84,8 +88,16 @@ def moved_items(report: Report) -> dict[str, Any]:
         "baseline": summary.models.index(summary.baseline) if summary.baseline else -1,
         "tasks": tasks,
         "texts": list(kept.places),
+        "results": _results_option(store),
         "left_out": kept.left_out,
     }
+
+
+def _results_option(store: Store | None) -> str:
+    """Return what the command that shows more is told beside models and task; empty for the folder it takes unasked."""
+    if store is None or store.root == USUAL_RESULTS:
+        return ""
+    return f" --results {shlex.quote(str(store.root))}"
 
 
 class _OfTask(NamedTuple):

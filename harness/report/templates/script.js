@@ -197,7 +197,7 @@
         for (const item of pair ? pair.items : []) list.append(shown(item, a, b, turned));
         count += pair ? pair.items.length : 0;
         if (pair && pair.n && better + worse > pair.items.length)
-          list.append(element("p", "legend", `${pair.items.length} of ${better + worse} items that moved. More: `, element("code", "", `harness compare ${data.models[a]} ${data.models[b]} --flips --tasks ${task.name.split(" ")[0]} -n 50`)));
+          list.append(element("p", "legend", `${pair.items.length} of ${better + worse} items that moved. More: `, element("code", "", `harness compare ${data.models[a]} ${data.models[b]} --flips --tasks ${task.name.split(/[ @[]/)[0]} -n 50${data.results}`)));
       }
       section.querySelector("output").textContent = `${count} item${count === 1 ? "" : "s"}`;
     };

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from suites_support import harness, suite_file
 
+from harness.cli.options import names_of
 from harness.cli.run import part_of
 from harness.errors import InputError
 
@@ -17,6 +18,12 @@ def test_an_unknown_executor_is_refused_with_those_there_are(tmp_path: Path) -> 
     done = harness("run", "mine.yaml", "--offline", "--executor", "slurm", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (2, "--executor 'slurm': no such executor; there are: local, ray\n")
     assert not (tmp_path / "results" / "cells").exists()
+
+
+def test_names_are_told_apart_as_tables_write_them() -> None:
+    """A task's name may hold commas between brackets."""
+    assert names_of(" STS17[en-en,es-en], BIOSSES,,") == ("STS17[en-en,es-en]", "BIOSSES")
+    assert names_of("") == ()
 
 
 def test_shares_are_counted_from_one() -> None:

@@ -15,6 +15,7 @@ from harness.comparison.moved import moves
 from harness.report.formats import html
 from harness.report.sections import moved
 from harness.report.sections.section import Report
+from harness.results.store import Store
 
 HOSTILE = "</template><script>alert(1)</script><img src=x onerror=alert(2)> & \u2028"
 
@@ -99,6 +100,17 @@ def test_a_report_without_texts_has_none(report: Report) -> None:
     assert "a text" not in page
     assert "without texts of the data" in page
     assert "query q" in page
+
+
+def test_the_command_that_shows_more_names_the_results_folder(
+    report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a shell takes it, where it is another than the usual one."""
+    assert report.store is not None
+    monkeypatch.chdir(tmp_path)
+    for folder, said in (("results", ""), ("my results", " --results 'my results'")):
+        (tmp_path / folder).symlink_to(report.store.root)
+        assert moved.moved_items(replace(report, store=Store(Path(folder))))["results"] == said
 
 
 def test_texts_cannot_be_markup(tmp_path: Path) -> None:
