@@ -34,7 +34,7 @@ from harness.statistics.paired import (
 )
 from harness.statistics.resampling import averaged
 
-COMPARISON_VERSION = 7
+COMPARISON_VERSION = 8
 """Raised when the way a difference is computed changes."""
 FOLDER = "comparisons"
 SAME = 1e-12
@@ -154,7 +154,7 @@ def _paired(score: Score, base: Score, opened: OpenItems) -> Difference:
         high=estimate.high * scale,
         p_value=estimate.p_value,
         method=estimate.method,
-        detectable=estimate.detectable * scale,
+        detectable=None if estimate.detectable is None else estimate.detectable * scale,
     )
 
 

@@ -27,6 +27,8 @@ from harness.statistics.resampling import Statistic, bootstrap_values, percentil
 
 FEW = 10
 """Where fewer items differ, Student's t is not trusted alone."""
+SAME = 1e-12
+"""A standard error under this is rounding."""
 
 
 class Estimate(NamedTuple):
@@ -37,8 +39,11 @@ class Estimate(NamedTuple):
     high: float
     p_value: float
     method: Method
-    detectable: float
-    """The smallest true difference, either way, that would have been shown (`harness.statistics.detectable`)."""
+    detectable: float | None
+    """The smallest true difference, either way, that would have been shown (`harness.statistics.detectable`).
+
+    None where no sample of a bootstrap differs: items that are all alike say nothing of how much others would scatter.
+    """
 
 
 class Part(NamedTuple):
@@ -186,4 +191,5 @@ def of_values(values: Floats | None) -> Estimate | None:
     # the smallest level whose interval leaves out 0; +1 keeps it from being 0 (Davison & Hinkley 1997, 4.11)
     beyond = min(float((values <= 0).sum()), float((values >= 0).sum()))
     p_value = min(1.0, 2 * (beyond + 1) / (len(values) + 1))
-    return Estimate(stderr, low, high, p_value, "bootstrap", detectable.of_bootstrap(stderr))
+    least = detectable.of_bootstrap(stderr) if stderr > SAME else None
+    return Estimate(stderr, low, high, p_value, "bootstrap", least)

@@ -11,7 +11,7 @@ from scipy.stats import t as student
 
 from harness.statistics.detectable import POWER, of_bootstrap, of_flips, of_mean, of_stderr, power_of_flips
 from harness.statistics.difference import Difference, mean_difference, same_record
-from harness.statistics.paired import Part, of_proportions, of_spread, of_statistics, spread_of_means
+from harness.statistics.paired import Part, of_proportions, of_spread, of_statistics, of_values, spread_of_means
 from harness.statistics.proportions import tango
 from harness.statistics.resampling import mean_statistic
 
@@ -109,6 +109,19 @@ def test_each_method_brings_its_own() -> None:
     same = of_spread(spread_of_means([Part(own, own, 1.0)]), 1.0)
     assert same is not None
     assert same.detectable == of_flips(0, 300)
+
+
+def test_ranks_that_are_all_the_same_could_show_nothing_that_is_known() -> None:
+    """No sample of the bootstrap differs, which is no proof that the least true difference would have been seen."""
+    same = of_values(np.zeros(1000))
+    assert same is not None
+    assert (same.low, same.high, same.p_value, same.detectable) == (0.0, 0.0, 1.0, None)
+    rounded = of_values(np.tile([1e-16, -1e-16], 500))
+    assert rounded is not None
+    assert rounded.detectable is None
+    drawn = of_values(np.random.default_rng(0).normal(0.0, 2.0, 1000))
+    assert drawn is not None
+    assert drawn.detectable == of_bootstrap(drawn.stderr)
 
 
 def test_a_mean_over_tasks_adds_squares() -> None:
