@@ -31,8 +31,8 @@ def train_suite(suite: str, override: list[str] | None, *, models: str, sources:
         for one in trainings:
             print(shlex.join(one.shown))
             for problem in one.problems:
-                print(f"  would be refused: {problem}")
-        return ExitCode.OK
+                print(f"  would be refused: {problem}", file=sys.stderr)
+        return ExitCode.USER_ERROR if any(one.problems for one in trainings) else ExitCode.OK
     refuse_faulty(trainings)
     lacking = [str(gap) for gaps in lacking_of(trainings, sources).values() for gap in gaps]
     if lacking:

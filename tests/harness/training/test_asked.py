@@ -6,8 +6,10 @@ from pathlib import Path
 
 from suites_support import loaded, write
 
+from grace.cli.of_suite import train_suite
 from grace.config.load import load_config, to_yaml
 from harness.candidates.untrained import training_command
+from harness.errors import ExitCode
 from harness.sources.places import Sources
 from harness.training.asked import ask, untrained
 from harness.training.starting import command_of
@@ -92,3 +94,22 @@ def test_columns_that_a_file_lacks_are_said_before_the_first_training(tmp_path, 
     assert default == ("rows.jsonl:1: no column 'positive'; it has: query, pos; set data.columns",)
     assert broken[0].startswith("broken.jsonl:1:2: not JSON")
     assert (named, *others) == ((),) * 4
+
+
+def test_commands_that_would_be_refused_are_no_success(tmp_path, monkeypatch, capsys):
+    """What is printed for a shell is commands alone; why one is refused stands beside, and the exit code says so."""
+    monkeypatch.chdir(tmp_path)
+    entry = "  - {{name: {0}, candidate: runs/{0}, config: trial/infonce, train: {{data.path: t.jsonl{1}}}}}\n"
+    body = f"models:\n{entry.format('fine', '')}{entry.format('typo', ', stepz: 3')}"
+    suite = write(
+        tmp_path / "mine.yaml",
+        f"version: 1\nname: mine\n{body}tasks: {{embedding: {{names: [BIOSSES]}}}}\n",
+    )
+    code = train_suite(str(suite), None, models="", sources=Sources(offline=True), dry=True)
+    said = capsys.readouterr()
+    assert code == ExitCode.USER_ERROR
+    assert [line.split(" -o ")[0] for line in said.out.splitlines()] == [
+        f"grace train trial/infonce --out runs/{name}" for name in ("fine", "typo")
+    ]
+    assert "would be refused: -o stepz=3: unknown key 'stepz'" in said.err
+    assert train_suite(str(suite), None, models="fine", sources=Sources(offline=True), dry=True) == ExitCode.OK
