@@ -89,9 +89,11 @@ def serve(
         drain_seconds=drain,
     )
     token = _token(token_file)
+    if name and not all(one.strip() for one in name):
+        raise InputError(["--name '': no request can call a model by it; give a name, or none for the candidate's"])
     found = find(candidate, override, hub, offline)
     settings = Settings(
-        names=tuple(name or [found.name]),
+        names=tuple(dict.fromkeys(name or [found.name])),
         prompt=prompt,
         role=role,
         is_normalised=normalise,

@@ -139,6 +139,7 @@ def test_what_is_under_way_is_answered_before_it_stops(
         (("{encoder: tf-idf}",), 2, "fitted to the texts of a task"),
         (("plain", "-o", "max_text_tokens=100000"), 2, "max_text_tokens"),
         (("plain", "--host", "300.1.2.3"), 4, "cannot listen there"),
+        (("plain", "--name", "mine", "--name", " "), 2, "no request can call a model by it"),
     ],
 )
 def test_what_cannot_be_served_is_said_at_once(
