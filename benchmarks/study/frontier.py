@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from judge import Found, Side
-from rows import BASE, SCALED, SCALES, Reading, entry_name
+from kept import Cell
+from rows import BASE, ROWS, SCALED, SCALES, Reading, entry_name, trained
 
 from harness.report.pictures.files import BASELINE, LINE, PALETTE, SOFT, render
 
@@ -19,6 +20,8 @@ NAMES = {"text": "reads text", "own": "text + own rationale", "base": "text + ba
 FAMILIES = {"infonce": PALETTE[0], "grace": PALETTE[1], "distil": PALETTE[2], "soft": PALETTE[2], BASE: BASELINE}
 """By the beginning of a row's name; the rows are named beside their points."""
 TICKS = (0, 0.01, 0.03, 0.1, 0.3, 1, 2)
+HEIGHT = 14
+"""Typographic points about a name that no other point may lie in."""
 APART = 0.42
 """Points between two names in one column."""
 COLUMNS = {"text": 0.06, "base": 0.54, "own": 0.54}
@@ -39,12 +42,9 @@ def _figure(found: Found) -> Figure:
     merged = [side for side in found.sides.values() if side.reading != "base"]
     switched = [side for side in found.sides.values() if side.reading != "own" or side.row == BASE]
     places = {id(side): _point(left, found, side) for side in merged}
-    for side in merged:
-        left.annotate(side.row, places[id(side)], xytext=(5, 4), textcoords="offset points", **_text(side))
     for reading in COLUMNS:
         _switched(right, [side for side in switched if side.reading == reading])
-    for row, reading in SCALED:
-        _curve(left, found, row, reading, _colour(row))
+    curves = [_curve(left, found, row, reading) for row, reading in SCALED]
     left.set_xlabel("nats a token above the base (less is better)")
     left.set_ylabel("mean of the embedding tasks, points")
     left.set_xscale("symlog", linthresh=0.05)
@@ -58,8 +58,21 @@ def _figure(found: Found) -> Figure:
     for axes in (left, right):
         axes.grid(visible=True, color=LINE, linewidth=0.6)
         axes.tick_params(labelsize=7, color=LINE)
-    _legend(figure)
+    _legend(figure, has_curves=any(curves))
+    figure.draw_without_rendering()  # the layout decides where points are
+    for side in merged:
+        _name(left, side, places)
     return figure
+
+
+def _name(axes: Axes, side: Side, places: dict[int, tuple[float, float]]) -> None:
+    """Write a row's name on the right of its point; on the left where another point lies in its way."""
+    at = {key: axes.transData.transform(place) * 72 / axes.figure.dpi for key, place in places.items()}
+    x, y = at[id(side)]
+    width = 4.0 * len(side.row)
+    taken = any(0 < other[0] - x < width and abs(other[1] - y) < HEIGHT for other in at.values())
+    turned: dict[str, Any] = {"xytext": (-5, 4), "ha": "right"} if taken else {"xytext": (5, 4)}
+    axes.annotate(side.row, places[id(side)], textcoords="offset points", **turned, **_text(side))
 
 
 def _colour(row: str) -> str:
@@ -70,12 +83,13 @@ def _text(side: Side) -> dict[str, Any]:
     return {"fontsize": 7, "color": _colour(side.row)}
 
 
-def _legend(figure: Figure) -> None:
+def _legend(figure: Figure, *, has_curves: bool) -> None:
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], color=SOFT, marker=MARKS[of], linestyle="", label=NAMES[of]) for of in MARKS]
     handles.append(Line2D([], [], color=SOFT, marker=".", markersize=3, linestyle="", label="a seed"))
-    handles.append(Line2D([], [], color=SOFT, linewidth=0.8, label="adapter scaled"))
+    if has_curves:
+        handles.append(Line2D([], [], color=SOFT, linewidth=0.8, label="adapter scaled"))
     figure.legend(handles=handles, frameon=False, loc="outside lower center", ncols=5, fontsize=7)
 
 
@@ -105,17 +119,30 @@ def _switched(axes: Axes, sides: Sequence[Side]) -> None:
         axes.text(place + 0.04, free, side.row, va="center", **_text(side))
 
 
-def _curve(axes: Axes, found: Found, row: str, reading: Reading, colour: str) -> None:
-    """Draw seed 0 at each adapter scale."""
-    base, name = found.scores[BASE], found.setting(row).name
-    xs, ys = [0.0], [sum(base[task].score for task in found.embedding) / len(found.embedding)]
-    if reading == "own" and (BASE, "own") in found.sides:
-        ys = [found.sides[BASE, "own"].means("embedding")[0]]
-    for scale in (*reversed(SCALES), 1.0):
-        suffix = "" if scale == 1 else f"-x{scale}"
-        of = found.scores.get(f"{entry_name(name, 0, reading)}{suffix}", {})
-        if of and set(of) == set(found.tasks):
-            xs.append(sum(of[task].score - base[task].score for task in found.ability) / len(found.ability))
-            ys.append(sum(of[task].score for task in found.embedding) / len(found.embedding))
-    if len(xs) > 2:
-        axes.plot(xs, ys, color=colour, linewidth=0.8, alpha=0.7)
+def _curve(axes: Axes, found: Found, row: str, reading: Reading) -> bool:
+    """Draw a row from its base to its whole adapter: rows at other scales over seeds, entries beside with seed 0.
+
+    Returns:
+        Whether there was a scale between.
+    """
+    scaled = {one.scale: (one.name, found.sides.get((one.name, reading))) for one in ROWS if trained(one.name) == row}
+    sides = {scale: side for scale, (_, side) in scaled.items() if side is not None}
+    if len(sides) > 1:
+        points = {scale: _means(found, side.cells) for scale, side in sides.items()}
+    else:
+        name = entry_name(found.setting(row).name, 0, reading)
+        entries = {scale: found.scores.get(f"{name}-x{scale}" if scale != 1 else name, {}) for scale in (*SCALES, 1.0)}
+        points = {scale: _means(found, (of,)) for scale, of in entries.items() if of and set(of) == set(found.tasks)}
+    if len(points) < 2:
+        return False
+    base = found.sides.get((BASE, reading), found.sides[BASE, "text"])
+    line = [_means(found, base.cells), *(points[scale] for scale in sorted(points))]
+    axes.plot(*zip(*line, strict=True), color=_colour(row), linewidth=0.8, alpha=0.7, zorder=1)
+    return True
+
+
+def _means(found: Found, seeds: Sequence[Mapping[str, Cell]]) -> tuple[float, float]:
+    """Return nats a token above the base, and points, means over seeds."""
+    base, count = found.sides[BASE, "text"].cells[0], len(seeds)
+    nats = sum(of[task].score - base[task].score for of in seeds for task in found.ability) / len(found.ability) / count
+    return nats, sum(of[task].score for of in seeds for task in found.embedding) / len(found.embedding) / count
