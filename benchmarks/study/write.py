@@ -37,7 +37,7 @@ def _markdown(found: Found, out: Path, backbone: Backbone, *, has_picture: bool)
     parts += ["## Merged: one set of weights embeds and answers", _rule(found, "merged")]
     parts += ["![Embedding score against nats lost](frontier.png)"] * has_picture
     parts += ["## Switched: the adapter is off for answering", _SWITCHED, _rule(found, "switched")]
-    parts += ["## Differences asked for", _ASKED, _questions(found)]
+    parts += ["## Differences asked for", _ASKED, _questions(found, backbone)]
     parts += ["## What a student keeps", _KEPT, _kept(found)]
     parts += ["## Adapter scale", _scales(found)]
     parts += ["## Rationales alone differ, and ablations", _beside(found)]
@@ -108,9 +108,11 @@ def _mean(side: Side) -> float:
     return sum(means) / len(means)
 
 
-def _questions(found: Found) -> str:
-    body = []
+def _questions(found: Found, backbone: Backbone) -> str:
+    body, trained = [], {*backbone.rows, BASE}
     for question, points, nats in found.questions():
+        if backbone.rows and not {question.one[0], question.other[0]} <= trained:
+            continue
         sides = " - ".join(f"{row} ({READINGS[reading]})" for row, reading in (question.one, question.other))
         if points is None:
             body.append([question.text, question.rule, sides, *[NOT_THERE] * 6])
