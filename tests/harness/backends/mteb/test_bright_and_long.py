@@ -108,7 +108,7 @@ def test_bm25_is_mtebs_own_baseline(hub: Path, tmp_path: Path, name: str) -> Non
 
     score, items = run(hub, tmp_path, {"encoder": "bm25"}, name)
     truth, queries = official(hub, name, mteb.get_model("mteb/baseline-bm25s"))
-    assert 0.02 < truth < 0.999
+    assert truth > 0.02  # of a few documents it may find all
     assert {(row["split"], row["query"]): row["score"] for row in items} == pytest.approx(queries, abs=1e-6)
     assert score.score / 100 == pytest.approx(truth, abs=ROUNDING)
     assert score.provenance["search"]["lexical"].startswith("BM25 (lucene, k1 1.5, b 0.75; stop words en, stemmed")
