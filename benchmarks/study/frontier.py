@@ -19,7 +19,7 @@ MARKS = {"text": "o", "own": "^", "base": "s"}
 NAMES = {"text": "reads text", "own": "text + own rationale", "base": "text + base's rationale"}
 FAMILIES = {"infonce": PALETTE[0], "grace": PALETTE[1], "distil": PALETTE[2], "soft": PALETTE[2], BASE: BASELINE}
 """By the beginning of a row's name; the rows are named beside their points."""
-TICKS = (0, 0.01, 0.03, 0.1, 0.3, 1, 2)
+TICKS = (0.0, 0.01, 0.03, 0.1, 0.3, 1, 2)
 HEIGHT = 14
 """Typographic points about a name that no other point may lie in."""
 APART = 0.42
@@ -48,8 +48,10 @@ def _figure(found: Found) -> Figure:
     left.set_xlabel("nats a token above the base (less is better)")
     left.set_ylabel("mean of the embedding tasks, points")
     left.set_xscale("symlog", linthresh=0.05)
-    left.set_xlim(-0.004, 4)
-    left.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
+    least = min([0.0, *(x for x, _ in places.values())])
+    ticks = [*(-tick for tick in TICKS[:0:-1] if tick <= -least), *TICKS]
+    left.set_xlim(1.3 * least - 0.004, 4)
+    left.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     left.set_xticks([], minor=True)
     left.set_title("merged: one set of weights", loc="left", fontsize=9)
     right.set_title("switched: 0 nats", loc="left", fontsize=9)
