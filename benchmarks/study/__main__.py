@@ -227,7 +227,7 @@ def _arguments() -> argparse.Namespace:
         metavar="ROW,...",
         help="these rows by their own readings, nothing beside them",
     )
-    parser.add_argument("--seeds", type=_numbers, default=(), metavar="N,...", help="default: 0,1,2")
+    parser.add_argument("--seeds", type=_numbers, default=(), metavar="N,...", help="default: those of the backbone")
     parser.add_argument("--backbone", choices=[*BACKBONES], default=SMOLLM2.name)
     parser.add_argument("--workers", type=int, default=2, help="trainings or evaluations at a time, a thread each")
     parser.add_argument("--choose", action="store_true", help="choose settings anew, on development data, in a new OUT")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from judge import Found, Side
-from kept import Cell
-from rows import BASE, ROWS, SCALED, SCALES, Reading, entry_name, trained
+from rows import BASE, SCALED, Reading
 
 from harness.report.pictures.files import BASELINE, LINE, PALETTE, SOFT, render
 
@@ -122,29 +121,11 @@ def _switched(axes: Axes, sides: Sequence[Side]) -> None:
 
 
 def _curve(axes: Axes, found: Found, row: str, reading: Reading) -> bool:
-    """Draw a row from its base to its whole adapter: rows at other scales over seeds, entries beside with seed 0.
-
-    Returns:
-        Whether there was a scale between.
-    """
-    scaled = {one.scale: (one.name, found.sides.get((one.name, reading))) for one in ROWS if trained(one.name) == row}
-    sides = {scale: side for scale, (_, side) in scaled.items() if side is not None}
-    if len(sides) > 1:
-        points = {scale: _means(found, side.cells) for scale, side in sides.items()}
-    else:
-        name = entry_name(found.setting(row).name, 0, reading)
-        entries = {scale: found.scores.get(f"{name}-x{scale}" if scale != 1 else name, {}) for scale in (*SCALES, 1.0)}
-        points = {scale: _means(found, (of,)) for scale, of in entries.items() if of and set(of) == set(found.tasks)}
-    if len(points) < 2:
+    """Draw a row from its base to its whole adapter; returns whether there was a scale between."""
+    scales = found.at_scales(row, reading)
+    if len(scales) < 2:
         return False
     base = found.sides.get((BASE, reading), found.sides[BASE, "text"])
-    line = [_means(found, base.cells), *(points[scale] for scale in sorted(points))]
+    line = [(0.0, base.means("embedding")[0]), *((nats, points) for points, nats in scales.values())]
     axes.plot(*zip(*line, strict=True), color=_colour(row), linewidth=0.8, alpha=0.7, zorder=1)
     return True
-
-
-def _means(found: Found, seeds: Sequence[Mapping[str, Cell]]) -> tuple[float, float]:
-    """Return nats a token above the base, and points, means over seeds."""
-    base, count = found.sides[BASE, "text"].cells[0], len(seeds)
-    nats = sum(of[task].score - base[task].score for of in seeds for task in found.ability) / len(found.ability) / count
-    return nats, sum(of[task].score for of in seeds for task in found.embedding) / len(found.embedding) / count

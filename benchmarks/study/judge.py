@@ -21,7 +21,21 @@ import kept
 import numpy as np
 import yaml
 from kept import DRAWS, Cell, Earlier, Scores
-from rows import BASE, BASE_THINKING, QUESTIONS, ROWS, SEEDS, Question, Reading, Row, entry_name, readings_of, run_name
+from rows import (
+    BASE,
+    BASE_THINKING,
+    QUESTIONS,
+    ROWS,
+    SCALES,
+    SEEDS,
+    Question,
+    Reading,
+    Row,
+    entry_name,
+    readings_of,
+    run_name,
+    trained,
+)
 from scipy import stats
 
 from harness.plan.planner import make_plan
@@ -139,6 +153,25 @@ class Found:
         names = [run_name(row.name, seed) for row in ROWS for seed in SEEDS]
         here = {name: facts for name in names if (facts := training_of(self.out, name))}
         return {**self._earlier.trainings, **here}
+
+    def at_scales(self, row: str, reading: Reading) -> dict[float, tuple[float, float]]:
+        """Return adapter scale -> (points, nats a token above the base), means over tasks and seeds.
+
+        Of the rows that read `row`'s runs at other scales, over their seeds; without such, of the entries of seed 0.
+        """
+        scaled = {one.scale: (one.name, reading) for one in ROWS if trained(one.name) == row}
+        cells = {scale: self.sides[key].cells for scale, key in scaled.items() if key in self.sides}
+        if len(cells) < 2:
+            name = entry_name(self.setting(row).name, 0, reading)
+            entries = {1.0: name} | {scale: f"{name}-x{scale}" for scale in SCALES}
+            found = {scale: self.scores.get(one, {}) for scale, one in entries.items()}
+            cells = {scale: (of,) for scale, of in found.items() if of and set(of) == set(self.tasks)}
+        return {scale: self._place(of) for scale, of in sorted(cells.items())}
+
+    def _place(self, seeds: Sequence[dict[str, Cell]]) -> tuple[float, float]:
+        base = self.scores[BASE]
+        points = float(np.mean([[of[task].score for task in self.embedding] for of in seeds]))
+        return points, float(np.mean([[of[task].score - base[task].score for task in self.ability] for of in seeds]))
 
     def difference(self, one: Side, other: Side, tasks: Sequence[str]) -> Estimate:
         """Return `one` minus `other`, the mean over `tasks`."""

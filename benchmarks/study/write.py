@@ -9,7 +9,7 @@ import choose
 import frontier
 from backbones import SMOLLM2, Backbone
 from judge import Estimate, Found, Side
-from rows import BASE, READER, ROWS, SCALED, SCALES, entry_name, run_name
+from rows import BASE, READER, ROWS, SCALED, entry_name, run_name
 
 from harness.digests import write_atomically
 from harness.report.numbers import NOT_THERE, probability
@@ -152,23 +152,11 @@ def _share(found: Found, student: Side, teacher: Side, floor: Side) -> str:
 def _scales(found: Found) -> str:
     body = []
     for row, reading in SCALED:
-        name = entry_name(found.setting(row).name, 0, reading)
-        for scale in (1.0, *SCALES):
-            one = _scaled(found, name, scale)
-            if one is not None:
-                body.append([row, READINGS[reading], f"{scale}", f"{one[0]:.2f}", f"{one[1]:+.4f}"])
-    header = ["row (seed 0)", "what is read", "scale", "mean of the tasks", "nats a token above the base"]
+        scales = found.at_scales(row, reading)
+        for scale, (points, nats) in sorted(scales.items(), reverse=True) if len(scales) > 1 else []:
+            body.append([row, READINGS[reading], f"{scale}", f"{points:.2f}", f"{nats:+.4f}"])
+    header = ["row", "what is read", "scale", "mean of the tasks", "nats a token above the base"]
     return table(header, body) if body else "Not run."
-
-
-def _scaled(found: Found, name: str, scale: float) -> tuple[float, float] | None:
-    cells = found.scores.get(name if scale == 1 else f"{name}-x{scale}", {})
-    if set(cells) != set(found.tasks) or not cells:
-        return None
-    base = found.scores[BASE]
-    points = sum(cells[task].score for task in found.embedding) / len(found.embedding)
-    nats = sum(cells[task].score - base[task].score for task in found.ability) / len(found.ability)
-    return points, nats
 
 
 def _beside(found: Found) -> str:

@@ -179,7 +179,7 @@ def _numbered(splits: Iterable[tuple[str, Iterable[dict[str, Any]]]], name: str)
                 values = next(read, None)
             except MemoryError:
                 raise
-            except Exception as error:
+            except Exception as error:  # as above, of a part that is read late
                 raise _broken(error, f"dataset {name} {split}", number) from error
             if values is None:
                 break

@@ -85,7 +85,7 @@ def check(config: TrainConfig, trained: Trainable) -> Forward:
         check_causal(model, tokenizer, wants="`grace train`")
     except HarnessError:
         raise
-    except Exception as error:
+    except Exception as error:  # whatever a family's code says to a pass that it was not written for
         raise EnvironmentGapError([f"{family(model)} cannot be run over plain token ids: {fault_of(error)}"]) from error
     way, others = _ways(config)
     if (why := way.fault(model, tokenizer)) is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from harness.published.rows import Published, PublishedRow
@@ -10,8 +12,26 @@ from harness.reproduction.trials import About, trials
 from harness.reproduction.verdict import Rule
 from harness.results.facts import facts_of
 from harness.results.records import Score
-from harness.suite.model_entries import SentenceTransformersSpec, TfIdfSpec
+from harness.suite.model_entries import EncoderOptions, SentenceTransformersSpec, TfIdfSpec
 from harness.tasks.catalogue import catalogue
+
+
+def asked(spec: EncoderOptions, row: PublishedRow, provenance: dict[str, Any]) -> tuple[About, Score, Published]:
+    """Return what is asked of a row of STS12, the score that it has here, and where it was published."""
+    score = Score(
+        key="k", model="m", axis="embedding", type="STS", task="STS12", metric="cosine_spearman", score=50.0,
+        stderr=None, ci_low=None, ci_high=None, n=9, limit=None, provenance=provenance,
+    )  # fmt: skip
+    about = About(
+        spec=spec,
+        has_own_entry=True,
+        info=catalogue().tasks["STS12"],
+        facts=facts_of(score),
+        rows=(row,),
+        model="org/name",
+    )
+    source = Published(kind="mteb results", model="org/name", revision=None, where="x", rows=(row,), digits=2)
+    return about, score, source
 
 
 @pytest.mark.parametrize(
@@ -26,19 +46,8 @@ from harness.tasks.catalogue import catalogue
 def test_mtebs_version_is_another_one_only_where_it_is(there: str | None, differs: tuple[str, ...], why: str) -> None:
     """Nothing can be tried of it in any case."""
     row = PublishedRow(task="STS12", split="test", subset="default", metric="main_score", value=1.0, mteb_version=there)
-    score = Score(
-        key="k", model="m", axis="embedding", type="STS", task="STS12", metric="cosine_spearman", score=50.0,
-        stderr=None, ci_low=None, ci_high=None, n=9, limit=None, provenance={"versions": {"mteb": "2.0.0"}},
-    )  # fmt: skip
-    about = About(
-        spec=SentenceTransformersSpec(name="m", encoder="sentence-transformers", model="org/name"),
-        has_own_entry=True,
-        info=catalogue().tasks["STS12"],
-        facts=facts_of(score),
-        rows=(row,),
-        model="org/name",
-    )
-    source = Published(kind="mteb results", model="org/name", revision=None, where="x", rows=(row,), digits=2)
+    spec = SentenceTransformersSpec(name="m", encoder="sentence-transformers", model="org/name")
+    about, score, source = asked(spec, row, {"versions": {"mteb": "2.0.0"}})
     (found,) = explained(about, score, Rule(digits=2), source, trials=[], run=lambda _: None, most=0)
     assert found.differs == differs
     assert f"version: {why}" in found.not_tried
@@ -47,19 +56,7 @@ def test_mtebs_version_is_another_one_only_where_it_is(there: str | None, differ
 def test_what_the_encoder_has_no_way_to_change_is_listed_as_not_tried() -> None:
     """Every factor is there, tried or with why not: TF-IDF has no prompts, no dtype and no other similarity."""
     row = PublishedRow(task="STS12", split="test", subset="default", metric="main_score", value=1.0)
-    score = Score(
-        key="k", model="m", axis="embedding", type="STS", task="STS12", metric="cosine_spearman", score=50.0,
-        stderr=None, ci_low=None, ci_high=None, n=9, limit=None, provenance={"splits": ["test"]},
-    )  # fmt: skip
-    about = About(
-        spec=TfIdfSpec(name="m", encoder="tf-idf"),
-        has_own_entry=True,
-        info=catalogue().tasks["STS12"],
-        facts=facts_of(score),
-        rows=(row,),
-        model="org/name",
-    )
-    source = Published(kind="mteb results", model="org/name", revision=None, where="x", rows=(row,), digits=2)
+    about, score, source = asked(TfIdfSpec(name="m", encoder="tf-idf"), row, {"splits": ["test"]})
     left = trials(about)
     (found,) = explained(about, score, Rule(digits=2), source, trials=left, run=lambda _: None, most=0)
     said = dict(line.split(": ", 1) for line in found.not_tried)
