@@ -70,7 +70,7 @@ class Dispatch:
             if str(event.cell) in self.ended:
                 return
             self.ended.add(str(event.cell))
-            if event.seconds:  # none where another run had scored it
+            if not event.was_there:
                 event = replace(event, seconds=self._seconds(event.cell, event.seconds))
         self.reporter.report(event)
 

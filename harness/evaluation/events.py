@@ -62,7 +62,9 @@ class Finished:
     result: Result | None
     """None where another process made it and it cannot be read."""
     seconds: float
-    """Since it was begun; 0 where another run had scored it by then."""
+    """Since it was begun."""
+    was_there: bool = False
+    """Another run had scored it by then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,8 +65,9 @@ class PlainReporter:
             case ShardMade():
                 return self._shards(event)
             case Finished():
-                place, said = f"[{clock.finished}/{clock.total}]", describe(event.result)
-                return f"{place} {event.cell}: {said} in {duration(event.seconds)}, ETA {clock.eta()}"
+                place, took = f"[{clock.finished}/{clock.total}]", duration(event.seconds)
+                came = ", found done" if event.was_there else f" in {took}"
+                return f"{place} {event.cell}: {describe(event.result)}{came}, ETA {clock.eta()}"
             case Remark(text=text):
                 return text
             case RunEnds():
@@ -134,7 +135,8 @@ class LiveReporter:
                 self._current[str(event.cell)] = self._of(event.cell)._replace(phase=shards)
             case Finished():
                 self._current.pop(str(event.cell), None)
-                self._rows.append((str(event.cell), describe(event.result), duration(event.seconds)))
+                took = "found done" if event.was_there else duration(event.seconds)
+                self._rows.append((str(event.cell), describe(event.result), took))
             case Remark(text=text):
                 if self._live:
                     self._live.console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -182,4 +184,4 @@ def describe(result: Result | None) -> str:
     if isinstance(result, Failure):
         first = result.message.splitlines()[0] if result.message else ""
         return f"error: {result.error}: {first}"[:120]
-    return "done by another process"
+    return "a result that cannot be read"

@@ -114,7 +114,7 @@ class Worker:
                 return Done(unit=unit, state="held")
             if is_finished(cell, self.store):
                 result = self.store.get(cell.task.name, cell.key)
-                self.reporter.report(Finished(cell=cell, result=result, seconds=0.0))
+                self.reporter.report(Finished(cell=cell, result=result, seconds=0.0, was_there=True))
                 return Done(unit=unit, state="done", was_there=True)
             if unit.step == "close" and self.is_part and not self._are_made(unit, candidate):
                 return Done(unit=unit, state="waits")

@@ -140,7 +140,7 @@ def test_a_cell_that_another_run_scored_took_no_time(cut: tuple[Dispatch, Told, 
     """Though this one had begun to read its data."""
     dispatch, told, cell = cut
     dispatch.report(Started(cell=cell))
-    dispatch.report(Finished(cell=cell, result=None, seconds=0.0))
+    dispatch.report(Finished(cell=cell, result=None, seconds=0.0, was_there=True))
     assert [one.seconds for one in told.of(Finished) if isinstance(one, Finished)] == [0.0]
 
 
@@ -154,7 +154,7 @@ def test_a_result_is_told_once_though_its_worker_dies_before_the_unit_is_back(
     close = taken(dispatch)
     dispatch.report(Finished(cell=cell, result=None, seconds=0.5))
     died(dispatch, close)
-    dispatch.report(Finished(cell=cell, result=None, seconds=0.0))
+    dispatch.report(Finished(cell=cell, result=None, seconds=0.0, was_there=True))
     dispatch.back(Done(unit=taken(dispatch), state="done", was_there=True))
     assert len(told.of(Finished)) == 1
     assert dispatch.schedule.is_over

@@ -50,7 +50,7 @@ def events() -> list[Event]:
         Phase(cell=cells[0], name="evaluating"),
         Progress(cell=cells[0], texts=40),
         Finished(cell=cells[0], result=broken, seconds=200.0),
-        Finished(cell=cells[1], result=None, seconds=0.0),
+        Finished(cell=cells[1], result=None, seconds=0.0, was_there=True),
         Started(cell=cells[2]),
         Phase(cell=cells[2], name="evaluating"),
         Progress(cell=cells[2], texts=7),
@@ -71,7 +71,7 @@ def test_plain_lines_say_what_happened() -> None:
         "3 cell(s) to run, 4 already done",
         "base: loading",
         "[1/3] base/sts: error: OSError: torn in 3 min 20 s, _",
-        "[2/3] base/pairs: done by another process _, _",
+        "[2/3] base/pairs: a result that cannot be read, found done, _",
         "2 cell(s) _, 1 failed, _",
     ]
 
