@@ -6,9 +6,10 @@ One command, resumable: what is finished is not done again, a training that was 
 finished cells are kept. Settings are those of chosen.json, which development data alone decided; `--choose` decides
 anew, first. Then test splits: the rows that the goals are about with all seeds, the others with seed 0, other readings
 and what stands beside the table, further seeds. `--table` makes the report of what there is. `--seeds 0` and `--only
-ROW,...` do a part; a trial of the study itself: `--train-option steps=1`. `--earlier reports/study` puts the rows of a
-report beside those that are run now, so that the study can grow without its runs. `--backbone NAME` makes it with
-another language model, by the settings that were chosen for the first: fewer rows, one seed, fewer items.
+ROW,...` do a part, `--beside ENTRY,...` some of what stands beside the table; a trial of the study itself:
+`--train-option steps=1`. `--earlier reports/study` puts the rows of a report beside those that are run now, so that the
+study can grow without its runs. `--backbone NAME` makes it with another language model, by the settings that were
+chosen for the first: fewer rows, one seed, fewer items.
 
 Start it from a checkout that stays as it is: cells are keyed by the code that makes scores. Budgets are processor
 time, so the number of steps is this machine's; two trainings at a time share its caches.
@@ -51,7 +52,7 @@ from rows import (
 )
 
 from harness.digests import write_atomically
-from harness.errors import ExitCode, HarnessError
+from harness.errors import ExitCode, HarnessError, InputError
 
 HERE = Path(__file__).resolve().parent
 CHAT_QUESTIONS = 30
@@ -114,11 +115,32 @@ class Study:
         rows = [row for row in self._rows() if row.name not in choose.losers(chosen)]
         names = {row.name for row in ROWS if row.is_core} | {chosen.get(row.name, "") for row in ROWS if row.is_core}
         core, rest = ([row for row in rows if (row.name in names) is wanted] for wanted in (True, False))
+        beside = self._all_beside(rows, chosen)
+        if self.told.beside:
+            return [self._base(), *self._with_trainings(self._asked(beside))]
         jobs = [self._base(), *self._of_seeds(core, SEEDS, chosen), *self._of_seeds(rest, (0,), chosen)]
-        if not self.only:
-            jobs += [self._judge("test", row, 0, of) for row in rows for of in row.readings[1:]]
-            jobs += [self._beside(one) for one in further(chosen, self.backbone.weights)]
+        jobs += [] if self.only else beside.values()
         return jobs + self._of_seeds(rest, SEEDS[1:], chosen)
+
+    def _all_beside(self, rows: Sequence[Row], chosen: dict[str, str]) -> dict[str, Job]:
+        """Return entry -> its test: of other readings, and of what stands beside the table; all of seed 0."""
+        others = [(row, of) for row in rows for of in row.readings[1:]]
+        found = {entry_name(row.name, 0, of): self._judge("test", row, 0, of) for row, of in others}
+        return found | {one["name"]: self._beside(one) for one in further(chosen, self.backbone.weights)}
+
+    def _asked(self, beside: dict[str, Job]) -> list[Job]:
+        """Return the tests that `--beside` names; raises InputError for names that are none."""
+        unknown = [name for name in self.told.beside if name not in beside]
+        if unknown:
+            raise InputError([f"--beside: no entry {', '.join(unknown)}", f"there are: {', '.join(beside)}"])
+        return [beside[name] for name in self.told.beside]
+
+    def _with_trainings(self, jobs: Sequence[Job]) -> list[Job]:
+        """Return jobs behind the trainings of whatever they read."""
+        runs = {job.name: job for job in (self._train(row, seed) for row in ROWS if not row.of for seed in SEEDS)}
+        direct = [name for job in jobs for name in job.needs]
+        teachers = [name for one in direct for name in runs[one].needs]
+        return [*(runs[name] for name in dict.fromkeys([*teachers, *direct])), *jobs]
 
     def _of_seeds(self, rows: Sequence[Row], seeds: Sequence[int], chosen: dict[str, str]) -> list[Job]:
         """Return training and test of each run, seed by seed."""
@@ -226,6 +248,13 @@ def _arguments() -> argparse.Namespace:
         default=(),
         metavar="ROW,...",
         help="these rows by their own readings, nothing beside them",
+    )
+    parser.add_argument(
+        "--beside",
+        type=lambda text: tuple(text.split(",")),
+        default=(),
+        metavar="ENTRY,...",
+        help="these other readings, scales, writers, ablations alone, with the trainings that they read",
     )
     parser.add_argument("--seeds", type=_numbers, default=(), metavar="N,...", help="default: those of the backbone")
     parser.add_argument("--backbone", choices=[*BACKBONES], default=SMOLLM2.name)

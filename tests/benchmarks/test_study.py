@@ -74,19 +74,24 @@ def test_the_suites_load_with_every_entry_and_questions_are_about_rows_that_are_
     )
 
 
-@pytest.mark.parametrize("name", ["smollm2-135m", "qwen2.5-coder-0.5b"])
-def test_every_job_finds_its_entry_and_what_it_needs(study: Any, tmp_path: Path, name: str) -> None:
-    """The whole order of work is made before the first training; a backbone has its own weights, budget and items."""
-    (tmp_path / "chat.jsonl").write_text('{"text": "a"}\n', encoding="utf-8")
+def study_of(folder: Path, **options: Any) -> Any:
+    """Return the command's study with its folder, before anything is run."""
+    (folder / "chat.jsonl").write_text('{"text": "a"}\n', encoding="utf-8")
     spec = importlib.util.spec_from_file_location("study_command", FOLDER / "__main__.py")
     assert spec is not None
     assert spec.loader is not None
     command = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(command)
+    told = {"out": folder, "hub": folder, "triplets": folder / "t.jsonl", "sentences": folder / "s.txt"}
+    told |= {"only": (), "beside": (), "seeds": (), "choose": False, "offline": True, "train_option": []}
+    return command.Study(SimpleNamespace(**told | {"backbone": "smollm2-135m"} | options))
+
+
+@pytest.mark.parametrize("name", ["smollm2-135m", "qwen2.5-coder-0.5b"])
+def test_every_job_finds_its_entry_and_what_it_needs(study: Any, tmp_path: Path, name: str) -> None:
+    """The whole order of work is made before the first training; a backbone has its own weights, budget and items."""
     backbone = study.backbones.BACKBONES[name]
-    told = SimpleNamespace(out=tmp_path, hub=tmp_path, triplets=tmp_path / "t.jsonl", sentences=tmp_path / "s.txt")
-    told.__dict__.update(only=(), seeds=(), backbone=name, choose=False, offline=True, train_option=[])
-    jobs = command.Study(told).later_jobs(study.choose.kept(tmp_path))
+    jobs = study_of(tmp_path, backbone=name).later_jobs(study.choose.kept(tmp_path))
     suite = yaml.safe_load((tmp_path / "test.yaml").read_text(encoding="utf-8"))
     entries, names = {one["name"]: one for one in suite["models"]}, {job.name for job in jobs}
     limits = {task["name"]: task["limit"] for task in suite["tasks"]["embedding"]["names"]}
@@ -103,6 +108,18 @@ def test_every_job_finds_its_entry_and_what_it_needs(study: Any, tmp_path: Path,
     assert not backbone.rows or {job.name for job in jobs if job.name.startswith("train-")} == {
         f"train-{row}-seed-0" for row in backbone.rows
     }
+
+
+def test_what_stands_beside_the_table_can_be_asked_for_by_name(study: Any, tmp_path: Path) -> None:
+    """With the trainings that it reads, and those alone; a name that is none is refused with those there are."""
+    asked = ("infonce-seed-0-base", "infonce-pool-seed-0-base-shuffled-rationale")
+    jobs = study_of(tmp_path, beside=asked).later_jobs(study.choose.kept(tmp_path))
+    trained = ["train-infonce-seed-0", "train-infonce-pool-seed-0"]
+    assert [job.name for job in jobs] == ["test-base", *trained, *(f"test-{name}" for name in asked)]
+    with pytest.raises(InputError) as refused:
+        study_of(tmp_path, beside=("infonce-seed-9",)).later_jobs({})
+    assert "infonce-seed-9" in str(refused.value)
+    assert "infonce-pool-seed-0-base-48" in str(refused.value)
 
 
 def test_a_chosen_setting_is_trained_with_the_seeds_of_the_row_that_it_stands_for(study: Any) -> None:
