@@ -38,7 +38,7 @@ def card(chosen: Chosen, existing: str | None = None) -> Exported:
     if existing is not None:
         content, said = _into(existing, chosen.name, results)
         return Exported({README: content.encode("utf-8")}, left, said)
-    data = ModelCardData(tags=["mteb"])
+    data = ModelCardData(tags=["mteb"]) if any(map(_is_of_mteb, scores.values())) else ModelCardData()
     data[INDEX] = [{"name": chosen.name, "results": results}]
     content = f"---\n{data.to_yaml()}\n---\n\n{_text(chosen, scores)}"
     return Exported({README: content.encode("utf-8")}, left)
@@ -97,6 +97,12 @@ def _why_not(label: str, score: Score) -> str | None:
     return None if score.unit == "points" else f"in {score.unit}, and a card has points"
 
 
+def _is_of_mteb(score: Score) -> bool:
+    """Whether it is on one of mteb's tasks, which a user's own is not, though mteb has scored it."""
+    info = catalogue().tasks.get(score.task)
+    return info is not None and info.engine == "mteb"
+
+
 def _results(score: Score) -> list[dict[str, Any]]:
     """Return one entry for the cell's score, and one for each subset where it has several.
 
@@ -122,7 +128,7 @@ def _results(score: Score) -> list[dict[str, Any]]:
     places = {
         (one.split, one.subset): one.value for one in score.metrics if one.name == "main_score" and one.part is None
     } or {(facts.splits[0] if facts.splits else "test", "default"): score.score}
-    title = f"MTEB {score.task}" if engine == "mteb" else score.task
+    title = f"MTEB {score.task}" if _is_of_mteb(score) else score.task
     found = [
         EvalResult(
             **common,
