@@ -16,6 +16,7 @@ from grace.data.rows import refuse_columns
 from grace.run.directory import RunDir
 from harness.cli.options import JsonOption, print_json
 from harness.errors import ExitCode, InputError
+from harness.sources.places import Sources
 from harness.writing import refuse
 
 ConfigsArgument = Annotated[
@@ -36,16 +37,20 @@ class Asked:
     """A directory of a training to hold it against."""
     out: Path | None = None
     """A directory that is to be trained into, or gone on with; the data are looked at then, as far as costs nothing."""
+    hub: Path | None = None
+    """The local hub in which data are looked at."""
 
     @classmethod
     def of(cls, request: dict[str, Any]) -> Asked:
         """Return what a line of JSON asks."""
-        trained, out = (None if (named := request.get(key)) is None else Path(named) for key in ("trained", "out"))
+        places = (None if (named := request.get(key)) is None else Path(named) for key in ("trained", "out", "hub"))
+        trained, out, hub = places
         return cls(
             config=request["config"],
             overrides=tuple(request["overrides"]),
             trained=trained,
             out=out,
+            hub=hub,
         )
 
 
@@ -57,7 +62,7 @@ def needs(
         typer.Option(
             "--requests",
             help='Read [{"config": ..., "overrides": [...]}, ...] from standard input; "trained": DIR is compared, '
-            '"out": DIR looked at, and the first row of a file of data.',
+            '"out": DIR looked at, and the first row of a file of data, or of a dataset in the local hub, "hub": DIR.',
         ),
     ] = False,
     as_json: JsonOption = False,
@@ -84,7 +89,7 @@ def _answer(asked: Asked) -> dict[str, Any]:
         if asked.out is not None:
             RunDir(asked.out).check(config, resume=True)
             refuse({"--out": asked.out})
-            refuse_columns(config.data)
+            refuse_columns(config.data, Sources(hub=asked.hub, offline=True))
         trained = {} if asked.trained is None else {"otherwise": otherwise(config, asked.trained)}
     except InputError as error:
         return {"config": asked.config, "problems": error.problems}

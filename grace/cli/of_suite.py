@@ -26,7 +26,7 @@ def train_suite(suite: str, override: list[str] | None, *, models: str, sources:
         InputError: the suite or a configuration is wrong; all problems at once.
         EnvironmentGapError: data, base or a package is not there; nothing was trained.
     """
-    trainings = to_train(loaded_suite(suite, override).suite, names_of(models))
+    trainings = to_train(loaded_suite(suite, override).suite, names_of(models), hub=sources.hub)
     if dry:
         for one in trainings:
             print(shlex.join(one.shown))

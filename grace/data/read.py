@@ -74,8 +74,7 @@ def read_dataset(data: Data, sources: Sources) -> DatasetRows:
         ChangedContentError: its files are not, or no longer, those of its identity.
     """
     repo = str(data.dataset)
-    splits = () if data.split == ALL_SPLITS else tuple(split_names(data.split or "train"))
-    found = locate_dataset(sources, repo, data.revision, subsets=(data.config or "default",), splits=splits)
+    splits, found = _located(data, sources)
     if isinstance(found, Gap):
         raise EnvironmentGapError([str(found)])
     found, remark = _at_a_commit(found, data, sources)
@@ -84,6 +83,26 @@ def read_dataset(data: Data, sources: Sources) -> DatasetRows:
     name = f"{repo}{f' {data.config}' if data.config else ''}"
     identity = found.identity or {"repo": repo, "revision": "unpinned"}
     return DatasetRows(_numbered(loaded, name), f"{name} {data.split or 'train'}", identity, remark)
+
+
+def first_row(data: Data, sources: Sources) -> FileRow | None:
+    """Return the first row of a dataset that lies in a folder or the local hub; None elsewhere, and where it has none.
+
+    Raises:
+        InputError: there is no such configuration, split or file in it, or it cannot be read.
+    """
+    splits, found = _located(data, sources)
+    if isinstance(found, Gap) or found.kind not in ("folder", "local hub"):
+        return None
+    rows = _loaded(found, data, splits, is_streamed=True)
+    return next(_numbered(rows, str(data.dataset)), None)
+
+
+def _located(data: Data, sources: Sources) -> tuple[tuple[str, ...], Located | Gap]:
+    """Return the splits that are read, none where all are, and where the dataset is."""
+    splits = () if data.split == ALL_SPLITS else tuple(split_names(data.split or "train"))
+    subsets = (data.config or "default",)
+    return splits, locate_dataset(sources, str(data.dataset), data.revision, subsets=subsets, splits=splits)
 
 
 def _at_a_commit(found: Located, data: Data, sources: Sources) -> tuple[Located, str | None]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from grace.config.schema import Columns, Data
-from grace.data.read import read_dataset, read_file
+from grace.data.read import first_row, read_dataset, read_file
 from grace.data.table import Row, RowTable, RowWriter
 from harness.digests import sha256_file
 from harness.errors import InputError
@@ -92,15 +92,18 @@ def load_data(data: Data, sources: Sources, *, at_least: int = 2) -> TrainingDat
     )
 
 
-def refuse_columns(data: Data) -> None:
-    """Raise InputError where the first row of a file lacks a column: what can be seen of training data in no time.
+def refuse_columns(data: Data, sources: Sources) -> None:
+    """Raise InputError where the first row lacks a column: what can be seen of training data in no time.
 
-    A dataset, and a file that is not there yet, are not looked at.
+    A file that is not there yet, and a dataset that is neither in a folder nor in the local hub, are not looked at.
     """
-    if data.path is None or not Path(data.path).is_file():
-        return
     problems: list[str] = []
-    first = next(read_file(Path(data.path), data, problems), None)
+    if data.path is None:
+        first = first_row(data, sources)
+    elif Path(data.path).is_file():
+        first = next(read_file(Path(data.path), data, problems), None)
+    else:
+        return
     if problems:
         raise InputError(problems[:1])
     if first is not None and isinstance(found := _row(first, data.resolved_columns, data.negatives), str):

@@ -30,7 +30,7 @@ def trained(plan: Plan, options: RunOptions, store: Store, reporter: Reporter) -
             `options.available` is not set; nothing was trained.
         KeyboardInterrupt: the training that ran has written a checkpoint.
     """
-    trainings = to_train(plan.suite, options.models)
+    trainings = to_train(plan.suite, options.models, hub=options.sources.hub)
     if not trainings:
         return plan
     refuse_faulty(trainings)

@@ -114,13 +114,18 @@ def untrained(suite: Suite) -> list[Training]:
     return found
 
 
-def ask(trainings: Sequence[Training]) -> list[Training]:
+def ask(trainings: Sequence[Training], hub: Path | None = None) -> list[Training]:
     """Return `trainings` with what `grace needs` says of them; what is refused has its problems.
 
-    Refused are configurations, and directories that cannot be trained into: somebody else's, or of a run that began
-    otherwise.
+    Refused are configurations, directories that cannot be trained into (somebody else's, or of a run that began
+    otherwise), and data whose first row lacks a column.
+
+    Args:
+        trainings: of a suite.
+        hub: the local hub, in which datasets are looked at.
     """
-    requests = [{"config": one.config, "overrides": one.overrides, "out": one.directory} for one in trainings]
+    told = {} if hub is None else {"hub": str(hub)}
+    requests = [{"config": one.config, "overrides": one.overrides, "out": one.directory, **told} for one in trainings]
     return [_told(one, row) for one, row in zip(trainings, ask_needs(requests), strict=True)]
 
 

@@ -15,12 +15,13 @@ from harness.training.asked import Training, ask, untrained
 from harness.wording import did_you_mean, listing
 
 
-def to_train(suite: Suite, models: Sequence[str] = ()) -> list[Training]:
+def to_train(suite: Suite, models: Sequence[str] = (), *, hub: Path | None = None) -> list[Training]:
     """Return what is to be trained before `models` can be judged, in the order in which it can be.
 
     Args:
         suite: whose candidates may be missing.
         models: only these, with whoever writes for them or teaches them; empty: all.
+        hub: the local hub, in which training data are looked at.
 
     Raises:
         InputError: there is no such model, or trainings wait for each other.
@@ -35,7 +36,7 @@ def to_train(suite: Suite, models: Sequence[str] = ()) -> list[Training]:
                 for name in unknown
             ]
         )
-    every = [_with_teacher(one) for one in ask(untrained(suite))]
+    every = [_with_teacher(one) for one in ask(untrained(suite), hub)]
     asked = {one.path: one for one in every}
     order: list[Training] = []
     for name in models or by_name:

@@ -74,8 +74,9 @@ def test_directories_that_cannot_be_trained_into_are_said(tmp_path, monkeypatch)
 
 
 def test_columns_that_a_file_lacks_are_said_before_the_first_training(tmp_path, monkeypatch):
-    """By its first row; a file of no rows, and one that is not there, are left to their own words."""
+    """By its first row, in the local hub too; no rows, and what is not there, are left to their own words."""
     monkeypatch.chdir(tmp_path)
+    write(tmp_path / "hub" / "datasets" / "mine" / "rows" / "train.jsonl", '{"query": "a", "pos": "b"}\n')
     write(tmp_path / "rows.jsonl", '{"query": "a", "pos": "b"}\n{"query": "c", "pos": 1}\n')
     write(tmp_path / "broken.jsonl", "{\n")
     write(tmp_path / "empty.jsonl", "")
@@ -86,11 +87,19 @@ def test_columns_that_a_file_lacks_are_said_before_the_first_training(tmp_path, 
         "broken": "{path: broken.jsonl}",
         "empty": "{path: empty.jsonl}",
         "absent": "{path: absent.jsonl}",
+        "elsewhere": "{dataset: theirs/rows, path: null}",
         "of-hub": "{dataset: mine/rows, path: null}",
+        "of-hub-named": "{dataset: mine/rows, path: null, columns: {query: query, positive: pos}}",
+        "no-such-split": "{dataset: mine/rows, path: null, split: dev}",
     }
     body = "models:\n" + "".join(entry.format(*one) for one in told.items())
-    found = ask(untrained(loaded(tmp_path, f"{body}tasks: {{embedding: {{names: [BIOSSES]}}}}\n").suite))
-    default, named, broken, *others = (one.problems for one in found)
+    trainings = untrained(loaded(tmp_path, f"{body}tasks: {{embedding: {{names: [BIOSSES]}}}}\n").suite)
+    assert all(not one.problems for one in ask(trainings)[5:]), "without its hub a dataset is not looked at"
+    found = ask(trainings, tmp_path / "hub")
+    default, named, broken, *others, of_hub, of_hub_named, split = (one.problems for one in found)
+    assert of_hub == ("mine/rows train, row 1: no column 'positive'; it has: query, pos; set data.columns",)
+    assert of_hub_named == ()
+    assert split[0].endswith("split 'dev': Bad split: dev. Available splits: ['train']")
     assert default == ("rows.jsonl:1: no column 'positive'; it has: query, pos; set data.columns",)
     assert broken[0].startswith("broken.jsonl:1:2: not JSON")
     assert (named, *others) == ((),) * 4
