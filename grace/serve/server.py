@@ -84,7 +84,7 @@ def serve(service: Service, worker: Worker, listener: socket.socket, say: Callab
 
     worker.on_ready, worker.on_failure = ready, failed
     say(f"listening on {address}; /health says when the model is there")
-    with _sigterm_noted():
+    with _signals_noted():
         worker.start()
         server.run(sockets=[listener])
     worker.stop(LAST_BATCH_SECONDS)
@@ -98,13 +98,18 @@ def serve(service: Service, worker: Worker, listener: socket.socket, say: Callab
 
 
 @contextmanager
-def _sigterm_noted() -> Iterator[None]:
-    """Have SIGTERM raise nothing: uvicorn, which stops at it, sends it once more when it has stopped."""
-    before = signal.signal(signal.SIGTERM, lambda *_: None)
+def _signals_noted() -> Iterator[None]:
+    """Have SIGTERM raise nothing, and SIGINT a KeyboardInterrupt: uvicorn, which stops at both, then sends them again.
+
+    A shell has what it starts in the background ignore SIGINT, which uvicorn does not.
+    """
+    handlers = {signal.SIGTERM: lambda *_: None, signal.SIGINT: signal.default_int_handler}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _address(listener: socket.socket) -> str:

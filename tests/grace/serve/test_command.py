@@ -52,7 +52,8 @@ def wait_for(url: str, line: str) -> None:
 
 
 SLOWLY = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, getattr(signal, sys.argv.pop(1)))
 from types import SimpleNamespace
 import grace.cli.serve as command
 from cells_support import HashEncoder
@@ -73,11 +74,16 @@ main()
 
 
 @contextmanager
-def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Serve in a process of its own; yields it with its address once it is ready."""
+def running(*arguments: str, of_sigint: str = "default_int_handler") -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Serve in a process of its own; yields it with its address once it is ready.
+
+    Args:
+        arguments: of the command.
+        of_sigint: what SIGINT does at its start; in the background of a script it is SIG_IGN.
+    """
     paths = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests" / "support")])
     own = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "GRACE_SERVE_TOKEN": "s3cret"}
-    line = [sys.executable, "-c", SLOWLY, *arguments]
+    line = [sys.executable, "-c", SLOWLY, of_sigint, *arguments]
     process = subprocess.Popen(line, env=own, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None
@@ -93,15 +99,16 @@ def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 @pytest.mark.parametrize(
-    ("number", "more", "code", "is_answered"),
+    ("number", "more", "of_sigint", "code", "is_answered"),
     [
-        (signal.SIGTERM, (), 0, True),
-        (signal.SIGINT, (), 130, True),
-        (signal.SIGTERM, ("--drain", "0.1"), 130, False),
+        (signal.SIGTERM, (), "default_int_handler", 0, True),
+        (signal.SIGINT, (), "default_int_handler", 130, True),
+        (signal.SIGINT, (), "SIG_IGN", 130, True),
+        (signal.SIGTERM, ("--drain", "0.1"), "default_int_handler", 130, False),
     ],
 )
 def test_what_is_under_way_is_answered_before_it_stops(
-    number: int, more: tuple[str, ...], code: int, is_answered: bool
+    number: int, more: tuple[str, ...], of_sigint: str, code: int, is_answered: bool
 ) -> None:
     """The signal comes while the model is at work; who is not answered in time is counted in words and exit code."""
     got: list[object] = []
@@ -113,7 +120,7 @@ def test_what_is_under_way_is_answered_before_it_stops(
         except OpenAIError as error:
             got.append(error)
 
-    with running(*more) as (process, url):
+    with running(*more, of_sigint=of_sigint) as (process, url):
         asking = threading.Thread(target=ask, args=(url,))
         asking.start()
         wait_for(url, "grace_under_way 1.0")
