@@ -12,7 +12,8 @@ study can grow without its runs. `--backbone NAME` makes it with another languag
 chosen for the first: fewer rows, one seed, fewer items.
 
 Start it from a checkout that stays as it is: cells are keyed by the code that makes scores. Budgets are processor
-time, so the number of steps is this machine's; two trainings at a time share its caches.
+time, so the number of steps is this machine's; two trainings at a time share its caches. A row that `--earlier` has
+runs of is trained for as many steps as they took: on another machine the budget would buy more of them, or fewer.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any, NoReturn
 
 import choose
@@ -67,6 +69,7 @@ class Study:
         self.backbone: Backbone = BACKBONES[told.backbone]
         self.only = told.only or self.backbone.rows
         self.seeds = told.seeds or self.backbone.seeds
+        self.earlier = kept.read(told.earlier) if told.earlier else None
         self.out: Path = told.out.resolve()
         self.out.mkdir(parents=True, exist_ok=True)
         self._write_chat()
@@ -160,7 +163,7 @@ class Study:
         folder = self.out / "runs" / name
         data = self.told.sentences if row.reads_sentences else self.told.triplets
         options = [f"data.path={data.resolve()}", f"seed={seed}", *self.backbone.options(row.budgets)]
-        options += [*row.options, *self.told.train_option]
+        options += [*row.options, *self._steps_there(row), *self.told.train_option]
         if row.is_taught:
             teacher = entry(READER, seed, "base") | {"name": "teacher"}
             del teacher["serving"]  # a rule of answering
@@ -174,6 +177,13 @@ class Study:
         needs = (f"train-{run_name(READER, seed)}",) if row.is_taught else ()
         is_done = (folder / "candidate.yaml").exists
         return Job(name=f"train-{name}", needs=needs, is_done=is_done, command=command)
+
+    def _steps_there(self, row: Row) -> list[str]:
+        """Return the options that end a training after as many steps as earlier runs of its row; none without them."""
+        names = [run_name(row.name, seed) for seed in SEEDS]
+        known = self.earlier.trainings if self.earlier else {}
+        steps = [known[name]["steps"] for name in names if name in known]
+        return ["budget_cpu_seconds=null", f"steps={round(median(steps))}"] if steps else []
 
     def _judge(self, suite: str, row: Row, seed: int, reading: Reading | None = None) -> Job:
         """Return the test of a run by the row's own reading, or by another."""
@@ -219,8 +229,7 @@ def main() -> int:
             study.write_suite("test")  # entries beside the table are those of the chosen settings
             jobs.run(study.later_jobs(chosen))
             failed = jobs.failed
-        earlier = kept.read(told.earlier) if told.earlier else None
-        found = judge.Found(study.out, told.hub.resolve(), choose.kept(study.out), earlier)
+        found = judge.Found(study.out, told.hub.resolve(), choose.kept(study.out), study.earlier)
         print(write.write(found, study.out, study.backbone, told.report or study.out / "study"))
     except KeyboardInterrupt:
         print("interrupted: the same command goes on from here; --table shows what there is", file=sys.stderr)

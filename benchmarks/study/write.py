@@ -42,7 +42,7 @@ def _markdown(found: Found, out: Path, backbone: Backbone, *, has_picture: bool)
     parts += ["## Adapter scale", _scales(found)]
     parts += ["## Rationales alone differ, and ablations", _beside(found)]
     parts += ["## Each task", _by_task(found)]
-    parts += ["## Trainings", _trainings(found), _settings(out)]
+    parts += ["## Trainings", _trainings(found), _off_budget(found, backbone), _settings(out)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
@@ -55,6 +55,8 @@ _ASKED = (
     "(over items alone where there is one seed). q: Benjamini and Hochberg over all rows that have an answer. "
     "Smallest: the true difference that four of five such studies would have told from 0."
 )
+OFF_BUDGET = 0.1
+"""Share of its budget by which a training that ended by it may be off: that of its last step and its writing."""
 _KEPT = (
     f"The student reads the text alone, in one pass; its teacher is {READER} of the same seed, reading text and the "
     "base's rationale. Share of the teacher's gain; 95 % over items. infonce has no teacher: what a pass over the text "
@@ -204,6 +206,23 @@ def _trainings(found: Found) -> str:
         body.append([name, f"{row.config}.yaml", " ".join(options) or NOT_THERE, str(len(runs)), *said])
     header = ["row", "configuration", "options", "seeds", "steps", "CPU seconds", "tokens written"]
     return table(header, body)
+
+
+def _off_budget(found: Found, backbone: Backbone) -> str:
+    """Say which runs took another time than the budget, and so were trained for a number of steps."""
+    wanted = {run_name(row.name, seed): row.budgets * backbone.budget for row in ROWS for seed in row.seeds}
+    known = {name: run for name, run in found.trainings().items() if name in wanted}
+    off = [
+        f"{name} ({run['steps']:.0f} steps in {run['cpu_seconds']:,.0f})"
+        for name, run in known.items()
+        if abs(run["cpu_seconds"] / wanted[name] - 1) > OFF_BUDGET
+    ]
+    if not off:
+        return f"Each was trained for its budget, {backbone.budget} CPU seconds on one machine."
+    return (
+        f"Trained for a number of steps, on a machine of another speed than that of the budget of {backbone.budget} "
+        f"CPU seconds: {', '.join(off)}."
+    )
 
 
 def _settings(out: Path) -> str:

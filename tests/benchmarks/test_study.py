@@ -29,7 +29,7 @@ def study() -> Iterator[Any]:
     """The study's modules by name; they are found as `python benchmarks/study` finds them."""
     sys.path.insert(0, str(FOLDER))
     try:
-        names = ("backbones", "rows", "jobs", "kept", "judge", "choose")
+        names = ("backbones", "rows", "jobs", "kept", "judge", "choose", "write")
         yield SimpleNamespace(**{name: importlib.import_module(name) for name in names})
     finally:
         sys.path.remove(str(FOLDER))
@@ -76,6 +76,7 @@ def test_the_suites_load_with_every_entry_and_questions_are_about_rows_that_are_
 
 def study_of(folder: Path, **options: Any) -> Any:
     """Return the command's study with its folder, before anything is run."""
+    folder.mkdir(exist_ok=True)
     (folder / "chat.jsonl").write_text('{"text": "a"}\n', encoding="utf-8")
     spec = importlib.util.spec_from_file_location("study_command", FOLDER / "__main__.py")
     assert spec is not None
@@ -83,7 +84,15 @@ def study_of(folder: Path, **options: Any) -> Any:
     command = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(command)
     told = {"out": folder, "hub": folder, "triplets": folder / "t.jsonl", "sentences": folder / "s.txt"}
-    told |= {"only": (), "beside": (), "seeds": (), "choose": False, "offline": True, "train_option": []}
+    told |= {
+        "only": (),
+        "beside": (),
+        "seeds": (),
+        "choose": False,
+        "offline": True,
+        "train_option": [],
+        "earlier": None,
+    }
     return command.Study(SimpleNamespace(**told | {"backbone": "smollm2-135m"} | options))
 
 
@@ -233,6 +242,23 @@ def test_another_run_goes_on_from_what_a_report_keeps(study: Any, tmp_path: Path
     assert (found.scores, found.trainings) == (scores, trainings)
     for key, drawn in values.items():
         np.testing.assert_allclose(found.values[key], drawn, rtol=1e-6)
+
+
+def test_a_row_goes_on_with_the_steps_of_its_earlier_runs(study: Any, tmp_path: Path) -> None:
+    """On another machine the budget buys other training; others have it, and the report says which had which."""
+    trainings = {
+        f"infonce-seed-{n}": {"steps": float(steps), "cpu_seconds": 331.5, "generated_tokens": 0.0}
+        for n, steps in enumerate((104, 108))
+    }
+    for name, content in study.kept.files({}, {}, trainings).items():
+        (tmp_path / name).write_bytes(content)
+    jobs = study_of(tmp_path / "out", earlier=tmp_path, only=("infonce", "simcse")).later_jobs({})
+    commands = {job.name: job.command() for job in jobs if job.name.startswith("train-")}
+    assert {"steps=106", "budget_cpu_seconds=null"} <= {*commands["train-infonce-seed-2"]}
+    assert not [one for one in commands["train-simcse-seed-0"] if one.startswith("steps=")]
+    trainings["infonce-seed-2"] = {"steps": 106.0, "cpu_seconds": 1009.4, "generated_tokens": 0.0}
+    said = study.write._off_budget(SimpleNamespace(trainings=lambda: trainings), study.backbones.SMOLLM2)
+    assert said.endswith("the budget of 330 CPU seconds: infonce-seed-2 (106 steps in 1,009).")
 
 
 def test_rows_over_other_items_are_not_put_beside_each_other(study: Any) -> None:
