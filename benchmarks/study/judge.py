@@ -91,7 +91,8 @@ class Found:
         self._earlier = earlier or Earlier()
         self._own = scores_of(out, "test", hub)
         kept.refuse_others(self._earlier.scores, plain(self._own), BASE)
-        self.scores = {**self._earlier.scores, **plain(self._own)}
+        self._new = kept.whole(self._earlier.scores, plain(self._own))
+        self.scores = {**self._earlier.scores, **self._new}
         self.tasks = tuple(self.scores[BASE]) if BASE in self.scores else ()
         self._opened = OpenItems(Store(out / "results"))
         self._values: dict[str, Floats | None] = dict(self._earlier.values)
@@ -131,7 +132,7 @@ class Found:
     @property
     def from_earlier(self) -> int:
         """How many entries are of an earlier report."""
-        return len(self._earlier.scores.keys() - self._own.keys())
+        return len(self._earlier.scores.keys() - self._new.keys())
 
     def values(self, cell: Cell) -> Floats | None:
         """Return the (B,) bootstrap values of a cell in its unit; None where it has too few items."""
@@ -152,7 +153,8 @@ class Found:
         """Return steps, processor seconds and generated tokens of each run that ended, by name."""
         names = [run_name(row.name, seed) for row in ROWS for seed in SEEDS]
         here = {name: facts for name in names if (facts := training_of(self.out, name))}
-        return {**self._earlier.trainings, **here}
+        judged = {name: facts for name, facts in here.items() if any(one.startswith(f"{name}-") for one in self._new)}
+        return {**here, **self._earlier.trainings, **judged}
 
     def at_scales(self, row: str, reading: Reading) -> dict[float, tuple[float, float]]:
         """Return adapter scale -> (points, nats a token above the base), means over tasks and seeds.

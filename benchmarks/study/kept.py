@@ -101,6 +101,14 @@ def refuse_others(earlier: Scores, now: Scores, base: str) -> None:
             raise InputError([f"--earlier: {base} on {task} was {was_and_is}: nothing there can be paired with this"])
 
 
+def whole(earlier: Scores, now: Scores) -> Scores:
+    """Return the entries of `now` that stand in the place of earlier ones: those that have all of their tasks by now.
+
+    One that lacks some would take scores away, and tasks of two trainings are no entry.
+    """
+    return {name: cells for name, cells in now.items() if earlier.get(name, {}).keys() <= cells.keys()}
+
+
 def _rows(file: Path) -> list[dict[str, str]]:
     with file.open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))

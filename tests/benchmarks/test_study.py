@@ -261,6 +261,16 @@ def test_a_row_goes_on_with_the_steps_of_its_earlier_runs(study: Any, tmp_path: 
     assert said.endswith("the budget of 330 CPU seconds: infonce-seed-2 (106 steps in 1,009).")
 
 
+def test_an_entry_that_is_not_whole_yet_leaves_the_earlier_one_in_its_place(study: Any) -> None:
+    """The base on some tasks, to see that it is the same; a row that is judged again, as long as it lacks a task."""
+    both, one = {name: cell_of(study, 60.0, name) for name in ("a", "b")}, {"a": cell_of(study, 61.0, "c")}
+    earlier = {"base": both, "infonce-seed-0-text": both}
+    now = {"base": one, "infonce-seed-0-text": both | one, "infonce-seed-1-text": one}
+    assert study.kept.whole(earlier, now) == {
+        name: now[name] for name in ("infonce-seed-0-text", "infonce-seed-1-text")
+    }
+
+
 def test_rows_over_other_items_are_not_put_beside_each_other(study: Any) -> None:
     """The base tells: more items, or another score."""
     before = {study.rows.BASE: {"STS12": cell_of(study, 60.0, "a")}}
