@@ -190,7 +190,7 @@ def assert_same(found: Outcome, whole: Outcome) -> None:
         assert_close(getattr(found, name), getattr(whole, name), rel, at=name)
     for one, other in ((found.interval, whole.interval), *zip(found.metrics, whole.metrics, strict=True)):
         assert_close(one and asdict(one), other and asdict(other), rel, at=f"{other}")
-    assert_close(found.items.to_pylist(), whole.items.to_pylist(), rel, at="items")
+    assert_close(found.items.to_pylist(), whole.items.to_pylist(), WITHIN, at="items")
     assert_close(found.facts["ability"], whole.facts["ability"], rel, at="facts")
 
 
