@@ -218,11 +218,8 @@ def _off_budget(found: Found, backbone: Backbone) -> str:
         if abs(run["cpu_seconds"] / wanted[name] - 1) > OFF_BUDGET
     ]
     if not off:
-        return f"Each was trained for its budget, {backbone.budget} CPU seconds on one machine."
-    return (
-        f"Trained for a number of steps, on a machine of another speed than that of the budget of {backbone.budget} "
-        f"CPU seconds: {', '.join(off)}."
-    )
+        return f"Each was trained for its budget of {backbone.budget} CPU seconds."
+    return f"Trained for a number of steps, not for the budget of {backbone.budget} CPU seconds: {', '.join(off)}."
 
 
 def _settings(out: Path) -> str:
