@@ -148,7 +148,7 @@ def _holding(record: Path, *, is_young: bool) -> Iterator[bool]:
     except Timeout:
         yield False
         return
-    except (OSError, NotImplementedError):
+    except (OSError, NotImplementedError):  # no locks here: age alone tells
         yield not is_young
         return
     try:
