@@ -7,12 +7,14 @@ tasks; where none is under it, the one that forgets least.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from judge import scores_of
 from rows import BASE, ROWS, Row, entry_name
 
 from harness.digests import write_atomically
+from harness.results.records import Score
 
 FILE = "chosen.json"
 MOST_NATS = 0.1
@@ -70,6 +72,6 @@ def kept(out: Path) -> dict[str, str]:
     return found
 
 
-def _mean(scores: dict) -> float:
+def _mean(scores: Mapping[str, Score]) -> float:
     own = [one.score for one in scores.values() if one.axis == "embedding"]
     return sum(own) / len(own)

@@ -31,6 +31,8 @@ from rows import (
     Question,
     Reading,
     Row,
+    again,
+    again_run,
     entry_name,
     readings_of,
     run_name,
@@ -115,7 +117,8 @@ class Found:
 
     def _sides(self) -> list[Side]:
         made = []
-        for reading, name in (("text", BASE), ("own", BASE_THINKING)):
+        of_base: dict[Reading, str] = {"text": BASE, "own": BASE_THINKING}
+        for reading, name in of_base.items():
             if name in self.scores:
                 made.append(Side(row=BASE, reading=reading, seeds=(0,), cells=(self.scores[name],)))
         for row in ROWS:
@@ -125,8 +128,8 @@ class Found:
                 found = [(s, self.scores.get(entry_name(setting.name, s, reading), {})) for s in seeds]
                 whole = [(s, of) for s, of in found if set(of) == set(self.tasks) and of]
                 if whole:
-                    seeds, cells = zip(*whole, strict=True)
-                    made.append(Side(row=row.name, reading=reading, seeds=seeds, cells=cells))
+                    cells = tuple(of for _, of in whole)
+                    made.append(Side(row=row.name, reading=reading, seeds=tuple(s for s, _ in whole), cells=cells))
         return made
 
     @property
@@ -150,11 +153,16 @@ class Found:
         return kept.files(self.scores, drawn, self.trainings())
 
     def trainings(self) -> dict[str, dict[str, float]]:
-        """Return steps, processor seconds and generated tokens of each run that ended, by name."""
-        names = [run_name(row.name, seed) for row in ROWS for seed in SEEDS]
-        here = {name: facts for name in names if (facts := training_of(self.out, name))}
-        judged = {name: facts for name, facts in here.items() if any(one.startswith(f"{name}-") for one in self._new)}
-        return {**here, **self._earlier.trainings, **judged}
+        """Return steps, processor seconds and generated tokens of each run that ended, by name.
+
+        A run of an earlier report that was trained anew, for what stands beside the table, is `...-again`.
+        """
+        own = {run_name(row.name, seed): entry_name(row.name, seed, row.readings[0]) for row in ROWS for seed in SEEDS}
+        here = {name: facts for name in own if (facts := training_of(self.out, name))}
+        judged = {name: facts for name, facts in here.items() if own[name] in self._new}
+        others = here.keys() & self._earlier.trainings.keys() - judged
+        anew = {again_run(name): here[name] for name in others}
+        return {**here, **self._earlier.trainings, **anew, **judged}
 
     def at_scales(self, row: str, reading: Reading) -> dict[float, tuple[float, float]]:
         """Return adapter scale -> (points, nats a token above the base), means over tasks and seeds.
@@ -165,7 +173,8 @@ class Found:
         cells = {scale: self.sides[key].cells for scale, key in scaled.items() if key in self.sides}
         if len(cells) < 2:
             name = entry_name(self.setting(row).name, 0, reading)
-            entries = {1.0: name} | {scale: f"{name}-x{scale}" for scale in SCALES}
+            whole = again(row, reading) if again(row, reading) in self.scores else name
+            entries = {1.0: whole} | {scale: f"{name}-x{scale}" for scale in SCALES}
             found = {scale: self.scores.get(one, {}) for scale, one in entries.items()}
             cells = {scale: (of,) for scale, of in found.items() if of and set(of) == set(self.tasks)}
         return {scale: self._place(of) for scale, of in sorted(cells.items())}

@@ -12,6 +12,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rows import ROWS, SEEDS, entry_name
@@ -66,7 +67,8 @@ def files(
         for task, one in cells.items()
     ]
     drawn = io.BytesIO()
-    np.savez_compressed(drawn, **{key: of.astype(np.float32) for key, of in values.items()})
+    arrays: dict[str, Any] = {key: of.astype(np.float32) for key, of in values.items()}
+    np.savez_compressed(drawn, **arrays)
     runs = [[run, *(of[name] for name in TRAINED[1:])] for run, of in sorted(trainings.items())]
     return {
         TABLE: csv_text(HEADER, rows).encode(),

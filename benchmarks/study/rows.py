@@ -205,23 +205,42 @@ SCALED: tuple[tuple[str, Reading], ...] = (
 )
 
 
+REPEATED: tuple[tuple[str, Reading], ...] = ((READER, "base"), ("infonce", "text"))
+
+
+def again(row: str, reading: Reading) -> str:
+    """Return the entry of seed 0 that differences within one training are taken to."""
+    return again_run(entry_name(row, 0, reading))
+
+
+def again_run(name: str) -> str:
+    """Return what a run, or an entry of it, is called where the table has another of the same row and seed."""
+    return f"{name}-again"
+
+
 def further(chosen: Mapping[str, str], weights: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the entries beside the main table, seed 0: adapter scales, other writers, ablations, longer rationales.
+
+    Those named `...-again` are what the table has, once more: where the runs of an earlier report are gone and were
+    trained anew for what is asked here, differences are taken to these and the table keeps what was judged first.
 
     Args:
         chosen: shown row -> its chosen setting.
         weights: of the base.
     """
-    made = [_scaled(chosen.get(row, row), reading, scale) for row, reading in SCALED for scale in SCALES]
+    made = [entry(row, 0, reading) | {"name": again(row, reading)} for row, reading in REPEATED]
+    made += [_scaled(chosen.get(row, row), reading, scale) for row, reading in SCALED for scale in SCALES]
     for writer in ("grace-corrected", "grace-hybrid-kl", "grace-paper-published", "best-of-n"):
         own = entry(READER, 0, "own") | {"name": f"{READER}-seed-0-reads-{writer}"}
         del own["generation"]  # the writer's
         made.append(own | {"writer": entry_name(chosen.get(writer, writer), 0, "own")})
     made += [_ablated(ablation, weights) for ablation in ("shuffled-rationale", "rationale-only", "text-only")]
     retained = chosen.get("infonce-pool-retain", "infonce-pool-retain")
-    for row, reading in ((READER, "base"), (retained, "own")):
-        made.append(entry(row, 0, reading) | {"name": f"{entry_name(row, 0, reading)}-48", "generation": LONG})
-    return made
+    return [*made, _long(READER, "base"), _long(retained, "own")]
+
+
+def _long(row: str, reading: Reading) -> dict[str, Any]:
+    return entry(row, 0, reading) | {"name": f"{entry_name(row, 0, reading)}-48", "generation": LONG}
 
 
 def _scaled(row: str, reading: Reading, scale: float) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import choose
 import frontier
 from backbones import SMOLLM2, Backbone
 from judge import Estimate, Found, Side
-from rows import BASE, READER, ROWS, SCALED, entry_name, run_name
+from rows import BASE, READER, ROWS, SCALED, again, again_run, entry_name, run_name
 
 from harness.digests import write_atomically
 from harness.report.numbers import NOT_THERE, probability
@@ -128,9 +128,7 @@ def _questions(found: Found, backbone: Backbone) -> str:
 
 def _kept(found: Found) -> str:
     teacher = found.sides.get((READER, "base"))
-    floors = [
-        (name, found.sides.get(key)) for name, key in (("base", (BASE, "text")), ("infonce", ("infonce", "text")))
-    ]
+    floors = [(name, found.sides.get((name, "text"))) for name in (BASE, "infonce")]
     body = []
     for row in ("distil", "distil-lora", "soft-tokens", "infonce"):
         student = found.sides.get((row, "text"))
@@ -163,11 +161,11 @@ def _scales(found: Found) -> str:
 
 def _beside(found: Found) -> str:
     """Return what stands beside the main rows, each against the reader of seed 0 with the base's rationales."""
-    known = entry_name(READER, 0, "base")
+    known = again(READER, "base") if again(READER, "base") in found.scores else entry_name(READER, 0, "base")
     if known not in found.scores:
         return "Not run."
     reader = _side(found, known)
-    body = [[f"{READER}, the base's rationales", f"{_mean(reader):.2f}", NOT_THERE]]
+    body = [[f"{known}: the base's rationales", f"{_mean(reader):.2f}", NOT_THERE]]
     for name in found.scores:
         is_beside = name.startswith(f"{READER}-seed-0-") and name != known and "-x" not in name
         if (is_beside or name.endswith("-48")) and set(found.scores[name]) == set(found.tasks):
@@ -211,6 +209,7 @@ def _trainings(found: Found) -> str:
 def _off_budget(found: Found, backbone: Backbone) -> str:
     """Say which runs took another time than the budget, and so were trained for a number of steps."""
     wanted = {run_name(row.name, seed): row.budgets * backbone.budget for row in ROWS for seed in row.seeds}
+    wanted |= {again_run(name): budget for name, budget in wanted.items()}
     known = {name: run for name, run in found.trainings().items() if name in wanted}
     off = [
         f"{name} ({run['steps']:.0f} steps in {run['cpu_seconds']:,.0f})"

@@ -261,6 +261,44 @@ def test_a_row_goes_on_with_the_steps_of_its_earlier_runs(study: Any, tmp_path: 
     assert said.endswith("not for the budget of 330 CPU seconds: infonce-seed-2 (106 steps in 1,009).")
 
 
+def test_a_run_that_was_trained_anew_stands_beside_the_one_that_the_table_has(
+    study: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """Unless the row itself is judged again; scales and ablations are held to the training that they are of."""
+    folder = tmp_path / "runs" / "infonce-seed-0"
+    folder.mkdir(parents=True)
+    (folder / "candidate.yaml").write_text("training: {steps: 108, cpu_seconds: 1100.0}\n", encoding="utf-8")
+    (folder / "metrics.jsonl").write_text("{}\n", encoding="utf-8")
+    first = {"steps": 108.0, "cpu_seconds": 333.0, "generated_tokens": 0.0}
+    loss = {"axis": "ability", "metric": "nats", "unit": "nats"}
+    scores = {
+        name: {
+            "STS12": cell_of(study, points, f"{name} STS12"),
+            "nll-chat": cell_of(study, nats, f"{name} chat", **loss),
+        }
+        for name, points, nats in (
+            ("base", 50.0, 2.0),
+            ("infonce-seed-0-text", 60.0, 3.0),
+            ("infonce-seed-0-text-again", 62.0, 3.5),
+            ("infonce-seed-0-text-x0.8", 61.0, 2.5),
+        )
+    }
+    names = list(scores)
+    earlier = study.kept.Earlier(scores={name: scores[name] for name in names[:2]}, trainings={"infonce-seed-0": first})
+    monkeypatch.setattr(study.judge, "scores_of", lambda *_: {})
+    both = {"infonce-seed-0": 333.0, "infonce-seed-0-again": 1100.0}
+    for judged, trained, whole in (
+        (names[2:], both, (62.0, 1.5)),
+        (names[3:], both, (60.0, 1.0)),
+        (names, {"infonce-seed-0": 1100.0}, (62.0, 1.5)),
+    ):
+        now = {name: scores[name] for name in judged}
+        monkeypatch.setattr(study.judge, "plain", lambda _, now=now: now)
+        found = study.judge.Found(tmp_path, tmp_path, {}, earlier)
+        assert {name: one["cpu_seconds"] for name, one in found.trainings().items()} == trained
+        assert found.at_scales("infonce", "text") == {0.8: (61.0, 0.5), 1.0: whole}
+
+
 def test_an_entry_that_is_not_whole_yet_leaves_the_earlier_one_in_its_place(study: Any) -> None:
     """The base on some tasks, to see that it is the same; a row that is judged again, as long as it lacks a task."""
     both, one = {name: cell_of(study, 60.0, name) for name in ("a", "b")}, {"a": cell_of(study, 61.0, "c")}
