@@ -218,6 +218,9 @@ def again_run(name: str) -> str:
     return f"{name}-again"
 
 
+ABLATIONS = ("shuffled-rationale", "fixed-rationale", "rationale-only", "text-only")
+
+
 def further(chosen: Mapping[str, str], weights: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the entries beside the main table, seed 0: adapter scales, other writers, ablations, longer rationales.
 
@@ -230,11 +233,12 @@ def further(chosen: Mapping[str, str], weights: Mapping[str, Any]) -> list[dict[
     """
     made = [entry(row, 0, reading) | {"name": again(row, reading)} for row, reading in REPEATED]
     made += [_scaled(chosen.get(row, row), reading, scale) for row, reading in SCALED for scale in SCALES]
-    for writer in ("grace-corrected", "grace-hybrid-kl", "grace-paper-published", "best-of-n"):
-        own = entry(READER, 0, "own") | {"name": f"{READER}-seed-0-reads-{writer}"}
+    writers = [(row, 0) for row in ("grace-corrected", "grace-hybrid-kl", "grace-paper-published", "best-of-n")]
+    for writer, seed in [*writers, ("grace-corrected", 1), ("grace-corrected", 2)]:
+        own = entry(READER, 0, "own") | {"name": f"{READER}-seed-0-reads-{run_name(writer, seed)}"}
         del own["generation"]  # the writer's
-        made.append(own | {"writer": entry_name(chosen.get(writer, writer), 0, "own")})
-    made += [_ablated(ablation, weights) for ablation in ("shuffled-rationale", "rationale-only", "text-only")]
+        made.append(own | {"writer": entry_name(chosen.get(writer, writer), seed, "own")})
+    made += [_ablated(ablation, weights) for ablation in ABLATIONS]
     retained = chosen.get("infonce-pool-retain", "infonce-pool-retain")
     return [*made, _long(READER, "base"), _long(retained, "own")]
 

@@ -44,7 +44,7 @@ AdapterScale = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 """Of a LoRA's change of the weights, W + scale x BA. 0 is the base itself, which has a name and a key already."""
 Dimension = Annotated[int, Field(gt=0)]
 """So many of a vector's first."""
-Ablation = Literal["none", "text-only", "rationale-only", "shuffled-rationale"]
+Ablation = Literal["none", "text-only", "rationale-only", "shuffled-rationale", "fixed-rationale"]
 
 VARIANTS = "variants"
 """The key of `prompts` that names no selector."""

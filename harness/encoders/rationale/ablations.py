@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle, islice
 
 import numpy as np
 
 from harness.digests import sha256_text
 from harness.encoders.cache import Entry
 from harness.errors import HarnessError
+
+FIXED = "What this text says is said here once more, in other words and for another reader. "
+"""What `fixed-rationale` reads behind every text: the same for all, so that it carries nothing but more tokens."""
+
+
+def filled(fixed: Sequence[int], count: int) -> list[int]:
+    """Return `count` tokens of `fixed` (ids, not empty), from its beginning, again and again."""
+    return list(islice(cycle(fixed), count))
 
 
 def partners(texts: Sequence[str], prompt: str | None, seed: int) -> list[int]:

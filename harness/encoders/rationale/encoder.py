@@ -20,7 +20,7 @@ from harness.encoders.rationale import ablations, vllm_writer
 from harness.encoders.rationale.describe import Tally
 from harness.encoders.rationale.generate import Prompted, Rollout, Sampling, forward_on, generate, pool, with_prompt
 from harness.encoders.rationale.plain import PlainPrefix
-from harness.encoders.rationale.pool import RationalePool, shares_weights
+from harness.encoders.rationale.pool import RationalePool, Written, shares_weights
 from harness.encoders.rationale.prefix_attention import SharedPrefix
 from harness.encoders.rationale.probe import check_plain, check_shared_prefix
 from harness.encoders.rationale.template import Template, end_tokens, render_template, tokenise
@@ -191,7 +191,7 @@ class RationaleEncoder(LanguageModelEncoder):
     def _plain(self, texts: Sequence[str], prompt: str | None) -> list[Entry]:
         """Return each text's rationale and vector, from the cache or written now.
 
-        All ablations are made of two entries, text with rationale and text alone, so that they share what is written.
+        Ablations are made of text with rationale and text alone, which are kept, so that they share what is written.
         """
         ablation, new = self.spec.ablation, self.spec.generation.max_new_tokens
         missing_before = self._written
@@ -199,6 +199,8 @@ class RationaleEncoder(LanguageModelEncoder):
         self._from_cache += len(texts) - (self._written - missing_before)
         if ablation == "rationale-only":
             found = self._rationales_alone(texts, prompt, found)
+        if ablation == "fixed-rationale":
+            found = self._filled(texts, prompt, found)
         for text, entry in zip(texts, found, strict=True):
             ids = entry.about["ids"]
             self._tally.add(text, self.tokenizer.decode(ids), tokens=len(ids), cut=bool(entry.about["cut"]))
@@ -267,18 +269,45 @@ class RationaleEncoder(LanguageModelEncoder):
         written_by.count(self.counters, whole, most=self.max_text_tokens)
         for ids, one in zip(own, read, strict=True):
             self._refuse_to_cross(len(ids), len(one.ids))
-        rows = [[*ids, *self.template.suffix, *one.ids] for ids, one in zip(own, read, strict=True)]
+        return self._pooled_entries(own, read, keys)
+
+    def _filled(self, texts: Sequence[str], prompt: str | None, written: list[Entry]) -> list[Entry]:
+        """Return each text's entry with as many tokens of a fixed text as were `written` about it.
+
+        `about` has those tokens: what was written about the text is not in the vector.
+        """
+        fixed = tokenise(self.tokenizer, [ablations.FIXED])[0]
+        name = f"{self._name}\0fixed-rationale\0{ablations.FIXED}"
+        keys = [ContentCache.key(name, prompt, text) for text in texts]
+        entries: list[Entry | None] = self.entries.get(keys) if self.entries else [None] * len(texts)
+        missing = [index for index, entry in enumerate(entries) if entry is None]
+        whole = tokenise(self.tokenizer, [f"{prompt or ''}{texts[index]}" for index in missing])
+        behind = [
+            Written(ablations.filled(fixed, len(written[index].about["ids"])), bool(written[index].about["cut"]))
+            for index in missing
+        ]
+        own = [ids[: self.max_text_tokens] for ids in whole]
+        made = self._pooled_entries(own, behind, [keys[index] for index in missing])
+        for index, entry in zip(missing, made, strict=True):
+            entries[index] = entry
+        return [entry for entry in entries if entry is not None]
+
+    def _pooled_entries(
+        self, texts: Sequence[list[int]], behind: Sequence[Written], keys: Sequence[bytes]
+    ) -> list[Entry]:
+        """Return the entry of each text (ids) with what is read behind it, kept under its key, batch by batch."""
+        rows = [[*ids, *self.template.suffix, *one.ids] for ids, one in zip(texts, behind, strict=True)]
         made: dict[int, Entry] = {}
 
         def keep(batch: list[int], vectors: Vectors) -> None:
-            fresh = {index: read[index].entry(vector) for index, vector in zip(batch, vectors, strict=True)}
+            fresh = {index: behind[index].entry(vector) for index, vector in zip(batch, vectors, strict=True)}
             if self.entries:
                 self.entries.put({keys[index]: one for index, one in fresh.items()})
             made.update(fresh)
             self.counters.tokens += sum(len(rows[index]) for index in batch)
 
         self._pooled(rows, self.counters, keep)
-        return [made[index] for index in range(len(texts))]
+        return [made[index] for index in range(len(rows))]
 
     def _generate(self, texts: list[str], keys: list[bytes], new: int) -> list[Entry]:
         """Write `new` tokens at most and pool what the cache does not have; each batch is stored when it is done."""

@@ -17,6 +17,7 @@ from harness.summary.views import Comparer, Summary
 ABLATIONS = {
     "none": "text and its own rationale",
     "shuffled-rationale": "text and another text's rationale",
+    "fixed-rationale": "text and as many tokens of a fixed text",
     "text-only": "text alone, the same prompt",
     "rationale-only": "rationale alone",
     "mean-pool": "text alone, no prompt",
@@ -108,7 +109,7 @@ def _credit(model: str, variants: Sequence[Variant]) -> Credit:
         return Credit(model=model, sentence=sentence, is_earned=None, variants=tuple(variants))
     against = f"{_size(shuffled)} against the rationale of another text"
     over = f"over {shuffled.n} task{'s' if shuffled.n != 1 else ''}"
-    texts = [gains[one] for one in ("text-only", "mean-pool") if one in gains]
+    texts = [gains[one] for one in ("fixed-rationale", "text-only", "mean-pool") if one in gains]
     beaten = [one for one in texts if _sign(one) != 1]
     earned: bool | None = None
     if _sign(shuffled) == 1 and not beaten:

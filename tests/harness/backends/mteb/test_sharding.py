@@ -327,7 +327,7 @@ def test_half_precision_is_the_same_in_shards_and_whole(root: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("use_cache", [False, True])
-@pytest.mark.parametrize("ablation", ["none", "text-only", "rationale-only", "shuffled-rationale"])
+@pytest.mark.parametrize("ablation", ["none", "text-only", "rationale-only", "shuffled-rationale", "fixed-rationale"])
 def test_rationales_are_the_same_in_shards_and_whole(
     root: Path, tmp_path: Path, ablation: str, use_cache: bool
 ) -> None:

@@ -39,7 +39,7 @@ def writer(folder: Path, **options: Any) -> RationaleEncoder:
     return RationaleEncoder(spec, located(folder), None, fingerprint="f", seed=0, cache=None)
 
 
-@pytest.mark.parametrize("ablation", ["none", "text-only", "shuffled-rationale"])
+@pytest.mark.parametrize("ablation", ["none", "text-only", "shuffled-rationale", "fixed-rationale"])
 def test_mean_of_the_states_is_the_vector(folder: Path, ablation: str) -> None:
     """For each kind of vector, with a prompt, the states average to what `encode` returns."""
     encoder = writer(folder, ablation=ablation)

@@ -15,6 +15,7 @@ from scipy.stats import chisquare
 import harness
 from harness import environment
 from harness.encoders.cache import ContentCache, Entry
+from harness.encoders.rationale import ablations
 from harness.encoders.rationale import encoder as encoder_module
 from harness.encoders.rationale.draws import Draws, pick
 from harness.encoders.rationale.encoder import RationaleEncoder
@@ -411,13 +412,13 @@ def test_ablations_pool_what_they_say(folder: Path) -> None:
 
 
 def test_ablations_share_what_is_written(folder: Path, tmp_path: Path) -> None:
-    """With the cache warm from the whole, shuffled and rationale-only write nothing, and are what they are cold."""
+    """With the cache warm from the whole, no ablation writes anything, and each is what it is cold."""
     cache = ContentCache(tmp_path)
     encoder(folder, cache).encode(TEXTS, role=None, prompt=None)
     texts = [
         text for text, one in zip(TEXTS, encoder(folder, cache)._plain(TEXTS, None), strict=True) if one.about["ids"]
     ]
-    for ablation in ("shuffled-rationale", "rationale-only", "text-only"):
+    for ablation in ("shuffled-rationale", "rationale-only", "text-only", "fixed-rationale"):
         cold = encoder(folder, ablation=ablation).encode(texts, role=None, prompt=None)
         warm = encoder(folder, cache, ablation=ablation)
         assert np.abs(warm.encode(texts, role=None, prompt=None) - cold).max() < 1e-5, ablation
@@ -434,6 +435,19 @@ def test_shuffled_rationale_is_another_texts(folder: Path) -> None:
     assert (np.abs(forward - plain).max(axis=1) > 1e-4).all()
     with pytest.raises(HarnessError, match="two texts"):
         shuffled.encode(TEXTS[:1], role=None, prompt=None)
+
+
+def test_a_fixed_rationale_is_as_long_as_the_texts_own(folder: Path) -> None:
+    """One sentence from its beginning, again and again; behind a text without a rationale nothing."""
+    assert ablations.filled([7, 8, 9], 7) == [7, 8, 9, 7, 8, 9, 7]
+    assert ablations.filled([7, 8, 9], 0) == []
+    own, fixed = (
+        encoder(folder, ablation=one, generation={"max_new_tokens": 30, "temperature": 1.0}).write(TEXTS, prompt=None)
+        for one in ("none", "fixed-rationale")
+    )
+    words = tokenise(encoder(folder).tokenizer, [ablations.FIXED])[0]
+    assert [one.about["ids"] for one in fixed] == [ablations.filled(words, len(one.about["ids"])) for one in own]
+    assert [one.about["cut"] for one in fixed] == [one.about["cut"] for one in own]
 
 
 def test_the_role_is_part_of_a_key_where_the_model_is_told_of_it() -> None:

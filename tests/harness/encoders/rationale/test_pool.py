@@ -22,6 +22,7 @@ from harness.candidates.identify import identify_all
 from harness.candidates.named import named_candidate
 from harness.encoders import loading
 from harness.encoders.rationale import encoder as encoder_module
+from harness.encoders.rationale.ablations import FIXED
 from harness.encoders.rationale.encoder import RationaleEncoder
 from harness.encoders.rationale.template import render_template, tokenise
 from harness.errors import InputError
@@ -249,11 +250,11 @@ def test_the_base_writes_from_the_readers_own_memory(place: Path, tmp_path: Path
 
 
 def test_ablations_read_the_writers_rationales(place: Path, tmp_path: Path) -> None:
-    """Text alone needs none of them; the rationale alone and another's are those of the writer."""
-    kinds = ("none", "text-only", "rationale-only", "shuffled-rationale")
+    """Text alone needs none of them; the rationale alone, another's and a text as long are the writer's."""
+    kinds = ("none", "text-only", "rationale-only", "shuffled-rationale", "fixed-rationale")
     texts = [one for one in TEXTS if one]
     changes = [{"name": one, "writer": "base", "ablation": one} for one in kinds]
-    plain, alone, only, shuffled = encoders(tmp_path, *(entry(place, "one", **one) for one in changes))
+    plain, alone, only, shuffled, fixed = encoders(tmp_path, *(entry(place, "one", **one) for one in changes))
     ids = [one.about["ids"] for one in plain.write(texts, prompt=None)]
     assert all(ids)
     bare = by_hand(place, "one", texts, [[] for _ in texts])
@@ -263,6 +264,11 @@ def test_ablations_read_the_writers_rationales(place: Path, tmp_path: Path) -> N
     partners = shuffled.partners(texts, None)
     mixed = by_hand(place, "one", texts, [ids[one] for one in partners])
     assert np.abs(shuffled.encode(texts, role=None, prompt=None) - mixed).max() < 1e-5
+    words = tokenise(plain.tokenizer, [FIXED])[0]
+    same = [[words[place % len(words)] for place in range(len(own))] for own in ids]
+    filled = by_hand(place, "one", texts, same)
+    assert np.abs(fixed.encode(texts, role=None, prompt=None) - filled).max() < 1e-5
+    assert [one.about["ids"] for one in fixed.write(texts, prompt=None)] == same
     whole = by_hand(place, "one", texts, ids)
     before = [len(tokenise(plain.tokenizer, [text])[0]) + len(plain.template.suffix) for text in texts]
     counts = np.array([(n, len(own)) for n, own in zip(before, ids, strict=True)], dtype=float)

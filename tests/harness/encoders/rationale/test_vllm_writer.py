@@ -93,7 +93,7 @@ def encoder(folder: Path, engine: str = "vllm", **options: Any) -> RationaleEnco
 
 
 @pytest.mark.usefixtures("stand_in")
-@pytest.mark.parametrize("ablation", ["none", "rationale-only", "text-only", "shuffled-rationale"])
+@pytest.mark.parametrize("ablation", ["none", "rationale-only", "text-only", "shuffled-rationale", "fixed-rationale"])
 def test_greedy_rationales_and_vectors_are_those_of_transformers(folder: Path, ablation: str) -> None:
     """The same prompt ids, ends and pooling: without sampling the engines cannot differ."""
     ours, theirs = encoder(folder, "transformers"), encoder(folder, "vllm")

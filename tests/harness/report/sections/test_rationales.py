@@ -88,6 +88,14 @@ def test_beating_another_texts_rationale_is_not_enough() -> None:
     assert "-10.00 [" in one.sentence
 
 
+def test_what_as_many_tokens_of_a_fixed_text_do_too_is_no_credit_of_the_rationale() -> None:
+    """More tokens alone were worth it."""
+    one = verdict({"none": 50, "shuffled-rationale": 40, "fixed-rationale": 50.2, "text-only": 45})
+    assert one.is_earned is None
+    assert "do not earn their cost; -0.20 [" in one.sentence
+    assert "against text and as many tokens of a fixed text; +5.00" in one.sentence
+
+
 @pytest.mark.parametrize(
     ("shuffled", "earned", "said"), [(50.2, None, "are not shown to earn"), (60, False, "do harm")]
 )
