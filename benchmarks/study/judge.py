@@ -164,6 +164,12 @@ class Found:
         anew = {again_run(name): here[name] for name in others}
         return {**here, **self._earlier.trainings, **anew, **judged}
 
+    def of_one_training(self, row: str, reading: Reading) -> str:
+        """Return the entry of seed 0 that what stands beside the table is of one training with."""
+        name = again(row, reading)
+        whole = self.scores.get(name, {}).keys() == {*self.tasks}
+        return name if whole else entry_name(self.setting(row).name, 0, reading)
+
     def at_scales(self, row: str, reading: Reading) -> dict[float, tuple[float, float]]:
         """Return adapter scale -> (points, nats a token above the base), means over tasks and seeds.
 
@@ -173,8 +179,7 @@ class Found:
         cells = {scale: self.sides[key].cells for scale, key in scaled.items() if key in self.sides}
         if len(cells) < 2:
             name = entry_name(self.setting(row).name, 0, reading)
-            whole = again(row, reading) if again(row, reading) in self.scores else name
-            entries = {1.0: whole} | {scale: f"{name}-x{scale}" for scale in SCALES}
+            entries = {1.0: self.of_one_training(row, reading)} | {scale: f"{name}-x{scale}" for scale in SCALES}
             found = {scale: self.scores.get(one, {}) for scale, one in entries.items()}
             cells = {scale: (of,) for scale, of in found.items() if of and set(of) == set(self.tasks)}
         return {scale: self._place(of) for scale, of in sorted(cells.items())}

@@ -9,7 +9,7 @@ import choose
 import frontier
 from backbones import SMOLLM2, Backbone
 from judge import Estimate, Found, Side
-from rows import BASE, READER, ROWS, SCALED, again, again_run, entry_name, run_name
+from rows import BASE, READER, ROWS, SCALED, again_run, run_name
 
 from harness.digests import write_atomically
 from harness.report.numbers import NOT_THERE, probability
@@ -161,7 +161,7 @@ def _scales(found: Found) -> str:
 
 def _beside(found: Found) -> str:
     """Return what stands beside the main rows, each against the reader of seed 0 with the base's rationales."""
-    known = again(READER, "base") if again(READER, "base") in found.scores else entry_name(READER, 0, "base")
+    known = found.of_one_training(READER, "base")
     if known not in found.scores:
         return "Not run."
     reader = _side(found, known)
