@@ -287,12 +287,13 @@ def test_a_run_that_was_trained_anew_stands_beside_the_one_that_the_table_has(
     earlier = study.kept.Earlier(scores={name: scores[name] for name in names[:2]}, trainings={"infonce-seed-0": first})
     monkeypatch.setattr(study.judge, "scores_of", lambda *_: {})
     both = {"infonce-seed-0": 333.0, "infonce-seed-0-again": 1100.0}
-    for judged, trained, whole in (
-        (names[2:], both, (62.0, 1.5)),
-        (names[3:], both, (60.0, 1.0)),
-        (names, {"infonce-seed-0": 1100.0}, (62.0, 1.5)),
+    begun = {names[2]: {"STS12": scores[names[2]]["STS12"]}}
+    for now, trained, whole in (
+        ({name: scores[name] for name in names[2:]}, both, (62.0, 1.5)),
+        ({name: scores[name] for name in names[3:]}, both, (60.0, 1.0)),
+        ({name: scores[name] for name in names[3:]} | begun, both, (60.0, 1.0)),
+        (scores, {"infonce-seed-0": 1100.0}, (62.0, 1.5)),
     ):
-        now = {name: scores[name] for name in judged}
         monkeypatch.setattr(study.judge, "plain", lambda _, now=now: now)
         found = study.judge.Found(tmp_path, tmp_path, {}, earlier)
         assert {name: one["cpu_seconds"] for name, one in found.trainings().items()} == trained
