@@ -11,7 +11,7 @@ ROW,...` do a part, `--beside ENTRY,...` some of what stands beside the table; a
 study can grow without its runs. `--backbone NAME` makes it with another language model, by the settings that were
 chosen for the first: fewer rows, one seed, fewer items.
 
-Start it from a checkout that stays as it is: cells are keyed by the code that makes scores. Budgets are processor
+Start it from a checkout that stays as it is: each job begins with the code that is there then. Budgets are processor
 time, so the number of steps is this machine's; two trainings at a time share its caches. A row that `--earlier` has
 runs of is trained for as many steps as they took: on another machine the budget would buy more of them, or fewer.
 """
