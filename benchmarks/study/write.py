@@ -207,7 +207,7 @@ def _trainings(found: Found) -> str:
 
 
 def _off_budget(found: Found, backbone: Backbone) -> str:
-    """Say which runs took another time than the budget, and so were trained for a number of steps."""
+    """Say which runs took another time than the budget: trained for a number of steps, or on another machine."""
     wanted = {run_name(row.name, seed): row.budgets * backbone.budget for row in ROWS for seed in row.seeds}
     wanted |= {again_run(name): budget for name, budget in wanted.items()}
     known = {name: run for name, run in found.trainings().items() if name in wanted}
@@ -218,7 +218,8 @@ def _off_budget(found: Found, backbone: Backbone) -> str:
     ]
     if not off:
         return f"Each was trained for its budget of {backbone.budget} CPU seconds."
-    return f"Trained for a number of steps, not for the budget of {backbone.budget} CPU seconds: {', '.join(off)}."
+    why = "they were told a number of steps, or what the budget is on another machine"
+    return f"Not within the budget of {backbone.budget} CPU seconds, since {why}: {', '.join(off)}."
 
 
 def _settings(out: Path) -> str:
