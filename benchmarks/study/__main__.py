@@ -126,9 +126,10 @@ class Study:
         return jobs + self._of_seeds(rest, SEEDS[1:], chosen)
 
     def _all_beside(self, rows: Sequence[Row], chosen: dict[str, str]) -> dict[str, Job]:
-        """Return entry -> its test: of other readings, and of what stands beside the table; all of seed 0."""
-        others = [(row, of) for row in rows for of in row.readings[1:]]
-        found = {entry_name(row.name, 0, of): self._judge("test", row, 0, of) for row, of in others}
+        """Return entry -> its test: of other readings, and of what stands beside the table, which is of seed 0."""
+        runs = [(row, seed) for row in rows for seed in choose.seeds_of(row, chosen)]
+        others = [(row, seed, of) for row, seed in runs for of in readings_of(row, seed)[1:]]
+        found = {entry_name(row.name, seed, of): self._judge("test", row, seed, of) for row, seed, of in others}
         return found | {one["name"]: self._beside(one) for one in further(chosen, self.backbone.weights)}
 
     def _asked(self, beside: dict[str, Job]) -> list[Job]:

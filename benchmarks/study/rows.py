@@ -32,7 +32,9 @@ class Row:
     config: str
     """Of grace/configs, without suffix."""
     readings: tuple[Reading, ...]
-    """The first is the row's own, and the only one of seeds other than 0."""
+    """The first is the row's own."""
+    of_all_seeds: int = 1
+    """So many of the readings, from the first, are those of every seed; the others of seed 0 alone."""
     options: tuple[str, ...] = ()
     budgets: int = 1
     """Of the backbone's processor time."""
@@ -53,7 +55,7 @@ class Row:
 
 ROWS = (
     Row(name="infonce-pool", is_core=True, config="study/infonce-pool", readings=("base", "own")),
-    Row(name="infonce", is_core=True, config="trial/infonce", readings=("text", "base")),
+    Row(name="infonce", is_core=True, config="trial/infonce", readings=("text", "base"), of_all_seeds=2),
     Row(name="infonce-retain", is_core=True, config="trial/infonce-retain", readings=("text", "base")),
     Row(name="infonce-pool-retain", is_core=True, config="study/infonce-pool-retain", readings=("own", "base")),
     Row(
@@ -171,7 +173,7 @@ def trained(row: str) -> str:
 
 def readings_of(row: Row, seed: int) -> tuple[Reading, ...]:
     """Return how a run is read: by the row's own reading, with seed 0 by the others too."""
-    return row.readings if seed == 0 else row.readings[:1]
+    return row.readings if seed == 0 else row.readings[: row.of_all_seeds]
 
 
 def entry_name(row: str, seed: int, reading: Reading) -> str:
