@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rows import ROWS, SEEDS, entry_name
+from rows import ROWS, SEEDS, again_run, entry_name
 
 from harness.errors import InputError
 from harness.report.tables import csv_text
@@ -104,11 +104,14 @@ def refuse_others(earlier: Scores, now: Scores, base: str) -> None:
 
 
 def whole(earlier: Scores, now: Scores) -> Scores:
-    """Return the entries of `now` that stand in the place of earlier ones: those that have all of their tasks by now.
+    """Return the entries of `now` that stand beside earlier ones or in their place: those that have all of their tasks.
 
-    One that lacks some would take scores away, and tasks of two trainings are no entry.
+    One that lacks some would take scores away, and tasks of two trainings are no entry. One that stands as `...-again`
+    too, with the same cells, leaves the earlier one in its place.
     """
-    return {name: cells for name, cells in now.items() if earlier.get(name, {}).keys() <= cells.keys()}
+    stays = {name for name in earlier if again_run(name) in now}
+    found = {name: cells for name, cells in now.items() if earlier.get(name, {}).keys() <= cells.keys()}
+    return {name: cells for name, cells in found.items() if name not in stays}
 
 
 def _rows(file: Path) -> list[dict[str, str]]:

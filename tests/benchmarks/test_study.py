@@ -293,7 +293,8 @@ def test_a_run_that_was_trained_anew_stands_beside_the_one_that_the_table_has(
         ({name: scores[name] for name in names[2:]}, both, (62.0, 1.5)),
         ({name: scores[name] for name in names[3:]}, both, (60.0, 1.0)),
         ({name: scores[name] for name in names[3:]} | begun, both, (60.0, 1.0)),
-        (scores, {"infonce-seed-0": 1100.0}, (62.0, 1.5)),
+        (scores, both, (62.0, 1.5)),
+        ({name: scores[name] for name in names if "again" not in name}, {"infonce-seed-0": 1100.0}, (60.0, 1.0)),
     ):
         monkeypatch.setattr(study.judge, "plain", lambda _, now=now: now)
         found = study.judge.Found(tmp_path, tmp_path, {}, earlier)
@@ -306,9 +307,10 @@ def test_an_entry_that_is_not_whole_yet_leaves_the_earlier_one_in_its_place(stud
     both, one = {name: cell_of(study, 60.0, name) for name in ("a", "b")}, {"a": cell_of(study, 61.0, "c")}
     earlier = {"base": both, "infonce-seed-0-text": both}
     now = {"base": one, "infonce-seed-0-text": both | one, "infonce-seed-1-text": one}
-    assert study.kept.whole(earlier, now) == {
-        name: now[name] for name in ("infonce-seed-0-text", "infonce-seed-1-text")
-    }
+    judged = {name: now[name] for name in ("infonce-seed-0-text", "infonce-seed-1-text")}
+    assert study.kept.whole(earlier, now) == judged
+    repeated = {"infonce-seed-0-text-again": both | one}
+    assert study.kept.whole(earlier, now | repeated) == {"infonce-seed-1-text": one} | repeated
 
 
 def test_rows_over_other_items_are_not_put_beside_each_other(study: Any) -> None:
