@@ -220,7 +220,12 @@ def again_run(name: str) -> str:
     return f"{name}-again"
 
 
-ABLATIONS = ("shuffled-rationale", "fixed-rationale", "rationale-only", "text-only")
+ABLATED: dict[tuple[str, int, Reading], tuple[str, ...]] = {
+    (READER, 0, "base"): ("shuffled-rationale", "fixed-rationale", "rationale-only", "text-only"),
+    ("infonce", 0, "base"): ("fixed-rationale",),
+    **{("grace-corrected", seed, "own"): ("fixed-rationale", "shuffled-rationale") for seed in SEEDS},
+}
+"""What is read otherwise than it is meant to be, and how."""
 
 
 def further(chosen: Mapping[str, str], weights: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -240,7 +245,7 @@ def further(chosen: Mapping[str, str], weights: Mapping[str, Any]) -> list[dict[
         own = entry(READER, 0, "own") | {"name": f"{READER}-seed-0-reads-{run_name(writer, seed)}"}
         del own["generation"]  # the writer's
         made.append(own | {"writer": entry_name(chosen.get(writer, writer), seed, "own")})
-    made += [_ablated(ablation, weights) for ablation in ABLATIONS]
+    made += [_ablated(*of, ablation, weights) for of, ablations in ABLATED.items() for ablation in ablations]
     retained = chosen.get("infonce-pool-retain", "infonce-pool-retain")
     return [*made, _long(READER, "base"), _long(retained, "own")]
 
@@ -253,8 +258,13 @@ def _scaled(row: str, reading: Reading, scale: float) -> dict[str, Any]:
     return entry(row, 0, reading) | {"name": f"{entry_name(row, 0, reading)}-x{scale}", "adapter_scale": scale}
 
 
-def _ablated(ablation: str, weights: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the reader of seed 0 with the base's rationales, read another way."""
-    adapter = f"runs/{run_name(READER, 0)}/adapter"
-    made = {"name": f"{READER}-seed-0-base-{ablation}", "encoder": "rationale", "generation": SHORT, "adapter": adapter}
-    return made | {"writer": "base", "serving": "switched", "ablation": ablation, **weights}
+def ablated(row: str, seed: int, reading: Reading, ablation: str) -> str:
+    """Return the entry of a run under a reading that is taken apart."""
+    return f"{entry_name(row, seed, reading)}-{ablation}"
+
+
+def _ablated(row: str, seed: int, reading: Reading, ablation: str, weights: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entry; a candidate's directory does not say an ablation, so that it names weights and adapter."""
+    made = {"name": ablated(row, seed, reading, ablation), "encoder": "rationale", "generation": SHORT, **weights}
+    made |= {"adapter": f"runs/{run_name(row, seed)}/adapter", "ablation": ablation}
+    return made | ({"writer": "base", "serving": "switched"} if reading == "base" else {})

@@ -9,7 +9,7 @@ import choose
 import frontier
 from backbones import SMOLLM2, Backbone
 from judge import Estimate, Found, Side
-from rows import BASE, READER, ROWS, SCALED, again_run, run_name
+from rows import ABLATED, BASE, READER, REPEATED, ROWS, SCALED, ablated, again, again_run, entry_name, run_name
 
 from harness.digests import write_atomically
 from harness.report.numbers import NOT_THERE, probability
@@ -160,18 +160,25 @@ def _scales(found: Found) -> str:
 
 
 def _beside(found: Found) -> str:
-    """Return what stands beside the main rows, each against the reader of seed 0 with the base's rationales."""
-    known = found.of_one_training(READER, "base")
-    if known not in found.scores:
-        return "Not run."
-    reader = _side(found, known)
-    body = [[f"{known}: the base's rationales", f"{_mean(reader):.2f}", NOT_THERE]]
-    for name in found.scores:
-        is_beside = name.startswith(f"{READER}-seed-0-") and name != known and "-x" not in name
-        if (is_beside or name.endswith("-48")) and set(found.scores[name]) == set(found.tasks):
-            side = _side(found, name)
-            body.append([name, f"{_mean(side):.2f}", _points(found.difference(side, reader, found.embedding))])
-    return table(["entry (seed 0)", "mean of the tasks", "to the first line"], body)
+    """Return what stands beside the main rows, each against what it is a variant of."""
+    reader = found.of_one_training(READER, "base")
+    kinds = {
+        ablated(row, seed, reading, one): entry_name(row, seed, reading)
+        if seed
+        else found.of_one_training(row, reading)
+        for (row, seed, reading), ablations in ABLATED.items()
+        for one in ablations
+    }
+    kinds |= {name: reader for name in found.scores if name.startswith(f"{READER}-seed-0-reads-")}
+    kinds |= {name: name.removesuffix("-48") for name in found.scores if name.endswith("-48")}
+    kinds |= {again(*one): entry_name(one[0], 0, one[1]) for one in REPEATED}
+    body = []
+    for name, own in kinds.items():
+        if all(set(found.scores.get(one, {})) == {*found.tasks} for one in (name, own)):
+            side, other = _side(found, name), _side(found, own)
+            apart = _points(found.difference(side, other, found.embedding))
+            body.append([name, f"{_mean(side):.2f}", own, f"{_mean(other):.2f}", apart])
+    return table(["entry", "mean of the tasks", "beside", "its mean", "apart"], body) if body else "Not run."
 
 
 def _side(found: Found, name: str) -> Side:
