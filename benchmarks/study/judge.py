@@ -160,8 +160,8 @@ class Found:
         own = {run_name(row.name, seed): entry_name(row.name, seed, row.readings[0]) for row in ROWS for seed in SEEDS}
         here = {name: facts for name in own if (facts := training_of(self.out, name))}
         judged = {name: facts for name, facts in here.items() if own[name] in self._new}
-        others = here.keys() & self._earlier.trainings.keys() - judged
-        anew = {again_run(name): here[name] for name in others}
+        before = {name: of for name, of in self._earlier.trainings.items() if name not in judged}
+        anew = {again_run(name): here[name] for name in here.keys() & before.keys() if here[name] != before[name]}
         return {**here, **self._earlier.trainings, **anew, **judged}
 
     def of_one_training(self, row: str, reading: Reading) -> str:

@@ -288,6 +288,9 @@ def test_a_run_that_was_trained_anew_stands_beside_the_one_that_the_table_has(
     earlier = study.kept.Earlier(scores={name: scores[name] for name in names[:2]}, trainings={"infonce-seed-0": first})
     monkeypatch.setattr(study.judge, "scores_of", lambda *_: {})
     both = {"infonce-seed-0": 333.0, "infonce-seed-0-again": 1100.0}
+    monkeypatch.setattr(study.judge, "plain", lambda _: {})
+    same = study.kept.Earlier(trainings={"infonce-seed-0": first | {"cpu_seconds": 1100.0}})
+    assert study.judge.Found(tmp_path, tmp_path, {}, same).trainings() == same.trainings, "not judged yet, and no other"
     begun = {names[2]: {"STS12": scores[names[2]]["STS12"]}}
     for now, trained, whole in (
         ({name: scores[name] for name in names[2:]}, both, (62.0, 1.5)),
