@@ -209,17 +209,29 @@ class RationaleEncoder(LanguageModelEncoder):
     def _cached(self, texts: Sequence[str], prompt: str | None, new: int) -> list[Entry]:
         """Return the entries of texts with rationales of at most `new` tokens, from the cache or made now."""
         name = self._name if new else f"{self._name}\0text-only"
+
+        def make(missing: list[int], keys: list[bytes]) -> list[Entry]:
+            self._written += len(missing)
+            wanted = [texts[index] for index in missing]
+            if self.pool is not None and new:
+                return self._read(wanted, keys, self.pool, prompt)
+            return self._generate([f"{prompt or ''}{text}" for text in wanted], keys, new)
+
+        return self._kept_or(make, name, texts, prompt)
+
+    def _kept_or(
+        self,
+        make: Callable[[list[int], list[bytes]], list[Entry]],
+        name: str,
+        texts: Sequence[str],
+        prompt: str | None,
+    ) -> list[Entry]:
+        """Return what is kept of each text under `name`; `make` is given the places and keys of those that are not."""
         keys = [ContentCache.key(name, prompt, text) for text in texts]
         entries: list[Entry | None] = self.entries.get(keys) if self.entries else [None] * len(texts)
         missing = [index for index, entry in enumerate(entries) if entry is None]
-        wanted, lacking = [texts[index] for index in missing], [keys[index] for index in missing]
-        if self.pool is not None and new:
-            made = self._read(wanted, lacking, self.pool, prompt)
-        else:
-            made = self._generate([f"{prompt or ''}{text}" for text in wanted], lacking, new)
-        for index, entry in zip(missing, made, strict=True):
+        for index, entry in zip(missing, make(missing, [keys[index] for index in missing]), strict=True):
             entries[index] = entry
-        self._written += len(missing)
         return [entry for entry in entries if entry is not None]
 
     def _rationales_alone(self, texts: Sequence[str], prompt: str | None, whole: list[Entry]) -> list[Entry]:
@@ -278,19 +290,14 @@ class RationaleEncoder(LanguageModelEncoder):
         """
         fixed = tokenise(self.tokenizer, [ablations.FIXED])[0]
         name = f"{self._name}\0fixed-rationale\0{ablations.FIXED}"
-        keys = [ContentCache.key(name, prompt, text) for text in texts]
-        entries: list[Entry | None] = self.entries.get(keys) if self.entries else [None] * len(texts)
-        missing = [index for index, entry in enumerate(entries) if entry is None]
-        whole = tokenise(self.tokenizer, [f"{prompt or ''}{texts[index]}" for index in missing])
-        behind = [
-            Written(ablations.filled(fixed, len(written[index].about["ids"])), bool(written[index].about["cut"]))
-            for index in missing
-        ]
-        own = [ids[: self.max_text_tokens] for ids in whole]
-        made = self._pooled_entries(own, behind, [keys[index] for index in missing])
-        for index, entry in zip(missing, made, strict=True):
-            entries[index] = entry
-        return [entry for entry in entries if entry is not None]
+
+        def make(missing: list[int], keys: list[bytes]) -> list[Entry]:
+            whole = tokenise(self.tokenizer, [f"{prompt or ''}{texts[index]}" for index in missing])
+            abouts = [written[index].about for index in missing]
+            behind = [Written(ablations.filled(fixed, len(one["ids"])), bool(one["cut"])) for one in abouts]
+            return self._pooled_entries([ids[: self.max_text_tokens] for ids in whole], behind, keys)
+
+        return self._kept_or(make, name, texts, prompt)
 
     def _pooled_entries(
         self, texts: Sequence[list[int]], behind: Sequence[Written], keys: Sequence[bytes]
