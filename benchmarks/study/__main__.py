@@ -122,7 +122,8 @@ class Study:
         if self.told.beside:
             return [self._base(), *self._with_trainings(self._asked(beside))]
         jobs = [self._base(), *self._of_seeds(core, SEEDS, chosen), *self._of_seeds(rest, (0,), chosen)]
-        jobs += [] if self.only else beside.values()
+        trained = {f"train-{run_name(row.name, seed)}" for row in ROWS for seed in self.seeds}
+        jobs += [] if self.only else [job for job in beside.values() if trained.issuperset(job.needs)]
         return jobs + self._of_seeds(rest, SEEDS[1:], chosen)
 
     def _all_beside(self, rows: Sequence[Row], chosen: dict[str, str]) -> dict[str, Job]:

@@ -96,11 +96,14 @@ def study_of(folder: Path, **options: Any) -> Any:
     return command.Study(SimpleNamespace(**told | {"backbone": "smollm2-135m"} | options))
 
 
+@pytest.mark.parametrize("seeds", [(), (0,), (0, 2)])
 @pytest.mark.parametrize("name", ["smollm2-135m", "qwen2.5-coder-0.5b"])
-def test_every_job_finds_its_entry_and_what_it_needs(study: Any, tmp_path: Path, name: str) -> None:
+def test_every_job_finds_its_entry_and_what_it_needs(
+    study: Any, tmp_path: Path, name: str, seeds: tuple[int, ...]
+) -> None:
     """The whole order of work is made before the first training; a backbone has its own weights, budget and items."""
     backbone = study.backbones.BACKBONES[name]
-    jobs = study_of(tmp_path, backbone=name).later_jobs(study.choose.kept(tmp_path))
+    jobs = study_of(tmp_path, backbone=name, seeds=seeds).later_jobs(study.choose.kept(tmp_path))
     suite = yaml.safe_load((tmp_path / "test.yaml").read_text(encoding="utf-8"))
     entries, names = {one["name"]: one for one in suite["models"]}, {job.name for job in jobs}
     limits = {task["name"]: task["limit"] for task in suite["tasks"]["embedding"]["names"]}
@@ -115,7 +118,10 @@ def test_every_job_finds_its_entry_and_what_it_needs(study: Any, tmp_path: Path,
             assert f"model={backbone.weights['model']}" in said
             assert f"budget_cpu_seconds={backbone.budget}" in said or "infonce-long" in job.name
     assert not backbone.rows or {job.name for job in jobs if job.name.startswith("train-")} == {
-        f"train-{row}-seed-0" for row in backbone.rows
+        f"train-{row}-seed-{seed}"
+        for row in backbone.rows
+        for seed in (seeds or backbone.seeds)
+        if seed in study.rows.BY_NAME[row].seeds
     }
 
 
