@@ -71,6 +71,8 @@ def _judged(found: Found, backbone: Backbone) -> str:
     silent = [task for task in found.embedding if found.values(cells[task]) is None]
     note = f" Without an interval of its own (too few sets): {', '.join(silent)}." if silent else ""
     note += f" {found.from_earlier} entries are of an earlier run of the command." if found.from_earlier else ""
+    if any(name.endswith(again_run("")) for name in found.scores):
+        note += " Entries named -again were trained and judged a second time; rows keep what was judged first."
     command = "python benchmarks/study" + ("" if backbone is SMOLLM2 else f" --backbone {backbone.name}")
     return (
         f"Made by `{command}`, with {backbone.title}. Test splits, each run once, limited: {said}. The mean is over "
