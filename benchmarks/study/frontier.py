@@ -14,8 +14,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MARKS = {"text": "o", "own": "^", "base": "s"}
-NAMES = {"text": "reads text", "own": "text + own rationale", "base": "text + base's rationale"}
+MARKS = {"text": "o", "suffix": "D", "own": "^", "base": "s"}
+NAMES = {
+    "text": "reads text",
+    "suffix": "text + fixed sentence",
+    "own": "text + own rationale",
+    "base": "text + base's rationale",
+}
 FAMILIES = {"infonce": PALETTE[0], "grace": PALETTE[1], "distil": PALETTE[2], "soft": PALETTE[2], BASE: BASELINE}
 """By the beginning of a row's name; the rows are named beside their points."""
 TICKS = (0.0, 0.01, 0.03, 0.1, 0.3, 1, 2)
@@ -23,7 +28,7 @@ HEIGHT = 14
 """Typographic points about a name that no other point may lie in."""
 APART = 0.42
 """Points between two names in one column."""
-COLUMNS = {"text": 0.06, "base": 0.54, "own": 0.54}
+COLUMNS = {"text": 0.06, "suffix": 0.06, "base": 0.54, "own": 0.54}
 
 
 def draw(found: Found) -> dict[str, bytes]:
@@ -41,8 +46,8 @@ def _figure(found: Found) -> Figure:
     merged = [side for side in found.sides.values() if side.reading != "base"]
     switched = [side for side in found.sides.values() if side.reading != "own" or side.row == BASE]
     places = {id(side): _point(left, found, side) for side in merged}
-    for reading in COLUMNS:
-        _switched(right, [side for side in switched if side.reading == reading])
+    for place in sorted(set(COLUMNS.values())):
+        _switched(right, [side for side in switched if COLUMNS[side.reading] == place])
     curves = [_curve(left, found, row, reading) for row, reading in SCALED]
     left.set_xlabel("nats a token above the base (less is better)")
     left.set_ylabel("mean of the embedding tasks, points")

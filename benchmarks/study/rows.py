@@ -20,8 +20,11 @@ token on answers of GSM8K's training split, seed 0."""
 LESS_SCALE = 0.5
 """The largest of them at which it is shown there to forget less, by more than the retention verdict's margin: the
 difference's interval ends below -0.01 nats."""
-Reading = Literal["text", "own", "base"]
-"""What stands in the vector: the text; text and own rationale (adapter on while it writes); text and the base's."""
+Reading = Literal["text", "suffix", "own", "base"]
+"""What stands in the vector: the text; the text and the fixed sentence that it was trained with behind each; text and
+own rationale (adapter on while it writes); text and the base's."""
+OF_TEXT = ("text", "suffix")
+"""Readings of one pass, in which nothing is written; they stand under both rules."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +83,8 @@ ROWS = (
         scale=LESS_SCALE,
         readings=("own",),
     ),
+    Row(name="infonce-suffix", config="study/infonce-suffix", readings=("suffix",)),
+    Row(name="infonce-suffix-retain", config="study/infonce-suffix-retain", readings=("suffix",)),
     Row(name="distil", config="study/distil", readings=("text",), is_taught=True),
     Row(name="distil-lora", is_core=True, config="study/distil-lora", readings=("text",), is_taught=True),
     Row(name="soft-tokens", config="study/soft-tokens", readings=("text",)),
@@ -140,6 +145,10 @@ QUESTIONS = (
     asked("Goal 2: thinking above InfoNCE, adapter off for answering", "infonce-pool:base", "infonce:text", "switched"),
     asked("Is it the training, or the rationale at test time?", "infonce-pool:base", "infonce:base", "switched"),
     asked("Do rationales help InfoNCE on text at test time?", "infonce:base", "infonce:text", "switched"),
+    asked("Rationales above a fixed sentence", "infonce-pool:base", "infonce-suffix:suffix", "switched"),
+    asked("A fixed sentence above nothing", "infonce-suffix:suffix", "infonce:text", "switched"),
+    asked("Rationales above a fixed sentence, + KL", "infonce-pool-retain:own", "infonce-suffix-retain:suffix", "merged"),
+    asked("A fixed sentence above nothing, + KL", "infonce-suffix-retain:suffix", "infonce-retain:text", "merged"),
     asked("Students: soft tokens above their control", "distil:text", "soft-tokens:text", "switched"),
     asked("Students: LoRA above InfoNCE on text", "distil-lora:text", "infonce:text", "switched"),
     asked("Students: LoRA above InfoNCE for twice the time", "distil-lora:text", "infonce-long:text", "switched"),
@@ -187,8 +196,8 @@ def entry(row: str, seed: int, reading: Reading) -> dict[str, Any]:
     """Return the suite entry's content; readings of the base's rationales stand under the rule `switched`."""
     made: dict[str, Any] = {"name": entry_name(row, seed, reading), "candidate": f"runs/{run_name(trained(row), seed)}"}
     made |= {"adapter_scale": BY_NAME[row].scale} if BY_NAME[row].scale != 1 else {}
-    if reading == "text":
-        return made | {"kind": "mean-pool"}
+    if reading in OF_TEXT:
+        return made | {"kind": "mean-pool"}  # a suffix is the candidate's own
     made |= {"kind": "rationale", "generation": SHORT}
     return made | ({"writer": "base", "serving": "switched"} if reading == "base" else {})
 

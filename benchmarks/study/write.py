@@ -9,14 +9,19 @@ import choose
 import frontier
 from backbones import SMOLLM2, Backbone
 from judge import Estimate, Found, Side
-from rows import ABLATED, BASE, READER, REPEATED, ROWS, SCALED, ablated, again, again_run, entry_name, run_name
+from rows import ABLATED, BASE, OF_TEXT, READER, REPEATED, ROWS, SCALED, ablated, again, again_run, entry_name, run_name
 
 from harness.digests import write_atomically
 from harness.report.numbers import NOT_THERE, probability
 from harness.report.tables import table
 
 HERE = Path(__file__).resolve().parent
-READINGS = {"text": "text", "own": "text + own rationale", "base": "text + base's rationale"}
+READINGS = {
+    "text": "text",
+    "suffix": "text + fixed sentence",
+    "own": "text + own rationale",
+    "base": "text + base's rationale",
+}
 
 
 def write(found: Found, out: Path, backbone: Backbone, folder: Path) -> str:
@@ -102,7 +107,7 @@ def _rule(found: Found, rule: str) -> str:
 
 def _ordered(found: Found, rule: str) -> list[Side]:
     """Return the sides that stand under a rule, the best first."""
-    wanted = ("text", "own") if rule == "merged" else ("text", "base")
+    wanted = (*OF_TEXT, "own" if rule == "merged" else "base")
     sides = [side for (row, reading), side in found.sides.items() if reading in wanted or row == BASE]
     return sorted(sides, key=lambda side: -_mean(side))
 

@@ -60,6 +60,8 @@ def _check_sections(tree: Node, objective: Any) -> Iterator[Problem]:
     is_foreign = wanted is not None and wanted.value == "rationale" and objective not in SECTIONS["max_new_tokens"]
     if wanted and is_foreign and _value(tree, "candidate", "max_new_tokens") is None:
         yield problem(wanted, "candidate.kind rationale needs candidate.max_new_tokens here: training writes none")
+    if wanted and is_foreign and _value(tree, "suffix"):
+        yield problem(wanted, "candidate.kind: rationale would leave the suffix out; take it, or the suffix, out")
 
 
 def _check_data(tree: Node, objective: Any) -> Iterator[Problem]:

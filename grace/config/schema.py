@@ -21,7 +21,7 @@ from grace.config.contrastive import (
     RationaleData,
     SimCSE,
 )
-from harness.suite.fields import Attention, Dtype, Name, Sha256, Strict, listed
+from harness.suite.fields import Attention, Dtype, Name, Sha256, Strict, Suffix, listed
 from harness.trackers import TrackerName
 
 Objective = Literal["infonce", "simcse", "infonce-rationale", "grace", "distil", "best-of-n"]
@@ -41,6 +41,7 @@ SECTIONS: dict[str, tuple[Objective, ...]] = {
     "distil": ("distil",),
     "best_of_n": ("best-of-n",),
     "grace": ("grace",),
+    "suffix": ("infonce", "simcse", "distil"),
     "retain_weight": ("infonce", "simcse", "infonce-rationale", "distil", "best-of-n"),
     "forward": ("infonce", "simcse", "infonce-rationale", "distil", "best-of-n"),
     "max_new_tokens": ("infonce-rationale", "grace", "best-of-n"),
@@ -277,6 +278,9 @@ class TrainConfig(Strict):
     optimiser: Optimiser
     max_text_tokens: Count
     """Longer texts are cut and counted, in training and by the candidate."""
+    suffix: Suffix = None
+    """Text that is read behind every text, in training and by the candidate, and takes part in its vector; of
+    objectives that read the text without a rationale."""
     max_new_tokens: Count | None = None
     """Tokens of a rationale; wanted by infonce-rationale, best-of-n and grace, refused for the others."""
 

@@ -15,7 +15,7 @@ STYLE = """
 body{font:16px/1.6 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#111;background:#fff}
 .cosine{font-size:1.4rem}.meta,.sums{color:#444}
 .part{margin:.6rem 0;padding-left:.8rem;border-left:.25rem solid #bbb;white-space:pre-wrap;overflow-wrap:anywhere}
-.rationale{border-color:#4a6fa5}.header{border-color:#ddd;color:#555;font-size:.85em}.part b{font-weight:600}
+.rationale{border-color:#4a6fa5}.header,.suffix{border-color:#ddd;color:#555;font-size:.85em}.part b{font-weight:600}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}td,th{padding:.1rem .8rem;text-align:left}
 td:last-child{text-align:right}code{white-space:pre-wrap}
 @media(max-width:40rem){body{margin:1rem auto}}

@@ -61,7 +61,7 @@ def _running(part: Part, side: Side, largest: float, *, few: bool) -> Text:
     for piece, own, share in side.spans():
         if own == part:
             style = shade(share, largest, few=few)
-            text.append(visible(piece), style=style or ("dim" if part == "header" else "not bold"))
+            text.append(visible(piece), style=style or ("dim" if part in ("header", "suffix") else "not bold"))
     return text
 
 

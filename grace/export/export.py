@@ -164,7 +164,7 @@ def _write_modules(candidate: Candidate, folder: Path, seed: int, size: _Size) -
     spec: Any = candidate.spec
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=spec.trust_remote_code)
     adds = any(frame_ids(tokenizer))
-    is_plain = candidate.kind == "mean-pool" and _soft_tokens_of(candidate) is None
+    is_plain = candidate.kind == "mean-pool" and _soft_tokens_of(candidate) is None and spec.suffix is None
     standard = is_plain and not adds and not spec.prompts and not spec.instruction
     top = {"prompts": _prompts(spec), "default_prompt_name": None, "similarity_fn_name": spec.similarity or "cosine"}
     _write_json(folder / "config_sentence_transformers.json", top | {"model_type": "SentenceTransformer"})

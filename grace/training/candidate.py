@@ -91,6 +91,8 @@ def _encoder_options(config: TrainConfig, trained: Trainable) -> dict[str, Any]:
         "trust_remote_code": config.trust_remote_code,
         "max_text_tokens": config.max_text_tokens,
     }
+    if config.suffix is not None:
+        options["suffix"] = config.suffix
     if config.candidate_kind == "rationale":
         if trained.writing == "plain":
             options["forward"] = "plain"

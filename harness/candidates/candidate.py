@@ -26,6 +26,7 @@ _NOT_IN_IDENTITY = {
     "adapter",
     "adapter_scale",
     "soft_tokens",
+    "suffix",
     "ability",
     "serving",
     "seeds",
@@ -38,8 +39,8 @@ _NOT_IN_IDENTITY = {
     "prompt_variants",
 }
 """What an entry says that changes no vector, or that stands beside the options: `store_dtype` where it rounds,
-`adapter_scale` where it is not 1, `soft_tokens` where there are some, `writer` where it is another, what is cut from
-the vectors where it is not all of them. `serving` says whose answers are measured: vectors are the same."""
+`adapter_scale` where it is not 1, `soft_tokens` and `suffix` where there are some, `writer` where it is another, what
+is cut from the vectors where it is not all of them. `serving` says whose answers are measured: vectors are the same."""
 _PER_TASK = {"prompts", "instruction"}
 """They go into the key of each cell."""
 _NO_MATTER_OF_WRITING = ("similarity", "ablation")
@@ -167,6 +168,8 @@ class Candidate:
         rounded: dict[str, Any] = {} if self.spec.store_dtype == "float32" else {"store_dtype": self.spec.store_dtype}
         soft = getattr(self.spec, "soft_tokens", None)
         rounded |= {} if soft is None else {"soft_tokens": soft.sha256}
+        suffix = getattr(self.spec, "suffix", None)
+        rounded |= {} if suffix is None else {"suffix": suffix}
         rounded |= {} if self.size is None else self.size.identity()
         return plain | rounded | ({"seed_index": self.seed_index} if self.seed_index else {})
 

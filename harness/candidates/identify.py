@@ -38,9 +38,9 @@ from harness.suite.model_entries import (
 from harness.wording import did_you_mean, listing
 
 TRUST = "trust_remote_code"
-SOFT_TOKENS = "soft_tokens"
+SOFT_TOKENS, SUFFIX = "soft_tokens", "suffix"
 """Of `encoder` in `candidate.yaml`: a file inside the directory, and its sha256."""
-OF_SOME_KINDS = ("writer", "serving", "adapter_scale")
+OF_SOME_KINDS = ("writer", "serving", "adapter_scale", "suffix")
 """What a suite may say of a candidate directory over the directory's own word, where its encoder kind has it."""
 NESTED = ("generation", "ability")
 """The same of mappings: a key that the suite does not name keeps the directory's own value."""
@@ -194,6 +194,8 @@ def _identify_directory(spec: CandidateSpec, sources: Sources) -> Candidate | Mi
         if kind != about.kind:
             raise InputError([f"model {spec.name!r}: kind {kind} would leave the soft tokens out; take kind away"])
         options[SOFT_TOKENS] = _inside(directory, about.encoder[SOFT_TOKENS])
+    if about.encoder.get(SUFFIX) and SUFFIX not in known:
+        raise InputError([f"model {spec.name!r}: kind {kind} would leave the suffix out; take kind away"])
     try:
         loaded = KINDS[kind].entry.model_validate(options)
     except ValidationError as error:

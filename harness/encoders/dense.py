@@ -1,9 +1,10 @@
 """The `mean-pool` encoder: a language model, mean over the last layer of the text's own tokens.
 
-ids = special tokens the tokenizer puts in front + prompt + text; the mean runs over the text alone, so prompt and
-beginning-of-text are masked by their known length (the latter is an attention sink whose state would drown the rest).
-Prompt and text are tokenised apart, so that the border between them is exact; special tokens inside a text are split,
-so that `<|im_end|>` in a text is text.
+ids = special tokens the tokenizer puts in front + prompt + text + suffix; the mean runs over text and suffix alone, so
+prompt and beginning-of-text are masked by their known length (the latter is an attention sink whose state would drown
+the rest). Prompt, text and suffix are tokenised apart, so that the borders between them are exact; special tokens
+inside a text are split, so that `<|im_end|>` in a text is text. A suffix (mostly there is none) is never cut: the text
+gives way to it. Its tokens see the whole text, which the text's own do not where the model is causal.
 
 A causal model is read with padding on the right and no attention mask: no position sees what stands after it, so what
 the tokenizer puts behind a text is left out as well. A model that sees both ways (BERT, a bidirectional Gemma) reads
@@ -29,7 +30,7 @@ from harness.encoders.probe import is_causal, not_causal, reading_of
 from harness.encoders.reading import read
 from harness.encoders.rope import rope_limit
 from harness.encoders.weights import weights_of
-from harness.errors import EnvironmentGapError
+from harness.errors import EnvironmentGapError, HarnessError
 from harness.sources.places import Located
 from harness.suite.model_entries import MeanPoolSpec
 from harness.tasks.types import Role
@@ -43,6 +44,26 @@ def prefix_ids(tokenizer: Any, prompt: str | None) -> list[int]:
     """
     front = frame_ids(tokenizer).front
     return [*front, *tokenizer(prompt, add_special_tokens=False)["input_ids"]] if prompt else list(front)
+
+
+def suffix_ids(tokenizer: Any, suffix: str | None) -> list[int]:
+    """Return the ids behind every text that take part in its mean; special tokens in them are themselves."""
+    return list(tokenizer(suffix, add_special_tokens=False)["input_ids"]) if suffix else []
+
+
+def refuse_no_room(room: int, around: int, suffix: Sequence[int]) -> None:
+    """Raise HarnessError where a suffix and what else stands around a text leave no place for the text.
+
+    Args:
+        room: tokens of a row.
+        around: tokens in front of every text, and closing ones.
+        suffix: its ids.
+    """
+    if suffix and room - around - len(suffix) < 1:
+        raise HarnessError(
+            f"suffix: {len(suffix)} tokens, with {around} around each text, leave no place for a text in "
+            f"max_text_tokens: {room}; shorten it, or raise max_text_tokens as far as the model goes"
+        )
 
 
 def text_ids(tokenizer: Any, texts: Sequence[str], most: int, counters: Counters) -> list[list[int]]:
@@ -73,6 +94,7 @@ class MeanPoolEncoder(LanguageModelEncoder):
         Raises:
             AdapterHasNoEffectError: states of a probe text are the same with and without the adapter.
             EnvironmentGapError: the model gives other states each time.
+            HarnessError: the suffix leaves no place for a text.
         """
         loaded = load_causal(spec, weights, adapter, needs_head=False, keeps_base=is_switched(spec))
         context, budget = loaded.context_length, default_budget(loaded.device)
@@ -81,6 +103,8 @@ class MeanPoolEncoder(LanguageModelEncoder):
         self.reading = reading_of(self.model, self.tokenizer, is_causal=self.is_causal)
         self._rope = rope_limit(self.model)
         self.behind = () if self.is_causal else frame_ids(self.tokenizer).behind
+        self._suffix, self.suffix = spec.suffix, suffix_ids(self.tokenizer, spec.suffix)
+        self._check_room(len(prefix_ids(self.tokenizer, None)))
 
     @classmethod
     def from_candidate(cls, candidate: Candidate, *, seed: int, use_cache: bool) -> MeanPoolEncoder:
@@ -93,7 +117,9 @@ class MeanPoolEncoder(LanguageModelEncoder):
         return super().describe() | {
             "is_causal": self.is_causal,
             "reading": self.reading,
-            "pooling": "mean over the text's tokens, last layer after the final norm",
+            "pooling": f"mean over the text's tokens{' and the suffix' * bool(self.suffix)}, "
+            "last layer after the final norm",
+            **({"suffix": self._suffix, "suffix_tokens": len(self.suffix)} if self.suffix else {}),
         }
 
     def causal_lm(self) -> CausalLM:
@@ -103,7 +129,7 @@ class MeanPoolEncoder(LanguageModelEncoder):
         return super().causal_lm()
 
     def encode(self, texts: Sequence[str], *, role: Role | None, prompt: str | None) -> Vectors:
-        """Return the mean last-layer state of each text's own tokens, (n, d) float32."""
+        """Return the mean last-layer state of each text's own tokens, and of the suffix, (n, d) float32."""
         prefix = self.prefix_ids(prompt)
         ids = self.text_ids(texts, len(prefix))
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
@@ -124,15 +150,24 @@ class MeanPoolEncoder(LanguageModelEncoder):
         return prefix_ids(self.tokenizer, prompt)
 
     def text_ids(self, texts: Sequence[str], prefix_length: int) -> list[list[int]]:
-        """Return each text's ids, cut to the limit; a text without tokens becomes one end-of-text token, counted."""
-        return text_ids(self.tokenizer, texts, self.room(prefix_length), self.counters)
+        """Return each text's ids, cut to the limit, and the suffix: what the mean runs over.
+
+        A text without tokens becomes one end-of-text token, counted. Raises HarnessError where a prompt and the suffix
+        leave no place for a text.
+        """
+        self._check_room(prefix_length)
+        own = text_ids(self.tokenizer, texts, self.room(prefix_length), self.counters)
+        return [[*ids, *self.suffix] for ids in own]
+
+    def _check_room(self, prefix_length: int) -> None:
+        refuse_no_room(self.max_text_tokens, prefix_length + len(self.behind), self.suffix)
 
     def room(self, prefix_length: int) -> int:
         """Return how many tokens of a text are read behind so many in front of it."""
-        return max(self.max_text_tokens - prefix_length - len(self.behind), 1)
+        return max(self.max_text_tokens - prefix_length - len(self.suffix) - len(self.behind), 1)
 
     def states(self, prefix: list[int], texts: list[list[int]]) -> Any:
-        """Return the last states of texts (their ids) after `prefix`, (b, t, h); a text's begin at `len(prefix)`."""
+        """Return the last states of texts (`text_ids`) after `prefix`, (b, t, h); a text's begin at `len(prefix)`."""
         rows = [[*prefix, *one, *self.behind] for one in texts]
         return read(self.model, rows, self.reading)
 

@@ -56,7 +56,8 @@ def _of_language_model(inner: MeanPoolEncoder, texts: Sequence[str], prompt: str
     most = inner.room(front)
     own = [len(ids) for ids in tokenise(inner.tokenizer, texts)]
     read = text_ids(inner.tokenizer, texts, most, Counters())
-    return Lengths([front + len(ids) + len(inner.behind) for ids in read], [length > most for length in own])
+    around = front + len(inner.suffix) + len(inner.behind)
+    return Lengths([around + len(ids) for ids in read], [length > most for length in own])
 
 
 def _of_writer(inner: RationaleEncoder, texts: Sequence[str], prompt: str | None) -> Lengths:

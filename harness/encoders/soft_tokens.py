@@ -1,10 +1,10 @@
 """`mean-pool` with `soft_tokens`: a language model, and a few trained vectors in front of every text.
 
-ids = special tokens the tokenizer puts in front + soft tokens + prompt + text; the mean runs over the text alone. A
-soft token is an id beyond the vocabulary: while texts are embedded, and only then, the embedding layer gives its
-trained vector for it (Lester et al. 2021, arXiv 2104.08691). No weight of the model is touched, so its answers are
-those of the base, bit by bit. What stands in front of all texts is run once where the family can share it, so that a
-text costs about what it costs alone; else it is read with each text.
+ids = special tokens the tokenizer puts in front + soft tokens + prompt + text + suffix; the mean runs over text and
+suffix alone. A soft token is an id beyond the vocabulary: while texts are embedded, and only then, the embedding layer
+gives its trained vector for it (Lester et al. 2021, arXiv 2104.08691). No weight of the model is touched, so its
+answers are those of the base, bit by bit. What stands in front of all texts is run once where the family can share it,
+so that a text costs about what it costs alone; else it is read with each text.
 """
 
 from __future__ import annotations

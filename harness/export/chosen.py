@@ -115,6 +115,7 @@ def _other_than_its_weights(model: str, scores: Sequence[Score]) -> str:
         said = {
             "with an adapter": facts.adapter is not None or facts.spec.get("adapter"),
             "with soft tokens": facts.spec.get("soft_tokens"),
+            "with a suffix": score.axis == "embedding" and facts.spec.get("suffix"),
             "with rationales": score.axis == "embedding" and facts.spec.get("encoder") == "rationale",
             f"cut to {size.get('dimension')} dimensions": size.get("dimension"),
             f"as {size.get('precision')}": size.get("precision"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticKnownError
 
 Dtype = Literal["float32", "bfloat16", "float16"]
@@ -18,6 +18,8 @@ SHA256_PATTERN = r"^[0-9a-f]{64}$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=80)]
 """How models, tasks and runs are called: it becomes a file's name."""
 Sha256 = Annotated[str, Field(pattern=SHA256_PATTERN)]
+Suffix = Annotated[str | None, BeforeValidator(lambda value: None if value == "" else value)]
+"""Text that is read behind every text that is embedded, and takes part in the mean; None, or empty: nothing."""
 Points = Annotated[float, Field(allow_inf_nan=False)]
 """Of a score between 0 and 100, or of a difference of two."""
 

@@ -27,6 +27,7 @@ from harness.suite.fields import (
     Sha256,
     Similarity,
     Strict,
+    Suffix,
     one_or_more,
 )
 from harness.suite.size import Precision, Size
@@ -193,6 +194,8 @@ class MeanPoolSpec(LoadedModel):
     """Scales what a LoRA adds to the weights: the curve between base (0) and adapter (1)."""
     soft_tokens: SoftTokens | None = None
     """Trained vectors in front of every text; None: there are none."""
+    suffix: Suffix = None
+    """Text that is read behind every text, and takes part in the mean; tokenised apart, as prompts are."""
     ability: dict[str, AbilitySettings] = {}
     """Ability task -> what differs for this model, such as the chat template."""
 
@@ -282,6 +285,8 @@ class CandidateSpec(EncoderOptions):
     """Whether its adapter is on where it answers; None takes the candidate's own, or merged."""
     adapter_scale: AdapterScale | None = None
     """Scales what the candidate's LoRA adds to the weights; None takes the candidate's own, or 1."""
+    suffix: str | None = None
+    """Text that is read behind every text; None takes the candidate's own, or nothing, and an empty one nothing."""
     trust_remote_code: bool = False
     """Lets the candidate run Python that it brings; what its own `candidate.yaml` says of that is a wish."""
     ability: dict[str, AbilitySettings] = {}

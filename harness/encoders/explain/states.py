@@ -5,7 +5,7 @@ One text at a time, through the same code as the encoder's own vectors; their me
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -24,8 +24,8 @@ from harness.encoders.rationale.prefix_attention import SharedPrefix
 from harness.encoders.rationale.template import tokenise
 from harness.errors import HarnessError
 
-Part = Literal["text", "header", "rationale"]
-"""Of the assistant header: the ids between text and rationale."""
+Part = Literal["text", "suffix", "header", "rationale"]
+"""Of the assistant header: the ids between text and rationale; of the suffix: what an entry has behind every text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +116,7 @@ def _of_rationales(encoder: RationaleEncoder, texts: Sequence[str], prompt: str 
             about, ids = entries[partner].about, uncut[:most]
             row = [*ids, *suffix, *about["ids"]]
             states = states_of_ids(encoder.model, encoder.prefix, row)
-            parts = _parts(len(ids), len(suffix), len(about["ids"]))
+            parts = _parts({"text": len(ids), "header": len(suffix), "rationale": len(about["ids"])})
             start = len(ids) + len(suffix) if encoder.spec.ablation == "rationale-only" else 0
             found.append(
                 TokenStates(
@@ -131,15 +131,15 @@ def _of_rationales(encoder: RationaleEncoder, texts: Sequence[str], prompt: str 
     return found
 
 
-def _parts(text: int, header: int, rationale: int) -> tuple[Part, ...]:
-    counts: tuple[tuple[Part, int], ...] = (("text", text), ("header", header), ("rationale", rationale))
-    return tuple(part for part, count in counts for _ in range(count))
+def _parts(counts: Mapping[Part, int]) -> tuple[Part, ...]:
+    """Return which part each token is of, by how many tokens each part has, in their order."""
+    return tuple(part for part, count in counts.items() for _ in range(count))
 
 
 def _of_texts(encoder: MeanPoolEncoder, texts: Sequence[str], prompt: str | None) -> list[TokenStates]:
     import torch
 
-    prefix = encoder.prefix_ids(prompt)
+    prefix, behind = encoder.prefix_ids(prompt), len(encoder.suffix)
     found = []
     for text in texts:
         before = encoder.counters.truncated_texts
@@ -149,7 +149,7 @@ def _of_texts(encoder: MeanPoolEncoder, texts: Sequence[str], prompt: str | None
         found.append(
             TokenStates(
                 ids=tuple(ids),
-                parts=_parts(len(ids), 0, 0),
+                parts=_parts({"text": len(ids) - behind, "suffix": behind}),
                 states=states.float().cpu().numpy(),
                 rationale_ids=None,
                 is_text_cut=encoder.counters.truncated_texts > before,
