@@ -147,7 +147,7 @@ QUESTIONS = (
     asked("Do rationales help InfoNCE on text at test time?", "infonce:base", "infonce:text", "switched"),
     asked("Rationales above a fixed sentence", "infonce-pool:base", "infonce-suffix:suffix", "switched"),
     asked("A fixed sentence above nothing", "infonce-suffix:suffix", "infonce:text", "switched"),
-    asked("Rationales above a fixed sentence, + KL", "infonce-pool-retain:own", "infonce-suffix-retain:suffix", "merged"),
+    asked("Rationales above a sentence, + KL", "infonce-pool-retain:own", "infonce-suffix-retain:suffix", "merged"),
     asked("A fixed sentence above nothing, + KL", "infonce-suffix-retain:suffix", "infonce-retain:text", "merged"),
     asked("Students: soft tokens above their control", "distil:text", "soft-tokens:text", "switched"),
     asked("Students: LoRA above InfoNCE on text", "distil-lora:text", "infonce:text", "switched"),

@@ -28,6 +28,8 @@ def rules_said(candidate: Candidate | None) -> Iterator[str]:
         yield f"switched: {ANSWERS_AS_BASE}; the price: the adapter is kept apart, and {_again(candidate)}"
     if candidate.adapter_scale != 1.0:
         yield f"adapter_scale {candidate.adapter_scale:g}: the weights are W + {candidate.adapter_scale:g} x BA"
+    if suffix := getattr(candidate.spec, "suffix", None):
+        yield f"behind every text {suffix!r} is read, and takes part in the vector; answers are given without it"
     if candidate.writer is not None:
         yield f"its rationales are written by {writer_said(candidate.writer)}; the price: {AGAIN}"
 

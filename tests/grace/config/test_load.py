@@ -130,6 +130,14 @@ def test_what_yaml_reads_as_something_else_is_said_beside_the_rest(tmp_path):
             {"adapter": "soft-tokens", "candidate": {"kind": "rationale", "max_new_tokens": 4}},
             "would leave the soft tokens out",
         ),
+        (
+            {"suffix": " or so", "objective": "grace", "max_new_tokens": 4},
+            "suffix: objective grace does not use it (only infonce, simcse, distil)",
+        ),
+        (
+            {"suffix": " or so", "candidate": {"kind": "rationale", "max_new_tokens": 4}},
+            "rationale would leave the suffix out",
+        ),
         ({"best_of_n": {}}, "best_of_n: objective infonce does not use it"),
         ({"objective": "best-of-n"}, "missing key 'max_new_tokens': objective best-of-n writes rationales"),
         (

@@ -94,6 +94,19 @@ def test_rationale_candidate_loads_where_this_package_is(grace, model: Path, tmp
     assert np.array_equal(again.encode(TEXTS), loaded.encode(TEXTS))
 
 
+def test_what_is_read_behind_a_text_is_exported_with_it(grace, model: Path, tmp_path: Path) -> None:
+    """sentence-transformers' own modules put nothing behind a text: this package's module reads it, prompt or not."""
+    candidate_directory(tmp_path / "run", model, kind="mean-pool", adapter=True, encoder="{suffix: ' in other words'}")
+    said = grace("export", "run", "--out", "out", "--json")
+    assert said.code == 0, said.err
+    assert json.loads(said.out)["modules"] == "this package"
+    loaded = SentenceTransformer("out", device="cpu", trust_remote_code=True)
+    assert np.abs(unit(loaded.encode(TEXTS)) - unit(harness_vectors("run"))).max() < 1e-5
+    assert np.abs(unit(loaded.encode(TEXTS, prompt="on: ")) - unit(harness_vectors("run", "on: "))).max() < 1e-5
+    bare = load(named_candidate("run", Sources(), ["suffix=''"]), use_cache=False).encode(TEXTS)
+    assert np.abs(unit(loaded.encode(TEXTS)) - unit(bare)).max() > 1e-3
+
+
 def test_what_exports_name_is_where_it_was() -> None:
     """The class and the file of settings are written into directories that others have: neither may move."""
     from grace.export import export as module

@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import torch
 from grace_support import Quiet, chat_model, jsonl, plain_config, triplets
+from safetensors.torch import load_file
 from suites_support import write
 
 from grace.config.schema import Algorithm, Credit
 from grace.run.directory import RunDir
 from grace.training.train import train
+from harness.candidates.named import named_candidate
+from harness.encoders.loading import load
+from harness.sources.places import Sources
 
 CONTRASTIVE = list(
     product(("infonce", "simcse", "infonce-rationale"), ("lora", "full"), (0.0, 0.5), ("packed", "plain"))
@@ -83,12 +88,24 @@ def test_reading(name: str, adapter: str, retain: float, forward: str, folder: P
 
 @pytest.mark.parametrize("forward", ["packed", "plain"])
 @pytest.mark.parametrize("objective", ["infonce", "simcse", "distil"])
-def test_soft_tokens(objective: str, forward: str, folder: Path, tmp_path: Path) -> None:
-    """Every objective that takes them, both forward passes."""
+def test_what_stands_around_a_text(objective: str, forward: str, folder: Path, tmp_path: Path) -> None:
+    """Soft tokens and a suffix: every objective that takes them, both forward passes; the candidate is read with them.
+
+    Its vector is the mean over text and suffix of a pass by hand, which the trained soft tokens stand in front of.
+    """
     changes = READING["distil"] if objective == "distil" else {"objective": objective}
     data = "texts.txt" if objective == "simcse" else "triplets.jsonl"
-    own = {"adapter": {"kind": "soft-tokens", "tokens": 4}, "data": {"path": str(folder / data)}}
+    own = {"adapter": {"kind": "soft-tokens", "tokens": 4}, "data": {"path": str(folder / data)}, "suffix": " or so"}
     takes_a_step(folder, tmp_path / "out", forward=forward, **own, **changes)
+    encoder = load(named_candidate(str(tmp_path / "out"), Sources()))
+    found: Any = encoder.encode(["a cat"])[0]
+    inner: Any = encoder.inner
+    soft = load_file(tmp_path / "out" / "soft_tokens" / "soft_tokens.safetensors")["soft_tokens"]
+    ids = [inner.tokenizer(one, add_special_tokens=False)["input_ids"] for one in ("a cat", " or so")]
+    with torch.no_grad():
+        rows = inner.model.get_input_embeddings()(torch.tensor([*ids[0], *ids[1]]))
+        states = inner.model.base_model(inputs_embeds=torch.cat([soft, rows])[None]).last_hidden_state[0]
+    assert torch.allclose(torch.from_numpy(found), states[len(soft) :].mean(dim=0), atol=1e-5)
 
 
 @pytest.mark.parametrize(("algorithm", "credit", "adapter", "beta", "forward", "infonce"), POLICY)

@@ -16,6 +16,7 @@ from suites_support import write
 from harness.candidates.candidate import Candidate
 from harness.candidates.identify import identify
 from harness.candidates.named import named_candidate
+from harness.candidates.rule import rules_said
 from harness.encoders.dense import MeanPoolEncoder
 from harness.encoders.explain.states import token_states
 from harness.encoders.lengths import lengths
@@ -143,6 +144,10 @@ def test_the_key_changes_with_the_suffix_and_stays_without(folders: dict[str, Pa
     assert empty.identity() == known
     assert other.identity() == known | {"suffix": SUFFIX}
     assert other.language_model_identity() == plain.language_model_identity()
+    assert [list(rules_said(one)) for one in (plain, empty)] == [[], []]
+    assert list(rules_said(other)) == [
+        f"behind every text {SUFFIX!r} is read, and takes part in the vector; answers are given without it"
+    ]
 
 
 def test_an_explanation_shows_the_suffix_as_such(folders: dict[str, Path]) -> None:

@@ -402,6 +402,7 @@ AS_IT_IS = {"spec": {"encoder": "mean-pool", "model": "org/base"}, "identity": {
         ("mine", {"spec": AS_IT_IS["spec"] | {"adapter": "runs/mine/adapter"}}, "org/base with an adapter", 16),
         ("mine", {"spec": AS_IT_IS["spec"] | {"encoder": "rationale"}}, "org/base with rationales", 16),
         ("mine", {"spec": AS_IT_IS["spec"] | {"soft_tokens": {"file": "s"}}}, "org/base with soft tokens", 16),
+        ("mine", {"spec": AS_IT_IS["spec"] | {"suffix": " or so"}}, "org/base with a suffix", 16),
         (
             "mine@8-int8",
             {"identity": {"weights": {}, "dimension": 8, "precision": "int8"}},

@@ -18,7 +18,7 @@ def test_texts_are_read_behind_what_stands_in_front_alone(template: str) -> None
     tokenizer: Any = tiny_tokenizer()
     special = [(name, tokenizer.convert_tokens_to_ids(name)) for name in template.split() if name != "$A"]
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single=template, special_tokens=special)
-    config: Any = SimpleNamespace(max_text_tokens=10)
+    config: Any = SimpleNamespace(max_text_tokens=10, suffix=None)
     trained: Any = SimpleNamespace(tokenizer=tokenizer, context_length=64)
     inputs = PlainInputs(config, trained)
     front = template.split().index("$A")
