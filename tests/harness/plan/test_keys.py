@@ -190,6 +190,7 @@ CHANGES: dict[str, dict[str, list[tuple[dict[str, Any], dict[str, Any]]]]] = {
         "adapter": [({}, {"adapter": "adapter"}), ({"adapter": "adapter"}, {"adapter": "other-adapter"})],
         "adapter_scale": [({"adapter": "adapter"}, {"adapter_scale": 0.5})],
         "soft_tokens": [({}, {"soft_tokens": soft("a")}), ({"soft_tokens": soft("a")}, {"soft_tokens": soft("b")})],
+        "suffix": [({}, {"suffix": " or so"}), ({"suffix": " or so"}, {"suffix": "or so"})],
     },
     "sentence-transformers": {**OF_LOADED, "encoder": [({}, {"encoder": "mean-pool"})]},
 }
