@@ -47,8 +47,17 @@ def prefix_ids(tokenizer: Any, prompt: str | None) -> list[int]:
 
 
 def suffix_ids(tokenizer: Any, suffix: str | None) -> list[int]:
-    """Return the ids behind every text that take part in its mean; special tokens in them are themselves."""
-    return list(tokenizer(suffix, add_special_tokens=False)["input_ids"]) if suffix else []
+    """Return the ids behind every text that take part in its mean; special tokens in them are themselves.
+
+    Raises:
+        HarnessError: the tokenizer sees nothing in the suffix.
+    """
+    if not suffix:
+        return []
+    found = list(tokenizer(suffix, add_special_tokens=False)["input_ids"])
+    if not found:
+        raise HarnessError(f"suffix: {suffix!r} has no token for this model: nothing would be read; take it out")
+    return found
 
 
 def refuse_no_room(room: int, around: int, suffix: Sequence[int]) -> None:

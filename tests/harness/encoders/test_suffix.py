@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,18 @@ def test_a_suffix_that_leaves_no_place_for_a_text_is_refused(folders: dict[str, 
     prompted = encoder_of(folders["gemma-bos"], suffix=SUFFIX, max_text_tokens=count + 2)
     with pytest.raises(HarnessError, match=rf"suffix: {count} tokens, with \d+ .*max_text_tokens: {count + 2};"):
         prompted.encode(SENTENCES, role=None, prompt="query: ")
+
+
+def test_a_suffix_without_a_token_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+    """A tokenizer that drops white space would read nothing, under a key that says otherwise."""
+    from tokenizers import Regex, normalizers
+
+    tokenizer = tiny_tokenizer()
+    tokenizer.backend_tokenizer.normalizer = normalizers.Replace(Regex(r"\s"), "")
+    folder = shutil.copytree(folders["llama"], tmp_path / "model")
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(HarnessError, match="suffix: '  ' has no token for this model"):
+        encoder_of(folder, suffix="  ")
 
 
 def test_the_key_changes_with_the_suffix_and_stays_without(folders: dict[str, Path]) -> None:
