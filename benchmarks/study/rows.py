@@ -23,6 +23,8 @@ difference's interval ends below -0.01 nats."""
 Reading = Literal["text", "suffix", "own", "base"]
 """What stands in the vector: the text; the text and the fixed sentence that it was trained with behind each; text and
 own rationale (adapter on while it writes); text and the base's."""
+SENTENCE = " What this text says is said here once more, in other words and for another reader."
+"""The fixed one; as `suffix` in grace/configs/study/infonce-suffix.yaml and infonce-suffix-retain.yaml."""
 OF_TEXT = ("text", "suffix")
 """Readings of one pass, in which nothing is written; they stand under both rules."""
 
@@ -237,6 +239,19 @@ ABLATED: dict[tuple[str, int, Reading], tuple[str, ...]] = {
 """What is read otherwise than it is meant to be, and how."""
 
 
+SENTENCED: dict[tuple[str, Reading], str | None] = {
+    ("infonce", "text"): SENTENCE,
+    (READER, "base"): SENTENCE,
+    ("infonce-suffix", "suffix"): None,
+}
+"""Of seed 0, read in one pass with the sentence behind each text, or without; and the reading that it is taken to."""
+
+
+def sentenced(row: str) -> str:
+    """Return the entry of a row of `SENTENCED`."""
+    return f"{run_name(row, 0)}-text-{'alone' if row == 'infonce-suffix' else 'sentence'}"
+
+
 def further(chosen: Mapping[str, str], weights: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the entries beside the main table, seed 0: adapter scales, other writers, ablations, longer rationales.
 
@@ -254,6 +269,10 @@ def further(chosen: Mapping[str, str], weights: Mapping[str, Any]) -> list[dict[
         own = entry(READER, 0, "own") | {"name": f"{READER}-seed-0-reads-{run_name(writer, seed)}"}
         del own["generation"]  # the writer's
         made.append(own | {"writer": entry_name(chosen.get(writer, writer), seed, "own")})
+    made += [
+        entry(row, 0, "text") | {"name": sentenced(row), "suffix": suffix or ""}
+        for (row, _), suffix in SENTENCED.items()
+    ]
     made += [_ablated(*of, ablation, weights) for of, ablations in ABLATED.items() for ablation in ablations]
     retained = chosen.get("infonce-pool-retain", "infonce-pool-retain")
     return [*made, _long(READER, "base"), _long(retained, "own")]

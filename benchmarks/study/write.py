@@ -9,7 +9,22 @@ import choose
 import frontier
 from backbones import SMOLLM2, Backbone
 from judge import Estimate, Found, Side
-from rows import ABLATED, BASE, OF_TEXT, READER, REPEATED, ROWS, SCALED, ablated, again, again_run, entry_name, run_name
+from rows import (
+    ABLATED,
+    BASE,
+    OF_TEXT,
+    READER,
+    REPEATED,
+    ROWS,
+    SCALED,
+    SENTENCED,
+    ablated,
+    again,
+    again_run,
+    entry_name,
+    run_name,
+    sentenced,
+)
 
 from harness.digests import write_atomically
 from harness.report.numbers import NOT_THERE, probability
@@ -176,6 +191,7 @@ def _beside(found: Found) -> str:
         for (row, seed, reading), ablations in ABLATED.items()
         for one in ablations
     }
+    kinds |= {sentenced(row): found.of_one_training(row, reading) for row, reading in SENTENCED}
     kinds |= {name: reader for name in found.scores if name.startswith(f"{READER}-seed-0-reads-")}
     kinds |= {name: name.removesuffix("-48") for name in found.scores if name.endswith("-48")}
     kinds |= {again(*one): entry_name(one[0], 0, one[1]) for one in REPEATED}

@@ -48,6 +48,12 @@ def test_every_row_has_a_configuration_that_loads_with_its_options(study: Any) -
         assert {*backbone.rows} <= {*study.rows.BY_NAME}
 
 
+def test_the_sentence_is_that_of_the_trainings(study: Any) -> None:
+    """What is read with it at test time alone is read with what the others were trained with."""
+    configs = (REPOSITORY / "grace" / "configs" / "study").glob("infonce-suffix*.yaml")
+    assert {load_config(one, ["data.path=triplets.jsonl"]).config.suffix for one in configs} == {study.rows.SENTENCE}
+
+
 def test_the_suites_load_with_every_entry_and_questions_are_about_rows_that_are_read_so(
     study: Any, tmp_path: Path
 ) -> None:
