@@ -233,7 +233,7 @@ def again_run(name: str) -> str:
 
 ABLATED: dict[tuple[str, int, Reading], tuple[str, ...]] = {
     (READER, 0, "base"): ("shuffled-rationale", "fixed-rationale", "rationale-only", "text-only"),
-    ("infonce", 0, "base"): ("fixed-rationale",),
+    ("infonce", 0, "base"): ("fixed-rationale", "text-only"),
     **{("grace-corrected", seed, "own"): ("fixed-rationale", "shuffled-rationale") for seed in SEEDS},
 }
 """What is read otherwise than it is meant to be, and how."""
