@@ -291,6 +291,14 @@ def ablated(row: str, seed: int, reading: Reading, ablation: str) -> str:
     return f"{entry_name(row, seed, reading)}-{ablation}"
 
 
+LAYOUTS = (
+    (ablated("infonce", 0, "base", "fixed-rationale"), sentenced("infonce")),
+    (ablated(READER, 0, "base", "fixed-rationale"), sentenced(READER)),
+    (ablated("infonce", 0, "base", "text-only"), entry_name("infonce", 0, "text")),
+)
+"""Entries that read the same behind a text: in the layout of rationales (instruction, chat template) and outside it."""
+
+
 def _ablated(row: str, seed: int, reading: Reading, ablation: str, weights: Mapping[str, Any]) -> dict[str, Any]:
     """Return the entry; a candidate's directory does not say an ablation, so that it names weights and adapter."""
     made = {"name": ablated(row, seed, reading, ablation), "encoder": "rationale", "generation": SHORT, **weights}

@@ -12,6 +12,7 @@ from judge import Estimate, Found, Side
 from rows import (
     ABLATED,
     BASE,
+    LAYOUTS,
     OF_TEXT,
     READER,
     REPEATED,
@@ -196,7 +197,7 @@ def _beside(found: Found) -> str:
     kinds |= {name: name.removesuffix("-48") for name in found.scores if name.endswith("-48")}
     kinds |= {again(*one): entry_name(one[0], 0, one[1]) for one in REPEATED}
     body = []
-    for name, own in kinds.items():
+    for name, own in (*kinds.items(), *LAYOUTS):
         if all(set(found.scores.get(one, {})) == {*found.tasks} for one in (name, own)):
             side, other = _side(found, name), _side(found, own)
             apart = _points(found.difference(side, other, found.embedding))
