@@ -132,8 +132,11 @@ class Candidate:
         has_soft_tokens = getattr(self.spec, "soft_tokens", None) is not None and self.adapter is None
         if self.serving != "switched" and not has_soft_tokens:
             return self
-        soft: dict[str, Any] = {"soft_tokens": None} if has_soft_tokens else {}
-        spec = self.spec.model_copy(update={"adapter": None, "adapter_scale": 1.0, "serving": "merged"} | soft)
+        embedding_only = {
+            name: None for name in ("soft_tokens", "suffix") if getattr(self.spec, name, None) is not None
+        }
+        as_base = {"adapter": None, "adapter_scale": 1.0, "serving": "merged"} | embedding_only
+        spec = self.spec.model_copy(update=as_base)
         return replace(self, spec=spec, adapter=None, writer=None, selected_on=None, training={}, directory=None)
 
     @property

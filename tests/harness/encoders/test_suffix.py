@@ -183,6 +183,11 @@ def test_a_candidate_says_its_suffix_and_an_entry_another(tmp_path: Path) -> Non
     assert [one.spec.suffix for one in found] == [" in other words", " more", None]  # type: ignore[union-attr]
     with pytest.raises(InputError, match="kind rationale would leave the suffix out"):
         named_candidate(str(folder), Sources(), ["kind=rationale"])
+    with_adapter = candidate_directory(
+        tmp_path / "adapted", base, kind="mean-pool", adapter=True, encoder="{suffix: ' in other words'}"
+    )
+    switched = named_candidate(str(with_adapter), Sources(), ["serving=switched"])
+    assert switched.answering().identity() == candidate_of(base).identity()
     other = candidate_directory(tmp_path / "other", base, kind="rationale")
     with pytest.raises(InputError, match="suffix: rationale has no such thing"):
         named_candidate(str(other), Sources(), ["suffix= more"])

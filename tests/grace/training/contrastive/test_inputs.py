@@ -10,6 +10,7 @@ from cells_support import SENTENCES, tiny_tokenizer
 from tokenizers.processors import TemplateProcessing
 
 from grace.training.contrastive.inputs import PlainInputs
+from harness.errors import HarnessError
 
 
 @pytest.mark.parametrize("template", ["$A <unk>", "</s> $A", "<s> $A </s>"])
@@ -25,3 +26,18 @@ def test_texts_are_read_behind_what_stands_in_front_alone(template: str) -> None
     whole = tokenizer(SENTENCES[0])["input_ids"]
     assert list(inputs.prefix) == whole[:front]
     assert inputs.rows([SENTENCES[0]], 0)[0] == whole[front:10]
+
+
+def test_a_suffix_is_trained_on_as_it_is_read() -> None:
+    """Behind every text, whole: a text that is too long gives way to it; none is left where there is no place for one."""
+    tokenizer: Any = tiny_tokenizer()
+    suffix = tokenizer(" or so", add_special_tokens=False)["input_ids"]
+    own = tokenizer(SENTENCES[0], add_special_tokens=False)["input_ids"]
+    room = len(suffix) + 4
+    trained: Any = SimpleNamespace(tokenizer=tokenizer, context_length=64)
+    assert len(own) > 4
+    for most, kept in ((room, own[:4]), (64, own)):
+        config: Any = SimpleNamespace(max_text_tokens=most, suffix=" or so")
+        assert PlainInputs(config, trained).rows([SENTENCES[0]], 0) == [[*kept, *suffix]]
+    with pytest.raises(HarnessError, match=f"suffix: {len(suffix)} tokens.*max_text_tokens: {len(suffix)};"):
+        PlainInputs(SimpleNamespace(max_text_tokens=len(suffix), suffix=" or so"), trained)  # type: ignore[arg-type]
