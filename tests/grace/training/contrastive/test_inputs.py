@@ -29,7 +29,7 @@ def test_texts_are_read_behind_what_stands_in_front_alone(template: str) -> None
 
 
 def test_a_suffix_is_trained_on_as_it_is_read() -> None:
-    """Behind every text, whole: a text that is too long gives way to it; none is left where there is no place for one."""
+    """Behind every text, whole: a text that is too long gives way to it, and one that has no place is refused."""
     tokenizer: Any = tiny_tokenizer()
     suffix = tokenizer(" or so", add_special_tokens=False)["input_ids"]
     own = tokenizer(SENTENCES[0], add_special_tokens=False)["input_ids"]
