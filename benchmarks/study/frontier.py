@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MARKS = {"text": "o", "suffix": "D", "own": "^", "base": "s"}
+MARKS = {"text": "o", "suffix": "D", "fixed": "P", "own": "^", "base": "s"}
 NAMES = {
     "text": "reads text",
     "suffix": "text + fixed sentence",
+    "fixed": "the same in rationales' layout",
     "own": "text + own rationale",
     "base": "text + base's rationale",
 }
@@ -28,7 +29,7 @@ HEIGHT = 14
 """Typographic points about a name that no other point may lie in."""
 APART = 0.42
 """Points between two names in one column."""
-COLUMNS = {"text": 0.06, "suffix": 0.06, "base": 0.54, "own": 0.54}
+COLUMNS = {"text": 0.06, "suffix": 0.06, "fixed": 0.54, "base": 0.54, "own": 0.54}
 
 
 def draw(found: Found) -> dict[str, bytes]:

@@ -20,13 +20,16 @@ token on answers of GSM8K's training split, seed 0."""
 LESS_SCALE = 0.5
 """The largest of them at which it is shown there to forget less, by more than the retention verdict's margin: the
 difference's interval ends below -0.01 nats."""
-Reading = Literal["text", "suffix", "own", "base"]
-"""What stands in the vector: the text; the text and the fixed sentence that it was trained with behind each; text and
-own rationale (adapter on while it writes); text and the base's."""
+Reading = Literal["text", "suffix", "fixed", "own", "base"]
+"""What stands in the vector: the text; the text and the fixed sentence that it was trained with behind each; the same
+in the layout of rationales; text and own rationale (adapter on while it writes); text and the base's."""
 SENTENCE = " What this text says is said here once more, in other words and for another reader."
-"""The fixed one; as `suffix` in grace/configs/study/infonce-suffix.yaml and infonce-suffix-retain.yaml."""
+"""The fixed one; as `suffix` in grace/configs/study/infonce-suffix.yaml and infonce-suffix-retain.yaml, and without its
+first space, behind a chat template's header, as `rationale.fixed` in infonce-fixed.yaml."""
 OF_TEXT = ("text", "suffix")
-"""Readings of one pass, in which nothing is written; they stand under both rules."""
+"""Readings of the text outside the layout of rationales."""
+ONE_PASS = (*OF_TEXT, "fixed")
+"""Readings in which nothing is written; they stand under both rules."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +89,7 @@ ROWS = (
         readings=("own",),
     ),
     Row(name="infonce-suffix", config="study/infonce-suffix", readings=("suffix",)),
+    Row(name="infonce-fixed", config="study/infonce-fixed", readings=("fixed",)),
     Row(name="infonce-suffix-retain", config="study/infonce-suffix-retain", readings=("suffix",)),
     Row(name="distil", config="study/distil", readings=("text",), is_taught=True),
     Row(name="distil-lora", is_core=True, config="study/distil-lora", readings=("text",), is_taught=True),
@@ -149,6 +153,8 @@ QUESTIONS = (
     asked("Do rationales help InfoNCE on text at test time?", "infonce:base", "infonce:text", "switched"),
     asked("Rationales above a fixed sentence", "infonce-pool:base", "infonce-suffix:suffix", "switched"),
     asked("A fixed sentence above nothing", "infonce-suffix:suffix", "infonce:text", "switched"),
+    asked("Rationales above a fixed sentence in their layout", "infonce-pool:base", "infonce-fixed:fixed", "switched"),
+    asked("A fixed sentence in the layout above nothing", "infonce-fixed:fixed", "infonce:text", "switched"),
     asked("Rationales above a sentence, + KL", "infonce-pool-retain:own", "infonce-suffix-retain:suffix", "merged"),
     asked("A fixed sentence above nothing, + KL", "infonce-suffix-retain:suffix", "infonce-retain:text", "merged"),
     asked("Students: soft tokens above their control", "distil:text", "soft-tokens:text", "switched"),
@@ -200,7 +206,10 @@ def entry(row: str, seed: int, reading: Reading) -> dict[str, Any]:
     made |= {"adapter_scale": BY_NAME[row].scale} if BY_NAME[row].scale != 1 else {}
     if reading in OF_TEXT:
         return made | {"kind": "mean-pool"}  # a suffix is the candidate's own
-    made |= {"kind": "rationale", "generation": SHORT}
+    made |= {"kind": "rationale"}
+    if reading == "fixed":
+        return made  # the text is the candidate's own
+    made |= {"generation": SHORT}
     return made | ({"writer": "base", "serving": "switched"} if reading == "base" else {})
 
 

@@ -13,7 +13,7 @@ from rows import (
     ABLATED,
     BASE,
     LAYOUTS,
-    OF_TEXT,
+    ONE_PASS,
     READER,
     REPEATED,
     ROWS,
@@ -35,6 +35,7 @@ HERE = Path(__file__).resolve().parent
 READINGS = {
     "text": "text",
     "suffix": "text + fixed sentence",
+    "fixed": "text + fixed sentence, layout of rationales",
     "own": "text + own rationale",
     "base": "text + base's rationale",
 }
@@ -123,7 +124,7 @@ def _rule(found: Found, rule: str) -> str:
 
 def _ordered(found: Found, rule: str) -> list[Side]:
     """Return the sides that stand under a rule, the best first."""
-    wanted = (*OF_TEXT, "own" if rule == "merged" else "base")
+    wanted = (*ONE_PASS, "own" if rule == "merged" else "base")
     sides = [side for (row, reading), side in found.sides.items() if reading in wanted or row == BASE]
     return sorted(sides, key=lambda side: -_mean(side))
 

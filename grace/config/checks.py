@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from grace.config.contrastive import Distil
-from grace.config.schema import ALL_SPLITS, OF_LORA, SECTIONS, TEXT_SUFFIXES, Grace, Objective, split_names
+from grace.config.schema import ALL_SPLITS, OF_LORA, OF_WRITING, SECTIONS, TEXT_SUFFIXES, Grace, Objective, split_names
 from harness.suite.checks.wheels import check_wheel
 from harness.suite.problems import Problem, problem
 from harness.wording import listing
@@ -53,7 +53,8 @@ def _check_sections(tree: Node, objective: Any) -> Iterator[Problem]:
             yield problem(
                 node, f"{key}: objective {objective} does not use it (only {listing(users)}); take it out", at_key=True
             )
-    if objective in SECTIONS["max_new_tokens"] and _value(tree, "max_new_tokens") is None:
+    is_fixed = objective == "infonce-rationale" and bool(_value(tree, "rationale", "fixed"))
+    if objective in SECTIONS["max_new_tokens"] and not is_fixed and _value(tree, "max_new_tokens") is None:
         yield problem(tree, f"missing key 'max_new_tokens': objective {objective} writes rationales")
     kind = tree.get("candidate")
     wanted = kind.get("kind") if kind else None
@@ -236,6 +237,9 @@ def _check_rationale(tree: Node, objective: Any) -> Iterator[Problem]:
     section = tree.get("rationale")
     if objective != "infonce-rationale" or section is None:
         return
+    if _value(tree, "rationale", "fixed"):
+        yield from _check_fixed(tree, section)
+        return
     has_pool, is_refreshed = (_value(tree, "rationale", key) is not None for key in ("pool", "refresh_steps"))
     writer = section.get("writer")
     if writer is not None and writer.value == "self" and not (has_pool and is_refreshed):
@@ -251,6 +255,19 @@ def _check_rationale(tree: Node, objective: Any) -> Iterator[Problem]:
         )
     if _value(tree, "rationale", "temperature") == 0:
         yield from _check_greedy_pool(section)
+
+
+def _check_fixed(tree: Node, section: Node) -> Iterator[Problem]:
+    """Nothing is written where one text stands in the place of all rationales."""
+    why = "nothing is written: rationale.fixed is read behind every text; take one of the two out"
+    written = [("rationale", key) for key in OF_WRITING if section.get(key) is not None]
+    of_candidate = [("candidate", key) for key in ("max_new_tokens", "temperature")]
+    for place in (*written, ("max_new_tokens",), *of_candidate):
+        if _value(tree, *place) is not None:
+            yield problem(tree.nearest(place), f"{'.'.join(place)}: {why}", at_key=True)
+    if _value(tree, "candidate", "kind") == "mean-pool":
+        node = tree.nearest(("candidate", "kind"))
+        yield problem(node, "candidate.kind: mean-pool would leave rationale.fixed out; take it out")
 
 
 def _check_greedy_pool(section: Node) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from harness.suite.fields import Strict
+from harness.suite.fields import Strict, Suffix
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -35,8 +35,13 @@ class SimCSE(Strict):
 
 
 class RationaleData(Strict):
-    """Rationales of infonce-rationale: from a pool that is written beforehand, or one more each time a text is met."""
+    """Rationales of infonce-rationale: from a pool that is written beforehand, or one more each time a text is met.
 
+    Or `fixed`: one text in the place of each, and nothing is written.
+    """
+
+    fixed: Suffix = None
+    """Text that is read behind every text in the place of a rationale, in training and by the candidate."""
     temperature: NotNegative = 1.0
     pool: Count | None = None
     """Rationales a text that are written at once and kept in the run's directory; each step draws one of them. None: a

@@ -50,6 +50,8 @@ SECTIONS: dict[str, tuple[Objective, ...]] = {
 OF_LORA = ("r", "alpha", "dropout", "target_modules")
 OF_SOFT_TOKENS = ("tokens",)
 """Keys of `adapter` that belong to one kind."""
+OF_WRITING = ("temperature", "pool", "writer", "refresh_steps")
+"""Keys of `rationale` that say how they are written."""
 
 
 def _unquoted_off(value: Any) -> Any:
@@ -282,7 +284,8 @@ class TrainConfig(Strict):
     """Text that is read behind every text, in training and by the candidate, and takes part in its vector; of
     objectives that read the text without a rationale."""
     max_new_tokens: Count | None = None
-    """Tokens of a rationale; wanted by infonce-rationale, best-of-n and grace, refused for the others."""
+    """Tokens of a rationale; wanted by infonce-rationale (but for `rationale.fixed`), best-of-n and grace, refused for
+    the others."""
 
     batch_size: Annotated[int, Field(ge=1)]
     """Rows (triplets, pairs, texts) an optimiser step, over all processes."""
@@ -326,13 +329,14 @@ class TrainConfig(Strict):
 
     @property
     def uses_rationales(self) -> bool:
-        """Whether rationales are written in training."""
+        """Whether texts are read with rationales in training, or with one text in their place."""
         return self.objective in SECTIONS["max_new_tokens"]
 
     @property
     def needs_base(self) -> bool:
         """Whether training looks at the base model: in its loss, or to write rationales."""
         is_writer = self.objective == "infonce-rationale" and self.rationale.writer == "base"
+        is_writer &= self.rationale.fixed is None
         return self.retain_weight > 0 or self.grace.beta > 0 or is_writer
 
     @property
@@ -347,6 +351,8 @@ class TrainConfig(Strict):
         unused["adapter"] = of_others | (set(OF_SOFT_TOKENS) if self.adapter.kind != "soft-tokens" else set())
         if self.objective == "distil" and self.distil.teacher is not None:
             unused["distil"] = {"max_new_tokens", "temperature"}
+        if self.objective == "infonce-rationale" and self.rationale.fixed is not None:
+            unused["rationale"] = set(OF_WRITING)
         if self.objective == "grace" and not self.grace.uses_infonce:
             unused["grace"] = {"infonce_temperature"}
         return self.model_dump(mode="json", exclude=unused, exclude_none=True)

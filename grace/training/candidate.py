@@ -96,6 +96,8 @@ def _encoder_options(config: TrainConfig, trained: Trainable) -> dict[str, Any]:
     if config.candidate_kind == "rationale":
         if trained.writing == "plain":
             options["forward"] = "plain"
+        if config.rationale.fixed is not None:
+            return options | {"fixed_rationale": config.rationale.fixed}
         options["generation"] = {
             "max_new_tokens": config.candidate.max_new_tokens or config.max_new_tokens,
             "temperature": config.candidate.temperature,

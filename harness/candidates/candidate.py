@@ -27,6 +27,7 @@ _NOT_IN_IDENTITY = {
     "adapter_scale",
     "soft_tokens",
     "suffix",
+    "fixed_rationale",
     "ability",
     "serving",
     "seeds",
@@ -39,8 +40,11 @@ _NOT_IN_IDENTITY = {
     "prompt_variants",
 }
 """What an entry says that changes no vector, or that stands beside the options: `store_dtype` where it rounds,
-`adapter_scale` where it is not 1, `soft_tokens` and `suffix` where there are some, `writer` where it is another, what
-is cut from the vectors where it is not all of them. `serving` says whose answers are measured: vectors are the same."""
+`adapter_scale` where it is not 1, `soft_tokens`, `suffix` and `fixed_rationale` where there are some, `writer` where it
+is another, what is cut from the vectors where it is not all of them. `serving` says whose answers are measured: vectors
+are the same."""
+_BEHIND = ("suffix", "fixed_rationale")
+"""Texts that an entry has read behind every text."""
 _PER_TASK = {"prompts", "instruction"}
 """They go into the key of each cell."""
 _NO_MATTER_OF_WRITING = ("similarity", "ablation")
@@ -133,7 +137,7 @@ class Candidate:
         if self.serving != "switched" and not has_soft_tokens:
             return self
         embedding_only = {
-            name: None for name in ("soft_tokens", "suffix") if getattr(self.spec, name, None) is not None
+            name: None for name in ("soft_tokens", *_BEHIND) if getattr(self.spec, name, None) is not None
         }
         as_base = {"adapter": None, "adapter_scale": 1.0, "serving": "merged"} | embedding_only
         spec = self.spec.model_copy(update=as_base)
@@ -171,8 +175,7 @@ class Candidate:
         rounded: dict[str, Any] = {} if self.spec.store_dtype == "float32" else {"store_dtype": self.spec.store_dtype}
         soft = getattr(self.spec, "soft_tokens", None)
         rounded |= {} if soft is None else {"soft_tokens": soft.sha256}
-        suffix = getattr(self.spec, "suffix", None)
-        rounded |= {} if suffix is None else {"suffix": suffix}
+        rounded |= {name: text for name in _BEHIND if (text := getattr(self.spec, name, None)) is not None}
         rounded |= {} if self.size is None else self.size.identity()
         return plain | rounded | ({"seed_index": self.seed_index} if self.seed_index else {})
 
@@ -259,8 +262,10 @@ class MissingCandidate:
 
 def _without_effect(spec: LoadedModel | FittedModel) -> set[str]:
     """Return the options that change no vector of this entry: the shared prefix brings an attention of its own."""
-    own_attention = isinstance(spec, RationaleSpec) and spec.forward == "shared-prefix"
-    return {"attn_implementation"} if own_attention else set()
+    if not isinstance(spec, RationaleSpec):
+        return set()
+    own_attention = {"attn_implementation"} if spec.forward == "shared-prefix" else set()
+    return own_attention | (set() if spec.fixed_rationale is None else {"generation"})
 
 
 def _provider(kind: str) -> str:

@@ -38,9 +38,11 @@ from harness.suite.model_entries import (
 from harness.wording import did_you_mean, listing
 
 TRUST = "trust_remote_code"
-SOFT_TOKENS, SUFFIX = "soft_tokens", "suffix"
-"""Of `encoder` in `candidate.yaml`: a file inside the directory, and its sha256."""
-OF_SOME_KINDS = ("writer", "serving", "adapter_scale", "suffix")
+SOFT_TOKENS, SUFFIX, FIXED = "soft_tokens", "suffix", "fixed_rationale"
+"""Of `encoder` in `candidate.yaml`: a file inside the directory, and its sha256; texts that are read behind a text."""
+OF_WRITING = ("writer", "generation")
+"""What a directory says of rationales, and which says nothing where a suite has one text in the place of all."""
+OF_SOME_KINDS = ("writer", "serving", "adapter_scale", SUFFIX, FIXED)
 """What a suite may say of a candidate directory over the directory's own word, where its encoder kind has it."""
 NESTED = ("generation", "ability")
 """The same of mappings: a key that the suite does not name keeps the directory's own value."""
@@ -167,6 +169,8 @@ def _identify_directory(spec: CandidateSpec, sources: Sources) -> Candidate | Mi
         raise InputError([f"model {spec.name!r}: {one}: {kind} has no such thing; take it out" for one in unknown])
     # Read by another kind than it was trained for: what only that one takes is left out, not refused.
     own = {key: value for key, value in about.encoder.items() if kind == about.kind or key in known}
+    if said.get(FIXED):
+        own = {key: value for key, value in own.items() if key not in OF_WRITING}
     options: dict[str, Any] = {
         **own,
         "name": spec.name,
@@ -196,6 +200,8 @@ def _identify_directory(spec: CandidateSpec, sources: Sources) -> Candidate | Mi
         options[SOFT_TOKENS] = _inside(directory, about.encoder[SOFT_TOKENS])
     if about.encoder.get(SUFFIX) and SUFFIX not in known:
         raise InputError([f"model {spec.name!r}: kind {kind} would leave the suffix out; take kind away"])
+    if about.encoder.get(FIXED) and FIXED not in known:
+        raise InputError([f"model {spec.name!r}: kind {kind} would leave its fixed rationale out; take kind away"])
     try:
         loaded = KINDS[kind].entry.model_validate(options)
     except ValidationError as error:

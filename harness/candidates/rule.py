@@ -30,6 +30,8 @@ def rules_said(candidate: Candidate | None) -> Iterator[str]:
         yield f"adapter_scale {candidate.adapter_scale:g}: the weights are W + {candidate.adapter_scale:g} x BA"
     if suffix := getattr(candidate.spec, "suffix", None):
         yield f"behind every text {suffix!r} is read, and takes part in the vector; answers are given without it"
+    if fixed := getattr(candidate.spec, "fixed_rationale", None):
+        yield f"in the place of every rationale {fixed!r} is read; nothing is written; answers are given without it"
     if candidate.writer is not None:
         yield f"its rationales are written by {writer_said(candidate.writer)}; the price: {AGAIN}"
 

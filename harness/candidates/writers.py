@@ -16,6 +16,7 @@ OF_NO_RATIONALE: dict[str, Any] = {
     "adapter_scale": 1.0,
     "serving": "merged",
     "writer": OWN_WRITER,
+    "fixed_rationale": None,
     "ablation": "none",
     "similarity": None,
     "prompts": {},
@@ -58,13 +59,20 @@ def with_writer(reader: Found, named: Callable[[str], Found]) -> Found:
     if not isinstance(spec, RationaleSpec):
         what = "writes no rationales" if writer.has_language_model else "is no language model"
         raise _problem(reader, f"{name!r} ({writer.kind}) {what}; name a model that is read as `rationale`")
-    if spec.ablation == "text-only":
-        raise _problem(reader, f"{name!r} writes no rationales (ablation: text-only); name one that does")
+    if why := why_it_writes_none(spec):
+        raise _problem(reader, f"{name!r} writes no rationales ({why}); name one that does")
     if spec.writer != OWN_WRITER:
         raise _problem(reader, f"{name!r} reads the rationales of {spec.writer!r} and writes none; name that one")
     own = writer.spec.model_copy(update={"ablation": "none"})
     reads = reader.spec.model_copy(update={"generation": spec.generation})
     return replace(reader, spec=reads, writer=replace(writer, spec=own))
+
+
+def why_it_writes_none(spec: RationaleSpec) -> str | None:
+    """Return what an entry says by which nothing is written, or None: it writes."""
+    if spec.ablation == "text-only":
+        return f"ablation: {spec.ablation}"
+    return None if spec.fixed_rationale is None else "fixed_rationale: one text for all"
 
 
 def _base_of(reader: Candidate) -> Candidate:

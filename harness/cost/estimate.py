@@ -153,8 +153,7 @@ def writes_of(plan: Plan) -> dict[str, int | None]:
         if isinstance(spec, CandidateSpec):
             found[candidate.name] = None
         else:
-            has_rationale = isinstance(spec, RationaleSpec) and spec.ablation != "text-only"
-            found[candidate.name] = spec.generation.max_new_tokens if has_rationale else 0  # type: ignore[union-attr]
+            found[candidate.name] = spec.writes if isinstance(spec, RationaleSpec) else 0
     return found
 
 

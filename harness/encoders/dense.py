@@ -46,8 +46,13 @@ def prefix_ids(tokenizer: Any, prompt: str | None) -> list[int]:
     return [*front, *tokenizer(prompt, add_special_tokens=False)["input_ids"]] if prompt else list(front)
 
 
-def suffix_ids(tokenizer: Any, suffix: str | None) -> list[int]:
+def suffix_ids(tokenizer: Any, suffix: str | None, *, key: str = "suffix") -> list[int]:
     """Return the ids behind every text that take part in its mean; special tokens in them are themselves.
+
+    Args:
+        tokenizer: of the model.
+        suffix: None, or empty: nothing.
+        key: as what entries name it.
 
     Raises:
         HarnessError: the tokenizer sees nothing in the suffix.
@@ -56,7 +61,7 @@ def suffix_ids(tokenizer: Any, suffix: str | None) -> list[int]:
         return []
     found = list(tokenizer(suffix, add_special_tokens=False)["input_ids"])
     if not found:
-        raise HarnessError(f"suffix: {suffix!r} has no token for this model: nothing would be read; take it out")
+        raise HarnessError(f"{key}: {suffix!r} has no token for this model: nothing would be read; take it out")
     return found
 
 

@@ -24,7 +24,7 @@ UNKNOWN_CHARACTERS = 1e6
 def writes_of(candidate: Candidate) -> int:
     """Return the tokens that a candidate writes about a text, at most."""
     spec = candidate.spec
-    return spec.generation.max_new_tokens if isinstance(spec, RationaleSpec) and spec.ablation != "text-only" else 0
+    return spec.writes if isinstance(spec, RationaleSpec) else 0
 
 
 def work_of(cell: Cell, candidate: Candidate) -> float:

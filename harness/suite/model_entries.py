@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -46,6 +46,10 @@ AdapterScale = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Dimension = Annotated[int, Field(gt=0)]
 """So many of a vector's first."""
 Ablation = Literal["none", "text-only", "rationale-only", "shuffled-rationale", "fixed-rationale"]
+
+_OF_WRITTEN = ("shuffled-rationale", "fixed-rationale")
+"""Ablations that put something else in the place of what was written."""
+_FIXED = "nothing is written where `fixed_rationale` is read; take out `{}`, or that (a candidate's: '')"
 
 VARIANTS = "variants"
 """The key of `prompts` that names no selector."""
@@ -232,6 +236,8 @@ class RationaleSpec(LoadedModel):
     writer: str = OWN_WRITER
     """Whose rationales it reads: its own (self), those of the same weights without the adapter (base), or those of
     another model of the suite, by its name; one pool a writer, whoever reads it."""
+    fixed_rationale: Suffix = None
+    """Text that is read behind every text in the place of a rationale; nothing is written then. None: there is none."""
     ablation: Ablation = "none"
     forward: Forward = "shared-prefix"
     """plain: one text at a time by the model's own forward pass, for families that cannot share a prefix; slower."""
@@ -243,6 +249,26 @@ class RationaleSpec(LoadedModel):
     """Scales what a LoRA adds to the weights: the curve between base (0) and adapter (1)."""
     ability: dict[str, AbilitySettings] = {}
     """Ability task -> what differs for this model, such as the chat template."""
+
+    @property
+    def writes(self) -> int:
+        """Tokens that are written about a text at most, by whoever writes; 0: nothing is."""
+        is_read = self.fixed_rationale is None and self.ablation != "text-only"
+        return self.generation.max_new_tokens if is_read else 0
+
+    @model_validator(mode="after")
+    def _fixed_alone(self) -> Self:
+        """Refuse what says whose rationales are read, or how they are written, where none are; raises InsideError."""
+        if self.fixed_rationale is None:
+            return self
+        if self.writer != OWN_WRITER:
+            raise InsideError(_FIXED.format("writer"), ("writer",), self.writer)
+        if self.generation != Generation():
+            raise InsideError(_FIXED.format("generation"), ("generation",), self.generation.model_dump())
+        if self.ablation in _OF_WRITTEN:
+            why = "`fixed_rationale` is one text for all; valid beside it: none, text-only, rationale-only"
+            raise InsideError(why, ("ablation",), self.ablation)
+        return self
 
 
 class TfIdfSpec(FittedModel):
@@ -283,6 +309,8 @@ class CandidateSpec(EncoderOptions):
     """Whose rationales it reads: self, base, or the name of another model; None takes the candidate's own, or self."""
     serving: Serving | None = None
     """Whether its adapter is on where it answers; None takes the candidate's own, or merged."""
+    fixed_rationale: str | None = None
+    """Text that is read in the place of every rationale; None takes the candidate's own, and an empty one nothing."""
     adapter_scale: AdapterScale | None = None
     """Scales what the candidate's LoRA adds to the weights; None takes the candidate's own, or 1."""
     suffix: str | None = None

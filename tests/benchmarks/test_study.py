@@ -52,6 +52,9 @@ def test_the_sentence_is_that_of_the_trainings(study: Any) -> None:
     """What is read with it at test time alone is read with what the others were trained with."""
     configs = (REPOSITORY / "grace" / "configs" / "study").glob("infonce-suffix*.yaml")
     assert {load_config(one, ["data.path=triplets.jsonl"]).config.suffix for one in configs} == {study.rows.SENTENCE}
+    (row,) = (one for one in study.rows.ROWS if one.readings == ("fixed",))
+    found = load_config(REPOSITORY / "grace" / "configs" / f"{row.config}.yaml", ["data.path=triplets.jsonl"])
+    assert found.config.rationale.fixed == study.rows.SENTENCE.strip()
 
 
 def test_the_suites_load_with_every_entry_and_questions_are_about_rows_that_are_read_so(

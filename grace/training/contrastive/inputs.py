@@ -12,6 +12,10 @@ from grace.training.contrastive.plain import PlainInputs
 from grace.training.contrastive.pool import PoolInputs
 from grace.training.contrastive.teacher import TaughtInputs
 from grace.training.contrastive.writing import Inputs, Stateless, Writing, rationale_facts
+from harness.encoders.base import Counters
+from harness.encoders.dense import suffix_ids
+from harness.encoders.rationale.template import render_template, tokenise
+from harness.errors import InputError
 
 
 class RationaleInputs(Stateless):
@@ -46,6 +50,35 @@ class RationaleInputs(Stateless):
         return self._facts
 
 
+class FixedInputs(Stateless):
+    """Text, header, and one text in the place of every rationale."""
+
+    def __init__(self, config: TrainConfig, trained: Trainable) -> None:
+        """Render the template; raises HarnessError without one, InputError where no text fits beside the fixed one."""
+        self._template = render_template(trained.tokenizer)
+        self.prefix, self.counters = self._template.prefix, Counters()
+        self._tokenizer = trained.tokenizer
+        self._fixed = suffix_ids(trained.tokenizer, config.rationale.fixed, key="rationale.fixed")
+        around = len(self._template.prefix) + len(self._template.suffix) + len(self._fixed)
+        self._most = min(config.max_text_tokens, trained.context_length - around)
+        if self._most < 1:
+            fault = f"it and the prompt take {around} of {trained.context_length} tokens: no room for a text"
+            raise InputError([f"rationale.fixed: {fault}; shorten it"])
+        self._facts: dict[str, float] = {}
+
+    def of_batch(self, batch: TextBatch) -> list[list[int]]:
+        """Return each text's ids, cut to the limit, header and fixed text."""
+        whole = tokenise(self._tokenizer, batch.texts)
+        self.counters.truncated_texts += sum(len(ids) > self._most for ids in whole)
+        own = [ids[: self._most] for ids in whole]
+        self._facts = rationale_facts(own, [len(self._fixed)] * len(own), 0)
+        return [[*ids, *self._template.suffix, *self._fixed] for ids in own]
+
+    def facts(self) -> dict[str, float]:
+        """Return mean lengths."""
+        return self._facts
+
+
 def make_inputs(config: TrainConfig, trained: Trainable) -> Inputs:
     """Return the inputs of a contrastive objective."""
     if config.objective == "best-of-n":
@@ -54,4 +87,6 @@ def make_inputs(config: TrainConfig, trained: Trainable) -> Inputs:
         return TaughtInputs(config, trained)
     if not config.uses_rationales:
         return PlainInputs(config, trained, trained.soft_ids())
+    if config.rationale.fixed is not None:
+        return FixedInputs(config, trained)
     return PoolInputs(config, trained) if config.rationale.pool is not None else RationaleInputs(config, trained)

@@ -20,7 +20,7 @@ from harness.encoders.rationale import ablations, vllm_writer
 from harness.encoders.rationale.describe import Tally
 from harness.encoders.rationale.generate import Prompted, Rollout, Sampling, forward_on, generate, pool, with_prompt
 from harness.encoders.rationale.plain import PlainPrefix
-from harness.encoders.rationale.pool import RationalePool, Written, shares_weights
+from harness.encoders.rationale.pool import FixedRationale, RationalePool, Written, shares_weights
 from harness.encoders.rationale.prefix_attention import SharedPrefix
 from harness.encoders.rationale.probe import check_plain, check_shared_prefix
 from harness.encoders.rationale.template import Template, end_tokens, render_template, tokenise
@@ -44,8 +44,8 @@ class RationaleEncoder(LanguageModelEncoder):
     spec: RationaleSpec
     entries: EntryStore | None
     """Rationales with their vectors, by content; None: everything is made anew."""
-    pool: RationalePool | None
-    """The rationales of another that it reads; None: it writes its own."""
+    pool: RationalePool | FixedRationale | None
+    """The rationales of another that it reads, or what it reads in their place; None: it writes its own."""
 
     def __init__(
         self,
@@ -84,14 +84,20 @@ class RationaleEncoder(LanguageModelEncoder):
         check = check_shared_prefix if spec.forward == "shared-prefix" else check_plain
         check(loaded.model, loaded.tokenizer)
         self.template = render_template(loaded.tokenizer, spec.template_variables)
+        fixed = spec.fixed_rationale and FixedRationale(spec.fixed_rationale, loaded.tokenizer, self.template)
+        room = _room(loaded, self.template, spec, len(fixed.ids) if fixed else spec.generation.max_new_tokens)
         budget = CPU_BATCH_TOKENS if loaded.device == "cpu" else default_budget(loaded.device)
-        super().__init__(spec, loaded, max_text_tokens=_room(loaded, self.template, spec), batch_tokens=budget)
+        super().__init__(spec, loaded, max_text_tokens=room, batch_tokens=budget)
+        if fixed:  # which is never cut: the text gives way to it
+            self.max_text_tokens = min(self.max_text_tokens, room)
         self._ends = end_tokens(self.model, self.tokenizer, self.template)
         self.entries, self._seed = cache, seed
         self._name = _entries_name(fingerprint, seed, self.template, spec)
         self._prompted = self._with_prompt()
         self._loaded = loaded
-        self.pool = None if writer is None else self._pool_of(writer, shares=shares)
+        self.pool = fixed or None
+        if writer is not None:
+            self.pool = self._pool_of(writer, shares=shares)
         self._tally = self._new_tally()
         self._from_cache = self._written = 0
 
@@ -116,7 +122,7 @@ class RationaleEncoder(LanguageModelEncoder):
         return super().describe() | {
             "forward": self.spec.forward,
             "writes_through_cache": prefix.uses_cache if isinstance(prefix, PlainPrefix) else True,
-            "generation": self.spec.generation.model_dump(),
+            **({} if self.spec.fixed_rationale else {"generation": self.spec.generation.model_dump()}),
             "ablation": self.spec.ablation,
             "template_sha256": self.template.sha256,
             "has_system_role": self.template.has_system_role,
@@ -271,9 +277,13 @@ class RationaleEncoder(LanguageModelEncoder):
         return vectors
 
     def _read(
-        self, texts: Sequence[str], keys: Sequence[bytes], written_by: RationalePool, prompt: str | None
+        self,
+        texts: Sequence[str],
+        keys: Sequence[bytes],
+        written_by: RationalePool | FixedRationale,
+        prompt: str | None,
     ) -> list[Entry]:
-        """Read what another wrote about each text, and keep what the cache does not have, batch by batch."""
+        """Read what another wrote about each text, or what stands in its place, and keep what the cache lacks."""
         written = written_by.rationales(texts, prompt=prompt)
         whole = tokenise(self.tokenizer, [f"{prompt or ''}{text}" for text in texts])
         own = [ids[: self.max_text_tokens] for ids in whole]
@@ -378,10 +388,13 @@ def _made_with(spec: RationaleSpec) -> str:
     return " ".join([*own, f"vllm {version_of('vllm')}"] if spec.generation.engine == "vllm" else own)
 
 
-def _room(loaded: LoadedCausal, template: Template, spec: RationaleSpec) -> int:
-    """Return the tokens of a text that fit beside prompt and rationale; raises HarnessError where none does."""
-    around = len(template.prefix) + len(template.suffix) + spec.generation.max_new_tokens
+def _room(loaded: LoadedCausal, template: Template, spec: RationaleSpec, behind: int) -> int:
+    """Return the tokens of a text that fit beside prompt and rationale; raises HarnessError where none does.
+
+    `behind`: tokens of a rationale, at most.
+    """
+    around = len(template.prefix) + len(template.suffix) + behind
     room = loaded.context_length - around
-    if spec.max_text_tokens is None and room < 1:
+    if room < 1 and (spec.max_text_tokens is None or spec.fixed_rationale):
         raise HarnessError(f"prompt and rationale take {around} of {loaded.context_length} tokens: no room for text")
     return room

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from harness.candidates.candidate import Candidate
 from harness.encoders.base import Counters, Vectors
 from harness.encoders.cache import ContentCache, Entry
+from harness.encoders.dense import suffix_ids
 from harness.encoders.kept import EntryStore
 from harness.encoders.rationale.template import Template, tokenise
 from harness.sources.places import Located
@@ -131,6 +132,42 @@ class RationalePool:
         texts = [self._tokenizer.decode(one["ids"], clean_up_tokenization_spaces=False) for one in abouts]
         ids = tokenise(self._reader, texts)
         return [Written(own, bool(one["cut"])) for own, one in zip(ids, abouts, strict=True)]
+
+
+class FixedRationale:
+    """The one text that is read in the place of every rationale; nobody writes."""
+
+    def __init__(self, text: str, reader: Any, template: Template) -> None:
+        """Tokenise it.
+
+        Args:
+            text: not empty; special tokens in it are themselves, as in what is written.
+            reader: the tokenizer that it is read by.
+            template: of the reader.
+
+        Raises:
+            HarnessError: the tokenizer sees nothing in the text.
+        """
+        self.ids = suffix_ids(reader, text, key="fixed_rationale")
+        self.template = template
+        self._text = text
+
+    def forget(self) -> None:
+        """Nothing was loaded."""
+
+    def rationales(self, texts: Sequence[str], *, prompt: str | None) -> list[Written]:
+        """Return the fixed ids for each text, in order."""
+        return [Written(self.ids, is_cut=False) for _ in texts]
+
+    def count(self, counters: Counters, texts: Sequence[Sequence[int]], *, most: int) -> None:
+        """Count the texts (ids of each, uncut) that the reader cuts at `most`, and the empty ones."""
+        counters.truncated_texts += sum(len(ids) > most for ids in texts)
+        counters.cut_tokens += sum(max(0, len(ids) - most) for ids in texts)
+        counters.empty_texts += sum(not ids for ids in texts)
+
+    def described(self) -> dict[str, str]:
+        """Return that nobody writes, and what is read instead, for provenance."""
+        return {"name": "nobody", "fixed_rationale": self._text}
 
 
 def shares_weights(spec: RationaleSpec, weights: Located, writer: Candidate) -> bool:

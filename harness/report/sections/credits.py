@@ -64,6 +64,8 @@ def credits_of(summary: Summary, compare: Comparer) -> list[Credit]:
     for model, identity in identities.items():
         if identity is None or identity["kind"] != "rationale" or identity["options"].get("ablation") != "none":
             continue
+        if "fixed_rationale" in identity:
+            continue  # it writes none
         candidate = summary.candidates.get(model)
         family = _family(model, identities)
         chosen = {ablation: _most_compared(summary, model, others) for ablation, others in family.items()}

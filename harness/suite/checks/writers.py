@@ -76,9 +76,11 @@ def _of_writer(model: Node, name: str, entries: Mapping[str, Node]) -> str | Non
         return f"{name!r} ({kind}) is no language model; name one that is read as `rationale`"
     if kind not in (None, "rationale"):
         return f"{name!r} ({kind}) writes no rationales; name one that is read as `rationale`"
-    ablation = writer.get("ablation")
+    ablation, fixed = writer.get("ablation"), writer.get("fixed_rationale")
     if ablation is not None and ablation.value == WITHOUT:
         return f"{name!r} writes no rationales (ablation: {WITHOUT}); name one that does"
+    if fixed is not None and fixed.value:
+        return f"{name!r} writes no rationales (fixed_rationale: one text for all); name one that does"
     its = _writer_of(writer)
     return None if its == OWN_WRITER else f"{name!r} reads the rationales of {its!r} and writes none; name that one"
 

@@ -80,6 +80,9 @@ def test_what_yaml_reads_as_something_else_is_said_beside_the_rest(tmp_path):
     ]
 
 
+NOT_WRITTEN = "nothing is written: rationale.fixed is read behind every text"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -138,6 +141,26 @@ def test_what_yaml_reads_as_something_else_is_said_beside_the_rest(tmp_path):
             {"suffix": " or so", "candidate": {"kind": "rationale", "max_new_tokens": 4}},
             "rationale would leave the suffix out",
         ),
+        *(
+            (
+                {"objective": "infonce-rationale", "rationale": {"fixed": " or so", name: value}},
+                f"rationale.{name}: {NOT_WRITTEN}",
+            )
+            for name, value in (("pool", 2), ("writer", "base"), ("temperature", 0.5), ("refresh_steps", 2))
+        ),
+        (
+            {"objective": "infonce-rationale", "max_new_tokens": 4, "rationale": {"fixed": " or so"}},
+            f"max_new_tokens: {NOT_WRITTEN}",
+        ),
+        (
+            {"objective": "infonce-rationale", "rationale": {"fixed": " a"}, "candidate": {"max_new_tokens": 4}},
+            f"candidate.max_new_tokens: {NOT_WRITTEN}",
+        ),
+        (
+            {"objective": "infonce-rationale", "rationale": {"fixed": " a"}, "candidate": {"kind": "mean-pool"}},
+            "candidate.kind: mean-pool would leave rationale.fixed out",
+        ),
+        ({"objective": "infonce-rationale", "rationale": {"fixed": ""}}, "missing key 'max_new_tokens'"),
         ({"best_of_n": {}}, "best_of_n: objective infonce does not use it"),
         ({"objective": "best-of-n"}, "missing key 'max_new_tokens': objective best-of-n writes rationales"),
         (

@@ -25,6 +25,7 @@ CONTRASTIVE = list(
 )
 READING: dict[str, dict[str, Any]] = {
     "pool": {"objective": "infonce-rationale", "max_new_tokens": 2, "rationale": {"pool": 2}},
+    "fixed": {"objective": "infonce-rationale", "rationale": {"fixed": " or so"}},
     "anew": {
         "objective": "infonce-rationale",
         "max_new_tokens": 2,
@@ -34,7 +35,7 @@ READING: dict[str, dict[str, Any]] = {
     "random": {"objective": "best-of-n", "max_new_tokens": 2, "best_of_n": {"n": 2, "select": "random"}},
     "distil": {"objective": "distil", "distil": {"max_new_tokens": 2, "infonce_weight": 0.5}},
 }
-"""Objectives that write rationales before a step, choose among them, or read a teacher's."""
+"""Objectives that write rationales before a step, choose among them, read a teacher's, or one text in their place."""
 SETTINGS = list(product(("lora", "full"), (0.0, 0.1), ("staged", "plain")))
 POLICY = [
     (algorithm, credit, *SETTINGS[(3 * n + 5 * m) % len(SETTINGS)], (0.0, 0.1)[(n + m) % 2])
@@ -106,6 +107,23 @@ def test_what_stands_around_a_text(objective: str, forward: str, folder: Path, t
         rows = inner.model.get_input_embeddings()(torch.tensor([*ids[0], *ids[1]]))
         states = inner.model.base_model(inputs_embeds=torch.cat([soft, rows])[None]).last_hidden_state[0]
     assert torch.allclose(torch.from_numpy(found), states[len(soft) :].mean(dim=0), atol=1e-5)
+
+
+def test_one_text_in_the_place_of_rationales(folder: Path, tmp_path: Path) -> None:
+    """The candidate reads what it was trained on: the mean over text, header and fixed text of a pass by hand."""
+    takes_a_step(folder, tmp_path / "out", **READING["fixed"])
+    named = named_candidate(str(tmp_path / "out"), Sources())
+    said: Any = named.spec
+    assert (said.fixed_rationale, said.writes) == (" or so", 0)
+    encoder = load(named, use_cache=False)
+    found: Any = encoder.encode(["a cat"])[0]
+    inner: Any = encoder.inner
+    prefix, header = inner.template.prefix, inner.template.suffix
+    ids = [inner.tokenizer(one, add_special_tokens=False)["input_ids"] for one in ("a cat", " or so")]
+    with torch.no_grad():
+        row = torch.tensor([[*prefix, *ids[0], *header, *ids[1]]])
+        states = inner.model.base_model(input_ids=row).last_hidden_state[0]
+    assert torch.allclose(torch.from_numpy(found), states[len(prefix) :].mean(dim=0), atol=1e-5)
 
 
 @pytest.mark.parametrize(("algorithm", "credit", "adapter", "beta", "forward", "infonce"), POLICY)

@@ -6,11 +6,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from candidates_support import CHATML
 from cells_support import SENTENCES, tiny_tokenizer
 from tokenizers.processors import TemplateProcessing
 
-from grace.training.contrastive.inputs import PlainInputs
-from harness.errors import HarnessError
+from grace.training.contrastive.batch import TextBatch
+from grace.training.contrastive.inputs import FixedInputs, PlainInputs
+from harness.encoders.rationale.template import render_template
+from harness.errors import HarnessError, InputError
 
 
 @pytest.mark.parametrize("template", ["$A <unk>", "</s> $A", "<s> $A </s>"])
@@ -41,3 +44,25 @@ def test_a_suffix_is_trained_on_as_it_is_read() -> None:
         assert PlainInputs(config, trained).rows([SENTENCES[0]], 0) == [[*kept, *suffix]]
     with pytest.raises(HarnessError, match=f"suffix: {len(suffix)} tokens.*max_text_tokens: {len(suffix)};"):
         PlainInputs(SimpleNamespace(max_text_tokens=len(suffix), suffix=" or so"), trained)  # type: ignore[arg-type]
+
+
+def test_one_text_in_the_place_of_rationales_is_trained_on_as_it_is_read() -> None:
+    """Behind text and header, whole: a text that is too long gives way to it, and is counted."""
+    tokenizer: Any = tiny_tokenizer()
+    tokenizer.chat_template = CHATML
+    template = render_template(tokenizer)
+    fixed, own = (tokenizer(one, add_special_tokens=False)["input_ids"] for one in (" or so", SENTENCES[0]))
+    around = len(template.prefix) + len(template.suffix) + len(fixed)
+    assert len(own) > 4
+    batch = TextBatch(texts=[SENTENCES[0]], queries=1)
+    for most, context, kept in ((64, 999, own), (4, 999, own[:4]), (64, around + 3, own[:3])):
+        trained: Any = SimpleNamespace(tokenizer=tokenizer, context_length=context)
+        config: Any = SimpleNamespace(max_text_tokens=most, rationale=SimpleNamespace(fixed=" or so"))
+        inputs = FixedInputs(config, trained)
+        assert inputs.of_batch(batch) == [[*kept, *template.suffix, *fixed]]
+        assert tuple(inputs.prefix) == template.prefix
+        assert inputs.counters.truncated_texts == (len(kept) < len(own))
+        assert inputs.facts()["tokens_per_rationale"] == len(fixed)
+    trained = SimpleNamespace(tokenizer=tokenizer, context_length=around)
+    with pytest.raises(InputError, match=rf"rationale.fixed: it and the prompt take {around} of {around} tokens"):
+        FixedInputs(config, trained)
