@@ -104,8 +104,10 @@ def _what(about: Card) -> str:
     ]
     generation = getattr(spec, "generation", None)
     if generation is not None:
-        facts.append(("generation", json.dumps(generation.model_dump(mode="json"))))
-        facts.append(("seed of sampled rationales", about.seed))
+        if spec.fixed_rationale is None:
+            facts.append(("generation", json.dumps(generation.model_dump(mode="json"))))
+            facts.append(("seed of sampled rationales", about.seed))
+        facts.append(("in the place of every rationale", spec.fixed_rationale))
         facts.append(("ablation", getattr(spec, "ablation", None)))
     rows = "".join(f"| {name} | {_cell(value)} |\n" for name, value in facts if value is not None)
     return f"## What it is\n\n| | |\n|---|---|\n{rows}"

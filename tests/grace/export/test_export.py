@@ -107,6 +107,21 @@ def test_what_is_read_behind_a_text_is_exported_with_it(grace, model: Path, tmp_
     assert np.abs(unit(loaded.encode(TEXTS)) - unit(bare)).max() > 1e-3
 
 
+def test_one_text_in_the_place_of_rationales_is_exported_with_it(grace, model: Path, tmp_path: Path) -> None:
+    """The export reads it as the candidate does, and its card names it and nothing of writing."""
+    roomy = shutil.copytree(model, tmp_path / "roomy")  # the prompt alone is longer than the other tests' context
+    config = json.loads((roomy / "config.json").read_text("utf-8")) | {"max_position_embeddings": 320}
+    (roomy / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    candidate_directory(tmp_path / "run", roomy, kind="rationale", adapter=True, encoder="{fixed_rationale: ' or so'}")
+    said = grace("export", "run", "--out", "out")
+    assert said.code == 0, said.err
+    loaded = SentenceTransformer("out", device="cpu", trust_remote_code=True)
+    assert np.abs(unit(loaded.encode(TEXTS)) - unit(harness_vectors("run"))).max() < 1e-5
+    card = Path("out/README.md").read_text("utf-8")
+    assert "in the place of every rationale |  or so |" in card
+    assert "| generation |" not in card
+
+
 def test_what_exports_name_is_where_it_was() -> None:
     """The class and the file of settings are written into directories that others have: neither may move."""
     from grace.export import export as module
