@@ -208,7 +208,7 @@ class RationaleEncoder(LanguageModelEncoder):
         if ablation == "fixed-rationale":
             found = self._filled(texts, prompt, found)
         for text, entry in zip(texts, found, strict=True):
-            ids = entry.about["ids"]
+            ids = [] if isinstance(self.pool, FixedRationale) else entry.about["ids"]  # those that somebody wrote
             self._tally.add(text, self.tokenizer.decode(ids), tokens=len(ids), cut=bool(entry.about["cut"]))
         return found
 

@@ -102,6 +102,8 @@ def test_vectors_are_those_of_the_models_own_pass(
     np.testing.assert_allclose(found, expected, atol=TOLERANCE)
     assert encoder.describe()["writer"] == {"name": "nobody", "fixed_rationale": FIXED}
     assert "generation" not in encoder.describe()
+    details = encoder.take_details()
+    assert (details["rationales"], details["tokens_generated"]) == (len(TEXTS), 0)
 
 
 def test_ablations_take_the_fixed_text_apart(place: Path) -> None:
