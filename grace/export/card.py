@@ -13,6 +13,7 @@ from harness.candidates.candidate import Candidate
 from harness.candidates.candidate_file import read_candidate_file
 from harness.encoders.rationale.template import SYSTEM_PROMPT
 from harness.errors import InputError
+from harness.suite.model_entries import RationaleSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,13 +103,12 @@ def _what(about: Card) -> str:
         ("longest text, tokens", getattr(spec, "max_text_tokens", None) or "the model's context"),
         ("fingerprint of the candidate", found.fingerprint()),
     ]
-    generation = getattr(spec, "generation", None)
-    if generation is not None:
+    if isinstance(spec, RationaleSpec):
         if spec.fixed_rationale is None:
-            facts.append(("generation", json.dumps(generation.model_dump(mode="json"))))
+            facts.append(("generation", json.dumps(spec.generation.model_dump(mode="json"))))
             facts.append(("seed of sampled rationales", about.seed))
         facts.append(("in the place of every rationale", spec.fixed_rationale))
-        facts.append(("ablation", getattr(spec, "ablation", None)))
+        facts.append(("ablation", spec.ablation))
     rows = "".join(f"| {name} | {_cell(value)} |\n" for name, value in facts if value is not None)
     return f"## What it is\n\n| | |\n|---|---|\n{rows}"
 

@@ -21,7 +21,7 @@ from harness.candidates.candidate_file import CandidateFile, complaints, read_ca
 from harness.candidates.dimension import remark_of, sizes_problem
 from harness.candidates.untrained import failure_in, gap_of, is_trained
 from harness.candidates.weight_files import broken, broken_soft_tokens, on_disk
-from harness.candidates.writers import with_writer
+from harness.candidates.writers import refuse_writing_beside_fixed, with_writer
 from harness.errors import InputError
 from harness.sources.locate import locate_model
 from harness.sources.places import Gap, Located, Sources
@@ -34,6 +34,7 @@ from harness.suite.model_entries import (
     LoadedModel,
     ModelSpec,
     OtherEncoderSpec,
+    RationaleSpec,
 )
 from harness.wording import did_you_mean, listing
 
@@ -111,6 +112,8 @@ def _identify(spec: ModelSpec, sources: Sources) -> Candidate | MissingCandidate
 def _identify_loaded(
     spec: LoadedModel, sources: Sources, directory: Path | None = None, about: CandidateFile | None = None
 ) -> Candidate | MissingCandidate:
+    if isinstance(spec, RationaleSpec):
+        refuse_writing_beside_fixed(spec)
     found = [locate_model(sources, spec.model, spec.revision, spec.sha256)]
     adapter = getattr(spec, "adapter", None)
     if adapter is not None:

@@ -8,9 +8,11 @@ from typing import Any
 
 from harness.candidates.candidate import Candidate, MissingCandidate
 from harness.errors import InputError
-from harness.suite.model_entries import BASE_WRITER, OWN_WRITER, RationaleSpec
+from harness.suite.model_entries import BASE_WRITER, OF_WRITTEN, OWN_WRITER, Generation, RationaleSpec
 
 Found = Candidate | MissingCandidate
+FIXED = "nothing is written where `fixed_rationale` is read; take one of the two out"
+ONE_TEXT = "`fixed_rationale` is one text for all; valid beside it: none, text-only, rationale-only"
 OF_NO_RATIONALE: dict[str, Any] = {
     "adapter": None,
     "adapter_scale": 1.0,
@@ -66,6 +68,19 @@ def with_writer(reader: Found, named: Callable[[str], Found]) -> Found:
     own = writer.spec.model_copy(update={"ablation": "none"})
     reads = reader.spec.model_copy(update={"generation": spec.generation})
     return replace(reader, spec=reads, writer=replace(writer, spec=own))
+
+
+def refuse_writing_beside_fixed(spec: RationaleSpec) -> None:
+    """Raise InputError where an entry says whose rationales are read, or how they are written, and none are."""
+    if spec.fixed_rationale is None:
+        return
+    beside = {
+        f"writer: {spec.writer}: {FIXED}": spec.writer != OWN_WRITER,
+        f"generation: {FIXED}": spec.generation != Generation(),
+        f"ablation: {spec.ablation}: {ONE_TEXT}": spec.ablation in OF_WRITTEN,
+    }
+    if faults := [fault for fault, holds in beside.items() if holds]:
+        raise InputError([f"model {spec.name!r}: {one} (a candidate's: `fixed_rationale: ''`)" for one in faults])
 
 
 def why_it_writes_none(spec: RationaleSpec) -> str | None:

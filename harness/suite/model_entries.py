@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -47,9 +47,8 @@ Dimension = Annotated[int, Field(gt=0)]
 """So many of a vector's first."""
 Ablation = Literal["none", "text-only", "rationale-only", "shuffled-rationale", "fixed-rationale"]
 
-_OF_WRITTEN = ("shuffled-rationale", "fixed-rationale")
+OF_WRITTEN: tuple[Ablation, ...] = ("shuffled-rationale", "fixed-rationale")
 """Ablations that put something else in the place of what was written."""
-_FIXED = "nothing is written where `fixed_rationale` is read; take out `{}`, or that (a candidate's: '')"
 
 VARIANTS = "variants"
 """The key of `prompts` that names no selector."""
@@ -255,20 +254,6 @@ class RationaleSpec(LoadedModel):
         """Tokens that are written about a text at most, by whoever writes; 0: nothing is."""
         is_read = self.fixed_rationale is None and self.ablation != "text-only"
         return self.generation.max_new_tokens if is_read else 0
-
-    @model_validator(mode="after")
-    def _fixed_alone(self) -> Self:
-        """Refuse what says whose rationales are read, or how they are written, where none are; raises InsideError."""
-        if self.fixed_rationale is None:
-            return self
-        if self.writer != OWN_WRITER:
-            raise InsideError(_FIXED.format("writer"), ("writer",), self.writer)
-        if self.generation != Generation():
-            raise InsideError(_FIXED.format("generation"), ("generation",), self.generation.model_dump())
-        if self.ablation in _OF_WRITTEN:
-            why = "`fixed_rationale` is one text for all; valid beside it: none, text-only, rationale-only"
-            raise InsideError(why, ("ablation",), self.ablation)
-        return self
 
 
 class TfIdfSpec(FittedModel):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import get_args
 
 from harness.suite.encoder_kinds import has_language_model, known_encoders
-from harness.suite.model_entries import BASE_WRITER, OWN_WRITER
+from harness.suite.model_entries import BASE_WRITER, OF_WRITTEN, OWN_WRITER, Ablation
 from harness.suite.problems import Problem, problem
 from harness.wording import did_you_mean, listing
 from harness.yaml_source import Node
@@ -22,6 +23,7 @@ def check_writers(tree: Node) -> Iterator[Problem]:
     models = tree.get("models")
     entries = _by_name(models)
     for model in models.items() if models else []:
+        yield from _check_fixed(model)
         writer = model.get("writer")
         if writer is None or not isinstance(writer.value, str):
             continue
@@ -32,6 +34,26 @@ def check_writers(tree: Node) -> Iterator[Problem]:
         if writer.value not in (OWN_WRITER, BASE_WRITER) and (own := model.get("generation")) is not None:
             why = f"{writer.value!r} writes, by its own entry's `generation`: take this one out"
             yield problem(own, f"generation: nothing is written here: {why}", at_key=True)
+
+
+def _check_fixed(model: Node) -> Iterator[Problem]:
+    """Yield what an entry says of writing beside the one text that it has read in the place of every rationale."""
+    fixed = model.get("fixed_rationale")
+    if fixed is None or not fixed.value:
+        return
+    why = "nothing is written where `fixed_rationale` is read; take one of the two out"
+    for key in ("writer", "generation"):
+        said = model.get(key)
+        if said is not None and said.value not in (None, OWN_WRITER):
+            yield problem(said, f"{key}: {why}", at_key=True)
+    ablation = model.get("ablation")
+    if ablation is not None and ablation.value in OF_WRITTEN:
+        valid = listing(one for one in get_args(Ablation) if one not in OF_WRITTEN)
+        yield problem(ablation, f"ablation: {ablation.value}: `fixed_rationale` is one text for all; valid: {valid}")
+    kind = model.get("kind")
+    if kind is not None and kind.value not in (None, "rationale"):
+        what = f"an entry of kind {kind.value} reads no rationale; take it out, or say `kind: rationale`"
+        yield problem(fixed, f"fixed_rationale: {what}", at_key=True)
 
 
 def writing(model: Node, models: Node | None) -> Node:

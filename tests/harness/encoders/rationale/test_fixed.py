@@ -118,7 +118,7 @@ def test_ablations_take_the_fixed_text_apart(place: Path) -> None:
     expected = [by_hand(rest, one, fixed, skip=len(one) + len(rest.template.suffix)) for one in own]
     np.testing.assert_allclose(found, expected, atol=10 * TOLERANCE)
     for ablation in ("shuffled-rationale", "fixed-rationale"):
-        with pytest.raises(InputError, match="one text for all; valid beside it: none, text-only, rationale-only"):
+        with pytest.raises(InputError, match=r"one text for all; valid.*: none, text-only, rationale-only"):
             candidate_of(place, fixed_rationale=FIXED, ablation=ablation)
 
 
@@ -203,10 +203,11 @@ tasks: {{embedding: {{names: [STS12]}}}}
         (
             ", generation: {max_new_tokens: 4}",
             "",
-            r"s\.yaml:4:\d+: models\.0\.generation: nothing is .*`generation`, or that",
+            r"s\.yaml:4:\d+: generation: nothing is written where `fixed_rationale`",
         ),
-        (", writer: other", "", r"s\.yaml:4:\d+: models\.0\.writer: nothing is .*`writer`, or that"),
+        (", writer: other", "", r"s\.yaml:4:\d+: writer: nothing is written where `fixed_rationale`"),
         (", seeds: 2", "", "seeds: temperature 0 decodes greedily"),
+        (", ablation: shuffled-rationale", "", "one text for all; valid: none, text-only, rationale-only"),
         ("", ", writer: fixed", r"'fixed' writes no rationales \(fixed_rationale: one text for all\)"),
     ],
 )
@@ -218,6 +219,33 @@ def test_what_says_how_it_is_written_is_refused_at_its_place(
     write(path, REFUSED.format(model=place / "llama", said=said, other=other))
     with pytest.raises(InputError, match=fault):
         load_suite(path)
+
+
+def test_every_fault_of_a_file_is_said_at_once(tmp_path: Path) -> None:
+    """Of entries of models and of candidates, before anything is looked for."""
+    path = tmp_path / "s.yaml"
+    write(
+        path,
+        """\
+version: 1
+name: s
+models:
+  - {name: a, encoder: rationale, model: x, fixed_rationale: y, generation: {temperature: 1}, ablation: fixed-rationale}
+  - {name: b, candidate: runs/x, fixed_rationale: y, writer: base, generation: {temperature: 1}}
+  - {name: c, candidate: runs/x, fixed_rationale: y, kind: mean-pool}
+tasks: {embedding: {names: [STS12]}}
+""",
+    )
+    with pytest.raises(InputError) as caught:
+        load_suite(path)
+    said = [one.removeprefix(f"{path}:").split(":") for one in caught.value.problems]
+    assert [(line, key.strip()) for line, _, key, *_ in said] == [
+        ("4", "generation"),
+        ("4", "ablation"),
+        ("5", "writer"),
+        ("5", "generation"),
+        ("6", "fixed_rationale"),
+    ]
 
 
 def test_a_plan_counts_no_tokens_to_write(place: Path, tmp_path: Path) -> None:
@@ -248,7 +276,7 @@ def test_a_candidate_says_its_own_and_an_entry_another(place: Path, tmp_path: Pa
     assert (spec(writes).writes, spec(writes, "writer=base").writer) == (5, "base")
     assert spec(own, "fixed_rationale=''", "generation.max_new_tokens=3").writes == 3
     with pytest.raises(
-        InputError, match="nothing is written where `fixed_rationale` is read; take out `generation`, or that"
+        InputError, match=r"generation: nothing is written where .*\(a candidate's: `fixed_rationale: ''`"
     ):
         spec(own, "generation.max_new_tokens=3")
     with pytest.raises(InputError, match="kind mean-pool would leave its fixed rationale out"):
