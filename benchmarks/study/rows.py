@@ -25,7 +25,8 @@ Reading = Literal["text", "suffix", "fixed", "own", "base"]
 in the layout of rationales; text and own rationale (adapter on while it writes); text and the base's."""
 SENTENCE = " What this text says is said here once more, in other words and for another reader."
 """The fixed one; as `suffix` in grace/configs/study/infonce-suffix.yaml and infonce-suffix-retain.yaml, and without its
-first space, behind a chat template's header, as `rationale.fixed` in infonce-fixed.yaml."""
+first space, behind a chat template's header, as `rationale.fixed` in infonce-fixed.yaml and
+infonce-fixed-retain.yaml."""
 OF_TEXT = ("text", "suffix")
 """Readings of the text outside the layout of rationales."""
 ONE_PASS = (*OF_TEXT, "fixed")
@@ -90,6 +91,7 @@ ROWS = (
     ),
     Row(name="infonce-suffix", config="study/infonce-suffix", readings=("suffix",)),
     Row(name="infonce-fixed", config="study/infonce-fixed", readings=("fixed",)),
+    Row(name="infonce-fixed-retain", config="study/infonce-fixed-retain", readings=("fixed",)),
     Row(name="infonce-suffix-retain", config="study/infonce-suffix-retain", readings=("suffix",)),
     Row(name="distil", config="study/distil", readings=("text",), is_taught=True),
     Row(name="distil-lora", is_core=True, config="study/distil-lora", readings=("text",), is_taught=True),
@@ -155,6 +157,8 @@ QUESTIONS = (
     asked("A fixed sentence above nothing", "infonce-suffix:suffix", "infonce:text", "switched"),
     asked("Rationales above a fixed sentence in their layout", "infonce-pool:base", "infonce-fixed:fixed", "switched"),
     asked("A fixed sentence in the layout above nothing", "infonce-fixed:fixed", "infonce:text", "switched"),
+    asked("Rationales above a sentence, layout, + KL", "infonce-pool-retain:own", "infonce-fixed-retain:fixed", "merged"),
+    asked("A sentence in the layout above nothing, + KL", "infonce-fixed-retain:fixed", "infonce-retain:text", "merged"),
     asked("Rationales above a sentence, + KL", "infonce-pool-retain:own", "infonce-suffix-retain:suffix", "merged"),
     asked("A fixed sentence above nothing, + KL", "infonce-suffix-retain:suffix", "infonce-retain:text", "merged"),
     asked("Students: soft tokens above their control", "distil:text", "soft-tokens:text", "switched"),
