@@ -526,7 +526,7 @@ def test_bright_is_the_short_half_of_the_benchmark() -> None:
 
 
 def test_full_is_the_benchmark_and_general_ability():
-    """56 embedding tasks and all of ability, for seven models of four trainings; small, the same and nats a token."""
+    """56 embedding tasks and all of ability, for seven models of five trainings; small, the same and nats a token."""
     suite, small = load_suite("full").suite, load_suite("full-small").suite
     tasks = resolve_tasks(suite)
     ability = [task.name for task in resolve_tasks(load_suite("ability").suite)]
