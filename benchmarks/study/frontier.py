@@ -97,7 +97,7 @@ def _legend(figure: Figure, *, has_curves: bool) -> None:
     handles.append(Line2D([], [], color=SOFT, marker=".", markersize=3, linestyle="", label="a seed"))
     if has_curves:
         handles.append(Line2D([], [], color=SOFT, linewidth=0.8, label="adapter scaled"))
-    figure.legend(handles=handles, frameon=False, loc="outside lower center", ncols=6, fontsize=7)
+    figure.legend(handles=handles, frameon=False, loc="outside lower center", ncols=len(handles), fontsize=7)
 
 
 def _point(axes: Axes, found: Found, side: Side) -> tuple[float, float]:

@@ -238,7 +238,7 @@ def _check_rationale(tree: Node, objective: Any) -> Iterator[Problem]:
     if objective != "infonce-rationale" or section is None:
         return
     if _value(tree, "rationale", "fixed"):
-        yield from _check_fixed(tree, section)
+        yield from _check_fixed(tree)
         return
     has_pool, is_refreshed = (_value(tree, "rationale", key) is not None for key in ("pool", "refresh_steps"))
     writer = section.get("writer")
@@ -257,13 +257,15 @@ def _check_rationale(tree: Node, objective: Any) -> Iterator[Problem]:
         yield from _check_greedy_pool(section)
 
 
-def _check_fixed(tree: Node, section: Node) -> Iterator[Problem]:
+def _check_fixed(tree: Node) -> Iterator[Problem]:
     """Nothing is written where one text stands in the place of all rationales."""
     why = "nothing is written: rationale.fixed is read behind every text; take one of the two out"
-    written = [("rationale", key) for key in OF_WRITING if section.get(key) is not None]
-    of_candidate = [("candidate", key) for key in ("max_new_tokens", "temperature")]
-    for place in (*written, ("max_new_tokens",), *of_candidate):
-        if _value(tree, *place) is not None:
+    told = [
+        (place, _value(tree, *place)) for place in (*(("rationale", key) for key in OF_WRITING), ("max_new_tokens",))
+    ]
+    told += [(("candidate", key), _value(tree, "candidate", key) or None) for key in ("max_new_tokens", "temperature")]
+    for place, value in told:  # a candidate's temperature of 0 is what it is without a word
+        if value is not None:
             yield problem(tree.nearest(place), f"{'.'.join(place)}: {why}", at_key=True)
     if _value(tree, "candidate", "kind") == "mean-pool":
         node = tree.nearest(("candidate", "kind"))

@@ -352,7 +352,7 @@ class TrainConfig(Strict):
         if self.objective == "distil" and self.distil.teacher is not None:
             unused["distil"] = {"max_new_tokens", "temperature"}
         if self.objective == "infonce-rationale" and self.rationale.fixed is not None:
-            unused["rationale"] = set(OF_WRITING)
+            unused |= {"rationale": set(OF_WRITING), "candidate": {"max_new_tokens", "temperature"}}
         if self.objective == "grace" and not self.grace.uses_infonce:
             unused["grace"] = {"infonce_temperature"}
         return self.model_dump(mode="json", exclude=unused, exclude_none=True)

@@ -100,7 +100,7 @@ def test_the_smoke_run_on_a_tiny_model(tmp_path: Path) -> None:
 def test_what_is_recommended_is_infonce_with_a_fixed_sentence() -> None:
     """Its settings are those of gpu/infonce, as the file says, but for the sentence and what it is called."""
     told = [load_config(CONFIGS / name).config.plain() for name in ("recommended.yaml", "gpu/infonce.yaml")]
-    called = ("name", "description", "objective", "rationale")
+    called = ("name", "description", "objective", "rationale", "candidate")
     recommended, infonce = ({key: of[key] for key in of if key not in called} for of in told)
     assert recommended == infonce
     small = load_config(CONFIGS / "small" / "infonce-fixed.yaml").config.plain()

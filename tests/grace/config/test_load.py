@@ -160,6 +160,10 @@ NOT_WRITTEN = "nothing is written: rationale.fixed is read behind every text"
             {"objective": "infonce-rationale", "rationale": {"fixed": " a"}, "candidate": {"kind": "mean-pool"}},
             "candidate.kind: mean-pool would leave rationale.fixed out",
         ),
+        (
+            {"objective": "infonce-rationale", "rationale": {"fixed": " a"}, "candidate": {"temperature": 0.5}},
+            f"candidate.temperature: {NOT_WRITTEN}",
+        ),
         ({"objective": "infonce-rationale", "rationale": {"fixed": ""}}, "missing key 'max_new_tokens'"),
         ({"best_of_n": {}}, "best_of_n: objective infonce does not use it"),
         ({"objective": "best-of-n"}, "missing key 'max_new_tokens': objective best-of-n writes rationales"),

@@ -21,6 +21,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "retain_weight": 0.1,
         "steps": 3,
     },
+    "fixed": {"objective": "infonce-rationale", "rationale": {"fixed": " or so"}, "retain_weight": 0.1},
     "distil": {
         "objective": "distil",
         "distil": {"max_new_tokens": 4, "infonce_weight": 0.5},

@@ -22,6 +22,7 @@ from harness.encoders.rationale.template import end_tokens, render_template, tok
 from harness.errors import InputError
 
 POOL = {"objective": "infonce-rationale", "max_new_tokens": 5, "rationale": {"pool": 2}, "steps": 3}
+FIXED = {"objective": "infonce-rationale", "rationale": {"fixed": " or so"}, "batch_size": 4, "steps": 3}
 SELF = POOL | {"rationale": {"pool": 2, "writer": "self", "refresh_steps": 2}}
 
 ANEW = POOL | {"rationale": {"pool": 2, "refresh_steps": 2}}
@@ -226,7 +227,9 @@ def test_the_model_itself_writes_anew_from_its_weights_of_then(folder, tmp_path)
 
 
 @pytest.mark.parametrize(
-    "changes", [POOL, SELF, SELF | {"retain_weight": 0.5}, ANEW], ids=["base", "self", "kl", "anew"]
+    "changes",
+    [POOL, SELF, SELF | {"retain_weight": 0.5}, ANEW, FIXED],
+    ids=["base", "self", "kl", "anew", "fixed"],
 )
 def test_a_resumed_run_ends_as_an_undisturbed_one(changes, folder, tmp_path):
     """Stopped between two refreshes, where the weights that wrote the pool are gone: bit by bit."""
