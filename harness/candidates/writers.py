@@ -8,10 +8,16 @@ from typing import Any
 
 from harness.candidates.candidate import Candidate, MissingCandidate
 from harness.errors import InputError
-from harness.suite.model_entries import BASE_WRITER, OF_WRITTEN, OWN_WRITER, Generation, RationaleSpec
+from harness.suite.model_entries import (
+    BASE_WRITER,
+    NOTHING_WRITTEN,
+    OF_WRITTEN,
+    OWN_WRITER,
+    Generation,
+    RationaleSpec,
+)
 
 Found = Candidate | MissingCandidate
-FIXED = "nothing is written where `fixed_rationale` is read; take one of the two out"
 ONE_TEXT = "`fixed_rationale` is one text for all; valid beside it: none, text-only, rationale-only"
 OF_NO_RATIONALE: dict[str, Any] = {
     "adapter": None,
@@ -75,8 +81,8 @@ def refuse_writing_beside_fixed(spec: RationaleSpec) -> None:
     if spec.fixed_rationale is None:
         return
     beside = {
-        f"writer: {spec.writer}: {FIXED}": spec.writer != OWN_WRITER,
-        f"generation: {FIXED}": spec.generation != Generation(),
+        f"writer: {spec.writer}: {NOTHING_WRITTEN}": spec.writer != OWN_WRITER,
+        f"generation: {NOTHING_WRITTEN}": spec.generation != Generation(),
         f"ablation: {spec.ablation}: {ONE_TEXT}": spec.ablation in OF_WRITTEN,
     }
     if faults := [fault for fault, holds in beside.items() if holds]:

@@ -49,6 +49,8 @@ Ablation = Literal["none", "text-only", "rationale-only", "shuffled-rationale", 
 
 OF_WRITTEN: tuple[Ablation, ...] = ("shuffled-rationale", "fixed-rationale")
 """Ablations that put something else in the place of what was written."""
+NOTHING_WRITTEN = "nothing is written where `fixed_rationale` is read; take one of the two out"
+"""What whoever says how one writes beside such a text is told."""
 
 VARIANTS = "variants"
 """The key of `prompts` that names no selector."""

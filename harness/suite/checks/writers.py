@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import get_args
 
 from harness.suite.encoder_kinds import has_language_model, known_encoders
-from harness.suite.model_entries import BASE_WRITER, OF_WRITTEN, OWN_WRITER, Ablation
+from harness.suite.model_entries import BASE_WRITER, NOTHING_WRITTEN, OF_WRITTEN, OWN_WRITER, Ablation
 from harness.suite.problems import Problem, problem
 from harness.wording import did_you_mean, listing
 from harness.yaml_source import Node
@@ -41,11 +41,10 @@ def _check_fixed(model: Node) -> Iterator[Problem]:
     fixed = model.get("fixed_rationale")
     if fixed is None or not fixed.value:
         return
-    why = "nothing is written where `fixed_rationale` is read; take one of the two out"
     for key in ("writer", "generation"):
         said = model.get(key)
         if said is not None and said.value not in (None, OWN_WRITER):
-            yield problem(said, f"{key}: {why}", at_key=True)
+            yield problem(said, f"{key}: {NOTHING_WRITTEN}", at_key=True)
     ablation = model.get("ablation")
     if ablation is not None and ablation.value in OF_WRITTEN:
         valid = listing(one for one in get_args(Ablation) if one not in OF_WRITTEN)
