@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from grace_support import Quiet, chat_model
 from places import REPOSITORY
 
@@ -105,3 +106,11 @@ def test_what_is_recommended_is_infonce_with_a_fixed_sentence() -> None:
     assert recommended == infonce
     small = load_config(CONFIGS / "small" / "infonce-fixed.yaml").config.plain()
     assert [told[0]["objective"], told[0]["rationale"]] == [small["objective"], small["rationale"]]
+    merged = load_config(CONFIGS / "gpu" / "infonce-fixed-retain.yaml").config.plain()
+    as_judged = CONFIGS / "study" / "infonce-fixed-retain.yaml"  # read as it stands, since it has no data of its own
+    judged = yaml.safe_load(as_judged.read_text("utf-8"))
+    named = ("name", "description", "candidate")
+    differs = {key: merged[key] for key in merged.keys() | told[0].keys() if merged.get(key) != told[0].get(key)}
+    assert {key: value for key, value in differs.items() if key not in named} == {
+        "retain_weight": judged["retain_weight"]
+    }
