@@ -174,7 +174,7 @@ QUESTIONS = (
     asked("GRACE, hybrid + KL, above InfoNCE, pool + KL", "grace-hybrid-kl:own", "infonce-pool-retain:own", "merged"),
     asked("GRACE, hybrid, above InfoNCE over a pool", "grace-hybrid:own", "infonce-pool:own", "merged"),
     asked("GRACE as published above the base", "grace-paper-published:own", f"{BASE}:text", "merged"),
-    asked("Corrected credit above the published", "grace-corrected:own", "grace-paper-published:own", "merged"),
+    asked("GRACE, corrected, above it as published", "grace-corrected:own", "grace-paper-published:own", "merged"),
     asked("Best of n above a random one of n", "best-of-n:own", "random-of-n:own", "merged"),
     asked("Best of n above GRACE, corrected", "best-of-n:own", "grace-corrected:own", "merged"),
     asked("GRACE, unsupervised, above the base", "grace-unsupervised:own", f"{BASE}:text", "merged"),
